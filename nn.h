@@ -1,0 +1,8424 @@
+// nn.h - neural networks in one C header                         public domain (MIT-0), see >>license
+//
+// Do this in ONE source file:            #define NN_IMPLEMENTATION
+//                                        #include "nn.h"
+// everywhere else:                       #include "nn.h"
+// and compile:                           cc -O2 demo.c -lm -lpthread
+// C99 or C++11, gcc or clang, no dependencies. New here? Read >>quickstart, then >>manual.
+// To learn how it works, read the implementation from >>platform on: it is written to be read downwards.
+
+// ---- >>contents -------------------------------------------------------------------------------------
+//   >>quickstart       three complete programs
+//   >>manual           numbered chapters, from three levels of use to threads and files
+//   >>options          every macro that changes nn.h, in one table
+//   >>config           compiler checks, NN_API
+//   >>types            shapes, dtypes, tensors, ops, options
+//   >>api              every public function, in order of use
+//   >>platform         what differs between compilers and systems
+//   >>error            one list of messages, the first failure is kept
+//   >>memory           the allocator, the step arena, the pool of gradient blocks
+//   >>rng              counter-based random numbers
+//   >>shape            sizes, strides, broadcasting
+//   >>tensor           headers over storage: create, read, write, print
+//   >>threads          a small pool that never changes a result
+//   >>dispatch         the instruction set is chosen once, at run time
+//   >>gemm             cutting a matrix product for threads
+//   >>tape             applying an op and writing it down
+//   >>autodiff         walking the tape backwards
+//   >>ops elementwise  one formula each
+//   >>ops reduce       sum, mean, max
+//   >>ops linear       matmul, linear
+//   >>ops norm         softmax, layer norm, losses, dropout
+//   >>ops move         views, copies, gather, concat
+//   >>ops list         all of them
+//   >>optim            SGD, Adam, AdamW, clipping, schedules
+//   >>layers           linear, dropout, layer norm, initialisers
+//   >>models           names, parameters, scopes, summary
+//   >>data             arrays, csv, idx, batches, splits
+//   >>files            safetensors
+//   >>train            fit, evaluate
+//   >>kernels          the inner loops, compiled once per instruction set
+//   >>license
+
+#ifndef NN__PASS_ISA /* this file includes itself for >>kernels; everything up to there is skipped then */
+#ifndef NN_NEURAL_H
+#define NN_NEURAL_H
+#define NN_NEURAL_VERSION 100 /* 0.1.00 */
+
+/* ---- >>quickstart -----------------------------------------------------------------------------------
+
+ 1. The smallest training program (level 2: layers, and your own loop)
+
+    #define NN_IMPLEMENTATION
+    #include "nn.h"
+
+    static nn_tensor *net(nn_scope s, nn_tensor *x) {               // a network is a function
+        x = nn_tanh(nn_layer_linear(s, "hidden", x, 8));            // layers have names, input sizes are inferred
+        return nn_layer_linear(s, "out", x, 1);
+    }
+    int main(void) {
+        float     X[] = {0,0, 0,1, 1,0, 1,1}, Y[] = {0, 1, 1, 0};
+        nn_ctx   *c = nn_begin(NULL);
+        nn_model *m = nn_model_new(c, net, NULL);
+        nn_optim *o = nn_adam(m, 0.05f);
+        for (int i = 0; i < 500; i++) {
+            nn_tensor *x = nn_wrap(c, X, NN_F32, NN_SHAPE(4, 2));
+            nn_tensor *y = nn_wrap(c, Y, NN_F32, NN_SHAPE(4, 1));
+            nn_backward(nn_mse(nn_forward(m, x), y));               // gradients of every parameter
+            nn_step(o);                                             // use them up
+            nn_reset(c);                                            // drop this step's tensors
+        }
+        nn_print(nn_predict(m, nn_wrap(c, X, NN_F32, NN_SHAPE(4, 2))));
+        int failed = nn_error(c);                                   // one check for the whole program
+        nn_end(c);
+        return failed;
+    }
+
+ 2. Train on a file, say how well, save (level 1: nn_fit)
+
+    #define NN_IMPLEMENTATION
+    #include "nn.h"
+
+    static nn_tensor *net(nn_scope s, nn_tensor *x) {
+        x = nn_relu(nn_layer_linear(s, "fc1", x, 128));
+        return nn_layer_linear(s, "fc2", x, 10);
+    }
+    int main(void) {
+        nn_ctx   *c = nn_begin(NULL);
+        nn_data  *all = nn_data_csv(c, "examples/data/digits.csv", NULL), *train, *test;
+        nn_data_split(all, 0.2, &train, &test);                     // the last column is the class
+        nn_model *m = nn_model_new(c, net, NULL);
+        nn_fit(m, train, NULL);                                     // NULL: good defaults
+        printf("accuracy %.2f %%\n", 100 * nn_evaluate(m, test, NULL).accuracy);
+        nn_save(m, "digits.safetensors");
+        int failed = nn_error(c);
+        nn_end(c);
+        return failed;
+    }
+
+ 3. Plain automatic differentiation (level 3: ops)
+
+    #define NN_IMPLEMENTATION
+    #include "nn.h"
+
+    int main(void) {
+        nn_ctx    *c = nn_begin(NULL);
+        nn_tensor *w = nn_requires_grad(nn_full(c, NN_F32, NN_SHAPE(3), 2.0));
+        nn_tensor *y = nn_sum(nn_mul(nn_exp(w), w), NN_ALL, 0);     // y = sum of w e^w
+        nn_backward(y);
+        nn_print(nn_grad(w));                                       // (1 + w) e^w = 22.167 each
+        nn_end(c);
+        return 0;
+    }
+
+   ---- >>manual ---------------------------------------------------------------------------------------
+   (manual)
+   ---- >>options --------------------------------------------------------------------------------------
+   Define before including nn.h; those marked * matter only where NN_IMPLEMENTATION is defined.
+
+   macro                  what it does                                                          default
+   NN_IMPLEMENTATION      this file gets the code, not only the declarations                    off
+   NN_STATIC              every function is static: several private copies in one program       off
+   NN_API                 your own linkage, __declspec(dllexport) for example                   extern
+   NN_HEADER_NAME       * how nn.h finds itself for the kernel passes                           "nn.h"
+   NN_NO_THREADS        * no threads, no pthread                                                off
+   NN_NO_SIMD           * the portable scalar kernels only                                      off
+   NN_NO_AVX512         * leave out one instruction set (also NN_NO_AVX2, _SSE2, _NEON)         off
+   NN_NO_F64            * leave out the float64 kernels: compiles faster; f64 is then an error  off
+   NN_NO_STDIO          * no printing and no file access; snprintf is still used                off
+   NN_MALLOC, NN_FREE,  * your allocator, all three or none: NN_MALLOC(size),                   malloc
+     NN_REALLOC             NN_REALLOC(p, size), NN_FREE(p)
+   NN_DEBUG             * dropped tensors stay recognisable: use after nn_reset is a message    off
+   environment NN_THREADS number of threads; nn_config.threads wins                             all cores
+   environment NN_ISA     scalar, sse2, avx2, avx512, neon: no higher than this                 best
+   environment NN_QUIET   1: the first error is not printed on stderr                           off
+*/
+
+/* ---- >>config --------------------------------------------------------------------------------------- */
+#if defined(NN_H_INCLUDED)
+#error "nn.h: nanomsg's nn.h is included in the same file; the two share the prefix nn_ and cannot meet"
+#endif
+#if defined(_MSC_VER) && !defined(__clang__)
+#error "nn.h: this compiler is not supported; use gcc or clang (clang-cl on Windows)"
+#endif
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(NN_STATIC)
+#  define NN_API static __attribute__((unused))
+#elif !defined(NN_API)
+#  if defined(__cplusplus)
+#    define NN_API extern "C"
+#  else
+#    define NN_API extern
+#  endif
+#endif
+#define NN_NODISCARD __attribute__((warn_unused_result))
+#if defined(__MINGW32__)
+#  define NN_PRINTF(f, a) __attribute__((format(gnu_printf, f, a)))
+#else
+#  define NN_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#endif
+
+/* ---- >>types ---------------------------------------------------------------------------------------- */
+typedef struct nn_ctx    nn_ctx;     /* memory, threads, random numbers, tape, first error */
+typedef struct nn_tensor nn_tensor;  /* a header (shape, strides) over counted storage */
+typedef struct nn_node   nn_node;    /* one op on the tape */
+typedef struct nn_op     nn_op;      /* what an op is */
+typedef struct nn_model  nn_model;   /* named parameters and the function that uses them */
+typedef struct nn_optim  nn_optim;   /* an optimiser and its state */
+typedef struct nn_data   nn_data;    /* samples, cut into batches */
+typedef struct nn_file   nn_file;    /* the tensors of a safetensors file */
+
+typedef enum { NN_F32, NN_F64, NN_F16, NN_BF16, NN_I8, NN_U8, NN_I32, NN_I64, NN_DTYPES } nn_dtype;
+
+typedef enum {
+    NN_OK = 0,
+    NN_ERR_MEMORY,  /* an allocation failed */
+    NN_ERR_NULL,    /* NULL where an object is needed */
+    NN_ERR_SHAPE,   /* sizes, axes, ranks */
+    NN_ERR_DTYPE,   /* wrong or differing element types */
+    NN_ERR_RANGE,   /* an index or label outside its range, a size that overflows */
+    NN_ERR_ARG,     /* any other argument */
+    NN_ERR_CONTEXT, /* operands of two contexts, a dropped tensor, a foreign copy of nn.h */
+    NN_ERR_GRAD,    /* nothing to differentiate, a saved value was changed */
+    NN_ERR_NAME,    /* parameters and their names */
+    NN_ERR_FILE,    /* the file cannot be opened, read or written */
+    NN_ERR_FORMAT,  /* the file is not what it should be */
+    NN_ERR_DEVICE   /* the backend failed, or the data is not on the host */
+} nn_status;
+
+/* A shape, and just as well a list of axes or an index. */
+#define NN_MAX_DIMS 6
+typedef struct nn_shape {
+    int     ndim;              /* more than NN_MAX_DIMS: every use of it is an error */
+    int64_t dim[NN_MAX_DIMS];
+} nn_shape;
+
+/* NN_SHAPE(64, 784): a compound literal in C, a template in C++. NN_SCALAR has no dimension, NN_ALL means every axis. */
+#if defined(__cplusplus)
+template <class... Sizes> inline nn_shape nn__shape_of(Sizes... sizes) {
+    const int64_t list[] = {static_cast<int64_t>(sizes)...};
+    nn_shape      s      = nn_shape();
+    s.ndim               = static_cast<int>(sizeof...(Sizes));
+    for (int i = 0; i < s.ndim && i < NN_MAX_DIMS; i++) s.dim[i] = list[i];
+    return s;
+}
+#  define NN_SHAPE(...) nn__shape_of(__VA_ARGS__)
+#else
+static inline nn_shape nn__shape_of(size_t n, const int64_t *list) {
+    nn_shape s = {0, {0, 0, 0, 0, 0, 0}};
+    s.ndim     = (int)n;
+    for (int i = 0; i < s.ndim && i < NN_MAX_DIMS; i++) s.dim[i] = list[i];
+    return s;
+}
+#  define NN_SHAPE(...) nn__shape_of(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (const int64_t[]){__VA_ARGS__})
+#endif
+static inline nn_shape nn__shape_none(void) {
+    nn_shape s;
+    s.ndim = 0;
+    for (int i = 0; i < NN_MAX_DIMS; i++) s.dim[i] = 0;
+    return s;
+}
+#define NN_SCALAR nn__shape_none()
+#define NN_ALL    nn__shape_none()
+#define NN_AXES   NN_SHAPE
+
+#define NN_TO_END INT64_MAX /* nn_slice: up to the end */
+#define NN_ZERO (-1e-30f) /* an option that is to be exactly zero where zero means "default" */
+
+/* ---- what an op is: see the manual's chapter on ops of your own ---- */
+typedef struct nn_cost { double flops, bytes; } nn_cost; /* multiply-add = 2 flops; bytes read and written */
+
+typedef struct nn_spec {       /* what a shape rule says of one output */
+    nn_dtype dtype;
+    nn_shape shape;
+    int      view_of;          /* NN_OP_VIEW only: the input whose storage the output shows ... */
+    int64_t  stride[NN_MAX_DIMS], offset; /* ... with these strides and offset, in elements */
+} nn_spec;
+
+struct nn_node {
+    const nn_op *op;
+    nn_ctx      *ctx;
+    nn_tensor  **in, **out;
+    const void  *attr;         /* the op's plain data, op->attr_size bytes */
+    int          n_in, n_out;
+    uint32_t     stream;       /* of a random op: which one of this step */
+    uint32_t    *versions;     /* of the inputs' and outputs' storage when the op ran */
+    nn_node     *prev;         /* on the tape */
+    const void  *place;        /* the scope that it was called in */
+};
+
+typedef struct nn_sample {     /* one test case of an op, made by its sample function */
+    nn_tensor *in[8];
+    int        n_in;
+    const void *attr;
+    uint64_t   room[8];        /* space for attr */
+    int        no_grad;        /* bit i: input i has no gradient (labels) */
+} nn_sample;
+
+enum {                         /* nn_op.flags */
+    NN_OP_MAP       = 1 << 0,  /* element-wise */
+    NN_OP_VIEW      = 1 << 1,  /* outputs share the input's storage; run is not called */
+    NN_OP_RANDOM    = 1 << 2,  /* draws from the node's stream */
+    NN_OP_WRITES    = 1 << 3,  /* changes its inputs: state, optimisers */
+    NN_OP_DYNAMIC   = 1 << 4,  /* the output's shape depends on data */
+    NN_OP_STRIDED   = 1 << 5,  /* run takes any strides; without it inputs arrive contiguous */
+    NN_OP_NO_GRAD   = 1 << 6,  /* constant where it is differentiable (counts, comparisons): no gradient flows */
+    NN_OP_FLOAT     = 1 << 9,  /* computes in f32 or f64: f16 and bf16 operands arrive as f32, f32 outputs are narrowed */
+    NN_OP_SAVES_IN  = 1 << 7,  /* the gradient rule reads inputs: changing them in place is refused */
+    NN_OP_SAVES_OUT = 1 << 8   /* likewise outputs */
+};
+
+struct nn_op {
+    const char *name;
+    int         n_in, n_out;   /* n_in < 0: any number, at least -n_in */
+    size_t      attr_size;     /* equal bytes mean equal attributes: clear padding */
+    unsigned    flags;
+    int       (*shape)(nn_node *n, nn_spec *out);                         /* check inputs, describe outputs; 0: failed, after nn_fail */
+    void      (*run)(nn_node *n);                                         /* compute out from in */
+    void      (*grad)(nn_node *n, nn_tensor **dy, nn_tensor **dx);        /* dx[i] for every nn_wants(n, i), out of ops */
+    void      (*grad_fast)(nn_node *n, nn_tensor **dy, nn_tensor **dx);   /* the same as fused kernels, or NULL */
+    nn_cost   (*cost)(const nn_node *n);                                  /* NULL: bytes only */
+    int       (*sample)(nn_ctx *c, nn_dtype real, int k, nn_sample *s);   /* the k-th test case; 0: no more */
+    size_t      kernel;        /* built-in ops: place in the kernel table; yours: 0 */
+};
+
+/* ---- backends: where tensors of another device live (nn_cuda.h is one) ---- */
+typedef struct nn_backend {
+    const char *name;
+    void       *self;
+    void     *(*alloc)(void *self, size_t bytes);                                   /* NULL when full */
+    void      (*release)(void *self, void *p, size_t bytes);
+    int       (*copy)(void *self, void *to, const void *from, size_t bytes, int way); /* way: 0 host to device, 1 back, 2 within; 0: failed */
+    int       (*sync)(void *self);
+    int       (*run)(void *self, nn_node *n);                                       /* 1 done, 0 has no such op: nn.h runs it on the host, -1 failed */
+    int       (*run_plan)(void *self, void *plan);                                  /* reserved for plans; may be NULL */
+    void      (*close)(void *self);
+} nn_backend;
+typedef struct nn_null_counts { int64_t allocs, frees, copies, syncs, runs, refused; int refuse_all; } nn_null_counts;
+
+/* ---- options: zero means default ---- */
+typedef enum { NN_LOG_INFO, NN_LOG_WARN, NN_LOG_ERROR } nn_log_level;
+
+typedef struct nn_config {
+    int         threads;       /* 0: $NN_THREADS, else one a core; 1: serial */
+    uint64_t    seed;          /* of all random numbers; 0 is a seed like any other */
+    const char *isa;           /* "scalar", "sse2", "avx2", "avx512", "neon"; NULL: $NN_ISA, else the best */
+    int         shape_only;    /* 1: tensors have no data: shapes, errors, parameters and cost without computing */
+    int         quiet;         /* 1: do not print the first error */
+    void      (*log)(void *user, nn_log_level level, const char *line); /* instead of stderr */
+    void       *log_user;
+    void     *(*alloc)(void *user, size_t size);                        /* both or none */
+    void      (*release)(void *user, void *p, size_t size);
+    void       *alloc_user;
+    void      (*parallel)(void *user, int jobs, void (*job)(void *arg, int index), void *arg); /* your own thread pool: run job(arg, 0 ... jobs-1), return when all are done */
+    void       *parallel_user;
+    const nn_backend *backend; /* device 1 */
+} nn_config;
+
+typedef struct nn_memory_report { /* bytes; "now" counts what is in use, "held" what was taken from the allocator */
+    size_t  now, peak;            /* everything this context took from the allocator */
+    size_t  step_now, step_peak, step_held;    /* the step arena: tape, activations */
+    size_t  pool_now, pool_peak, pool_held;    /* gradients and temporaries of backward */
+    size_t  kept_now;             /* nn_keep, run state, models, optimisers, data */
+    int64_t allocations;          /* calls of the allocator since nn_begin */
+} nn_memory_report;
+
+typedef enum { NN_TRAIN = 1, NN_EVAL = 2, NN_TEST = 3 } nn_mode; /* scopes: TRAIN or EVAL; data files: TRAIN or TEST */
+
+/* A scope is handed down through the network: where we are in the tree of names, and for whom. */
+typedef struct nn_scope {
+    nn_ctx   *ctx;
+    nn_model *model;
+    void     *at;              /* node in the tree of names; NULL after an error */
+    int       mode;            /* NN_TRAIN or NN_EVAL */
+} nn_scope;
+typedef nn_tensor *(*nn_net)(nn_scope s, nn_tensor *x);
+typedef nn_tensor *(*nn_loss)(nn_tensor *prediction, nn_tensor *target);
+
+typedef struct nn_init { int kind; double a, b; } nn_init; /* made by nn_init_... */
+
+typedef enum { NN_ACT_NONE, NN_ACT_RELU, NN_ACT_SIGMOID, NN_ACT_TANH, NN_ACT_GELU } nn_act;
+
+typedef struct nn_lr { int kind; float base, last; int64_t warmup, total; } nn_lr; /* made by nn_lr_... */
+
+typedef enum { NN_SGD, NN_ADAM, NN_ADAMW } nn_optim_kind;
+typedef struct nn_optim_options {
+    nn_optim_kind kind;
+    float         lr;                  /* 0: SGD 0.01, Adam and AdamW 0.001 */
+    float         momentum;            /* SGD */
+    float         beta1, beta2, eps;   /* 0: 0.9, 0.999, 1e-8 */
+    float         weight_decay;        /* 0: AdamW 0.01, others none; NN_ZERO: none */
+} nn_optim_options;
+
+typedef struct nn_csv_options {
+    int   header;              /* 1: skip the first line */
+    char  separator;           /* 0: ',' */
+    int   target;              /* columns at the end that are targets; 0: 1 */
+    int   regression;          /* 1: targets are real numbers; 0: one class number per line */
+    float scale;               /* inputs are multiplied by this; 0: 1 */
+} nn_csv_options;
+
+typedef struct nn_batch {
+    nn_tensor     *x, *y;      /* [n, ...] and [n] (classes, i32) or [n, ...] (real); until the next nn_data_next */
+    int64_t        n;
+    const int64_t *index;      /* which samples these are */
+} nn_batch;
+
+typedef struct nn_scores { double loss, accuracy; int64_t n; } nn_scores; /* accuracy: NaN unless targets are classes */
+
+typedef struct nn_history {    /* one entry an epoch; lives until nn_end */
+    int     epochs;
+    double *loss, *accuracy, *valid_loss, *valid_accuracy; /* NaN where there is none */
+    double  seconds;
+} nn_history;
+
+typedef struct nn_fit_options {
+    int         epochs;        /* 0: 10 */
+    int         batch;         /* 0: 32 */
+    float       lr;            /* 0: 0.001; with cosine decay and 5 % warm-up unless schedule is set */
+    float       weight_decay;  /* 0: 0.01; NN_ZERO: none */
+    float       clip;          /* global gradient norm; 0: none */
+    float       validation;    /* share of the samples held out, 0 ... 0.9; 0: none */
+    nn_optim   *optim;         /* NULL: AdamW as above; one of yours keeps its own schedule */
+    nn_loss     loss;          /* NULL: cross-entropy for classes, mean squared error for real targets */
+    nn_lr       schedule;      /* nn_lr_...; all zero: cosine */
+    int         quiet;         /* 1: no progress */
+    int       (*on_epoch)(void *user, const nn_history *h); /* after each epoch; 0 stops */
+    void       *user;
+} nn_fit_options;
+
+enum { NN_CREATE_GRAPH = 1 };  /* backward writes itself down, for higher orders */
+
+/* ---- >>api ------------------------------------------------------------------------------------------
+   Every function takes NULL where it takes an object, and then does nothing: a chain of calls needs one check at its
+   end. What fails returns NULL (sizes -1, reals NaN, counts and flags 0), leaves the reason in the context (nn_error),
+   and from then on whatever creates or changes something does nothing until nn_error_clear. */
+
+/* -- contexts -- */
+NN_API nn_ctx     *nn_begin(const nn_config *config);             /* NULL: defaults. NULL when out of memory */
+NN_API void        nn_end(nn_ctx *c);                             /* frees all that was made in c: tensors, models, data, forks */
+NN_API nn_ctx     *nn_fork(nn_ctx *c);                            /* a context for another thread: shares c's thread pool and settings */
+NN_API nn_ctx     *nn_fork_shapes(nn_ctx *c);                     /* a context without data, for shapes, parameters and cost */
+NN_API void        nn_reset(nn_ctx *c);                           /* drop the tensors and the tape of this step */
+NN_API nn_status   nn_error(const nn_ctx *c);                     /* the first failure, NN_OK if none; nn_error(NULL) is NN_ERR_MEMORY */
+NN_API const char *nn_error_text(const nn_ctx *c);                /* "fc1: linear: x [64,784], weight [128,700]: 784 and 700 differ" */
+NN_API void        nn_error_clear(nn_ctx *c);
+NN_API void        nn_fail(nn_ctx *c, nn_status code, const char *format, ...) NN_PRINTF(3, 4); /* for your own ops and layers */
+NN_API void        nn_note(nn_ctx *c, nn_log_level level, const char *format, ...) NN_PRINTF(3, 4);
+NN_API void        nn_seed(nn_ctx *c, uint64_t seed);             /* restart the random numbers */
+NN_API int         nn_no_grad(nn_ctx *c, int on);                 /* 1: record nothing; returns what it was */
+NN_API nn_memory_report nn_memory(const nn_ctx *c);
+NN_API const char *nn_isa(const nn_ctx *c);                       /* the instruction set in use */
+NN_API int         nn_threads(const nn_ctx *c);
+NN_API double      nn_time(void);                                 /* seconds, from some fixed moment */
+/* Calls task(arg, begin, end, worker) until 0 ... n-1 are covered, on several threads if n * cost (nanoseconds) is worth it. */
+NN_API void        nn_parallel_for(nn_ctx *c, int64_t n, double cost, void (*task)(void *arg, int64_t begin, int64_t end, int worker), void *arg);
+
+/* -- tensors: created in the step, gone at nn_reset -- */
+NN_API nn_tensor  *nn_zeros(nn_ctx *c, nn_dtype dtype, nn_shape shape);
+NN_API nn_tensor  *nn_ones(nn_ctx *c, nn_dtype dtype, nn_shape shape);
+NN_API nn_tensor  *nn_full(nn_ctx *c, nn_dtype dtype, nn_shape shape, double value);
+NN_API nn_tensor  *nn_arange(nn_ctx *c, nn_dtype dtype, double start, double stop, double step); /* [ceil((stop-start)/step)] */
+NN_API nn_tensor  *nn_uniform(nn_ctx *c, nn_dtype dtype, nn_shape shape, double low, double high); /* low <= x < high */
+NN_API nn_tensor  *nn_normal(nn_ctx *c, nn_dtype dtype, nn_shape shape, double mean, double std);
+NN_API nn_tensor  *nn_from(nn_ctx *c, const void *data, nn_dtype dtype, nn_shape shape); /* a copy of your array */
+NN_API nn_tensor  *nn_wrap(nn_ctx *c, void *data, nn_dtype dtype, nn_shape shape);       /* your array itself; it must live until nn_reset */
+NN_API nn_tensor  *nn_share(nn_ctx *c, nn_tensor *x);             /* x of another context, seen from c, without its history */
+NN_API nn_tensor  *nn_keep(nn_tensor *x) NN_NODISCARD;            /* a copy that outlives nn_reset, without history; until nn_drop or nn_end */
+NN_API void        nn_drop(nn_tensor *kept);
+NN_API nn_tensor  *nn_to_device(nn_tensor *x, int device);        /* 0: host, 1: the context's backend */
+
+/* -- looking at tensors -- */
+NN_API int         nn_ndim(const nn_tensor *x);                   /* -1 for NULL */
+NN_API int64_t     nn_dim(const nn_tensor *x, int axis);          /* size of an axis, -1 is the last; -1 on error */
+NN_API nn_shape    nn_shape_of(const nn_tensor *x);
+NN_API int64_t     nn_numel(const nn_tensor *x);
+NN_API nn_dtype    nn_dtype_of(const nn_tensor *x);
+NN_API int         nn_device_of(const nn_tensor *x);
+NN_API nn_ctx     *nn_ctx_of(const nn_tensor *x);
+NN_API int         nn_is_contiguous(const nn_tensor *x);
+NN_API const char *nn_dtype_name(nn_dtype dtype);                 /* "f32" */
+NN_API size_t      nn_dtype_size(nn_dtype dtype);                 /* bytes */
+NN_API void       *nn_ptr(nn_tensor *x);                          /* contiguous data on the host, or NULL and an error */
+NN_API float      *nn_f32(nn_tensor *x);                          /* the same, and the dtype must be this one */
+NN_API double     *nn_f64(nn_tensor *x);
+NN_API int32_t    *nn_i32(nn_tensor *x);
+NN_API int64_t    *nn_i64(nn_tensor *x);
+NN_API uint8_t    *nn_u8(nn_tensor *x);
+NN_API double      nn_item(nn_tensor *x);                         /* the value of a tensor of one element */
+NN_API double      nn_get(nn_tensor *x, nn_shape index);          /* nn_get(x, NN_SHAPE(i, j)); negative counts from the end */
+NN_API int         nn_set(nn_tensor *x, nn_shape index, double value);
+NN_API int         nn_fill(nn_tensor *x, double value);           /* in place; refused where backward would miss the old value */
+NN_API int         nn_assign(nn_tensor *x, nn_tensor *from);      /* in place, same shape and dtype */
+NN_API int         nn_read(nn_tensor *x, void *to, size_t bytes); /* copy out, row by row; bytes must be exact */
+NN_API int         nn_write(nn_tensor *x, const void *from, size_t bytes);
+NN_API int         nn_format(nn_tensor *x, char *text, size_t size); /* as NumPy prints it; the length it needs, like snprintf */
+NN_API void        nn_print(nn_tensor *x);
+NN_API void        nn_debug(const nn_tensor *x);                  /* one line about the header; for debuggers */
+
+/* -- views: no copy -- */
+NN_API nn_tensor  *nn_reshape(nn_tensor *x, nn_shape shape);      /* one size may be -1; copies only if no view can do it */
+NN_API nn_tensor  *nn_permute(nn_tensor *x, nn_shape axes);       /* NN_AXES(2, 0, 1) */
+NN_API nn_tensor  *nn_transpose(nn_tensor *x, int a, int b);
+NN_API nn_tensor  *nn_slice(nn_tensor *x, int axis, int64_t start, int64_t stop, int64_t step); /* as x[start:stop:step]; step may be negative */
+NN_API nn_tensor  *nn_select(nn_tensor *x, int axis, int64_t index); /* drops the axis */
+NN_API nn_tensor  *nn_expand(nn_tensor *x, nn_shape shape);       /* repeats axes of size 1, adds axes in front */
+NN_API nn_tensor  *nn_squeeze(nn_tensor *x, int axis);            /* the axis must have size 1 */
+NN_API nn_tensor  *nn_unsqueeze(nn_tensor *x, int axis);
+NN_API nn_tensor  *nn_flatten(nn_tensor *x, int from_axis);       /* [B,...] -> [B,n] with from_axis 1 */
+NN_API nn_tensor  *nn_detach(nn_tensor *x);                       /* same storage, no history */
+
+/* -- copies -- */
+NN_API nn_tensor  *nn_contiguous(nn_tensor *x);                   /* x itself where it already is */
+NN_API nn_tensor  *nn_clone(nn_tensor *x);
+NN_API nn_tensor  *nn_cast(nn_tensor *x, nn_dtype dtype);         /* reals to integers: towards zero, saturating, NaN is 0 */
+NN_API nn_tensor  *nn_concat(nn_tensor **list, int n, int axis);
+NN_API nn_tensor  *nn_gather(nn_tensor *x, int axis, nn_tensor *index); /* y[i][j] = x[i][index[i][j]]; index: i32, i64 or u8, x's rank */
+NN_API nn_tensor  *nn_scatter_add(nn_tensor *x, int axis, nn_tensor *index, int64_t size); /* the reverse: sums x into zeros */
+NN_API nn_tensor  *nn_one_hot(nn_tensor *index, int64_t classes, nn_dtype real); /* [...] -> [..., classes] */
+
+/* -- element-wise; two operands broadcast as in NumPy -- */
+NN_API nn_tensor  *nn_add(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_sub(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_mul(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_div(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_same(nn_tensor *x, nn_tensor *y);           /* 1 where equal, else 0 */
+NN_API nn_tensor  *nn_affine(nn_tensor *x, double a, double b);   /* a x + b */
+NN_API nn_tensor  *nn_scale(nn_tensor *x, double a);              /* a x */
+NN_API nn_tensor  *nn_neg(nn_tensor *x);
+NN_API nn_tensor  *nn_exp(nn_tensor *x);
+NN_API nn_tensor  *nn_log(nn_tensor *x);
+NN_API nn_tensor  *nn_sqrt(nn_tensor *x);
+NN_API nn_tensor  *nn_square(nn_tensor *x);
+NN_API nn_tensor  *nn_relu(nn_tensor *x);
+NN_API nn_tensor  *nn_sigmoid(nn_tensor *x);
+NN_API nn_tensor  *nn_tanh(nn_tensor *x);
+NN_API nn_tensor  *nn_erf(nn_tensor *x);
+NN_API nn_tensor  *nn_gelu(nn_tensor *x);                         /* x Phi(x), exact; Hendrycks and Gimpel 2016 */
+NN_API nn_tensor  *nn_positive(nn_tensor *x);                     /* 1 where x > 0, else 0 */
+
+/* -- over axes: NN_AXES(0, -1), or NN_ALL -- */
+NN_API nn_tensor  *nn_sum(nn_tensor *x, nn_shape axes, int keepdims);
+NN_API nn_tensor  *nn_mean(nn_tensor *x, nn_shape axes, int keepdims); /* of nothing: an error */
+NN_API nn_tensor  *nn_max(nn_tensor *x, nn_shape axes, int keepdims);  /* gradient: equal shares to equal maxima */
+NN_API nn_tensor  *nn_softmax(nn_tensor *x, int axis);
+NN_API nn_tensor  *nn_log_softmax(nn_tensor *x, int axis);
+
+/* -- linear -- */
+NN_API nn_tensor  *nn_matmul(nn_tensor *x, nn_tensor *y);         /* [...,m,k] [...,k,n] -> [...,m,n], any strides; batches broadcast */
+NN_API nn_tensor  *nn_linear(nn_tensor *x, nn_tensor *weight, nn_tensor *bias); /* [...,in] [out,in] [out] -> [...,out]; bias may be NULL */
+NN_API nn_tensor  *nn_linear_act(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, nn_act act);
+NN_API nn_tensor  *nn_activate(nn_tensor *x, nn_act act);
+
+/* -- norms, losses, dropout -- */
+NN_API nn_tensor  *nn_layernorm(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, double eps); /* over the last axis; Ba et al. 2016 */
+NN_API nn_tensor  *nn_cross_entropy(nn_tensor *logits, nn_tensor *classes); /* [...,C], [...] integers -> mean, 0-d */
+NN_API nn_tensor  *nn_mse(nn_tensor *prediction, nn_tensor *target);       /* mean of squares, 0-d; equal shapes */
+NN_API nn_tensor  *nn_dropout(nn_tensor *x, double p, int training);       /* zero with chance p, scale the rest by 1/(1-p) */
+NN_API double      nn_accuracy(nn_tensor *logits, nn_tensor *classes);     /* share of rows whose largest logit is the class */
+
+/* -- autodiff -- */
+NN_API nn_tensor  *nn_requires_grad(nn_tensor *x);                /* a leaf: backward leaves its gradient in nn_grad(x); returns x */
+NN_API int         nn_backward(nn_tensor *loss);                  /* one element; gradients of all leaves, added to what is there */
+NN_API int         nn_backward_from(nn_tensor *y, nn_tensor *dy, int flags); /* dy: the gradient of y, its shape; flags: 0 or NN_CREATE_GRAPH */
+NN_API nn_tensor  *nn_grad(nn_tensor *x);                         /* NULL if there is none yet */
+NN_API nn_tensor  *nn_retain_grad(nn_tensor *x);                  /* let an intermediate keep its gradient; returns x */
+NN_API void        nn_zero_grad(nn_tensor *x);                    /* forget it */
+/* dy/dx for n tensors x, leaving nn_grad alone; dx[i] is NULL where y does not depend on it. dy may be NULL for a y of one element. */
+NN_API int         nn_grad_of(nn_tensor *y, nn_tensor *dy, nn_tensor **x, int n, nn_tensor **dx, int flags);
+/* Largest difference between f's gradients and central differences, relative to max(1, |gradient|); NaN on error. x: f64. order: 1 or 2.
+   The upstream gradient is random and not uniform. */
+NN_API double      nn_gradcheck(nn_tensor *(*f)(nn_ctx *c, nn_tensor **x, void *user), nn_tensor **x, int n, int order, void *user);
+
+/* -- ops of your own -- */
+NN_API int         nn_apply(const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn_tensor **out); /* 1, or 0 and out all NULL */
+NN_API int         nn_wants(const nn_node *n, int i);             /* does input i need a gradient? */
+NN_API const nn_op *const *nn_op_list(int *count);                /* all ops of nn.h */
+NN_API void        nn_spec_like(nn_spec *out, const nn_tensor *x);/* same dtype and shape */
+
+/* -- models -- */
+NN_API nn_model   *nn_model_new(nn_ctx *c, nn_net net, void *user); /* parameters appear at the first forward, build or load */
+NN_API void        nn_model_free(nn_model *m);
+NN_API int         nn_model_dtype(nn_model *m, nn_dtype real);    /* NN_F64 for exact checks; before the parameters are made */
+NN_API int         nn_model_build(nn_model *m, nn_dtype dtype, nn_shape x); /* make the parameters by running the net on a shape */
+NN_API nn_tensor  *nn_forward(nn_model *m, nn_tensor *x);         /* training mode */
+NN_API nn_tensor  *nn_predict(nn_model *m, nn_tensor *x);         /* evaluation mode, no gradients; only the result stays in memory */
+NN_API nn_scope    nn_enter(nn_model *m, nn_ctx *c, nn_mode mode);/* for a net of any signature: loss = my_net(nn_enter(m, c, NN_TRAIN), a, b) */
+NN_API int         nn_model_freeze(nn_model *m);                  /* make storage for what nn_enter runs in nn_fork_shapes declared */
+NN_API nn_scope    nn_in(nn_scope s, const char *name);           /* one level down */
+NN_API nn_scope    nn_in_i(nn_scope s, const char *name, int64_t i); /* "h.3" */
+NN_API nn_tensor  *nn_leave(nn_scope s, nn_tensor *y);            /* ends a layer: later ops are booked to the scope above s; returns y */
+NN_API void       *nn_user(nn_scope s);                           /* what nn_model_new was given */
+NN_API nn_tensor  *nn_param(nn_scope s, const char *name, nn_shape shape, nn_init init);
+NN_API nn_tensor  *nn_buffer(nn_scope s, const char *name, nn_shape shape, nn_init init); /* saved with the model, not trained */
+NN_API nn_tensor  *nn_state(nn_scope s, const char *name, nn_dtype dtype, nn_shape shape); /* of this context, zero at first, kept over nn_reset */
+NN_API void        nn_state_clear(nn_ctx *c);
+NN_API int         nn_model_count(const nn_model *m);             /* parameters and buffers (tensors, not elements) */
+NN_API int64_t     nn_model_size(const nn_model *m);              /* elements of all parameters */
+NN_API const char *nn_model_name(const nn_model *m, int i);       /* "fc1.weight" */
+NN_API nn_tensor  *nn_model_tensor(nn_model *m, nn_ctx *c, const char *name); /* c's handle: read it, set it, ask for its nn_grad */
+NN_API int         nn_summary(nn_model *m, nn_dtype dtype, nn_shape x); /* layers, shapes, parameters, FLOPs on stdout */
+NN_API int         nn_summary_text(nn_model *m, nn_dtype dtype, nn_shape x, char *text, size_t size); /* the length it needs, -1 on error */
+
+NN_API nn_init     nn_init_zeros(void);
+NN_API nn_init     nn_init_const(double value);
+NN_API nn_init     nn_init_uniform(double low, double high);
+NN_API nn_init     nn_init_normal(double mean, double std);
+NN_API nn_init     nn_init_fan_in(int64_t in);                    /* uniform within 1/sqrt(in): PyTorch's default for linear layers */
+NN_API nn_init     nn_init_xavier_uniform(int64_t in, int64_t out); /* Glorot and Bengio 2010 */
+NN_API nn_init     nn_init_xavier_normal(int64_t in, int64_t out);
+NN_API nn_init     nn_init_he_uniform(int64_t in);                /* He et al. 2015, for ReLU */
+NN_API nn_init     nn_init_he_normal(int64_t in);
+
+/* -- layers: parameters by name, PyTorch's names and shapes -- */
+NN_API nn_tensor  *nn_layer_linear(nn_scope s, const char *name, nn_tensor *x, int64_t out);     /* [...,in] -> [...,out]; weight [out,in], bias [out] */
+NN_API nn_tensor  *nn_layer_linear_act(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_act act); /* the same, fused with its activation */
+NN_API nn_tensor  *nn_layer_layernorm(nn_scope s, const char *name, nn_tensor *x);                    /* over the last axis, eps 1e-5; weight, bias [n] */
+NN_API nn_tensor  *nn_layer_dropout(nn_scope s, nn_tensor *x, double p);                         /* only in training mode */
+
+/* -- optimisers -- */
+NN_API nn_optim   *nn_optim_new(nn_model *m, const nn_optim_options *options);
+NN_API nn_optim   *nn_sgd(nn_model *m, float lr, float momentum);
+NN_API nn_optim   *nn_adam(nn_model *m, float lr);                /* Kingma and Ba 2015 */
+NN_API nn_optim   *nn_adamw(nn_model *m, float lr, float weight_decay); /* Loshchilov and Hutter 2019 */
+NN_API void        nn_optim_free(nn_optim *o);
+NN_API int         nn_step(nn_optim *o);                          /* one update from the model's gradients; uses them up */
+NN_API int         nn_step_from(nn_optim *o, nn_ctx **contexts, int n); /* the sum of several contexts' gradients, added in this order */
+NN_API double      nn_clip_grad_norm(nn_optim *o, double max);    /* scale all gradients so that their common norm is at most max; the norm before */
+NN_API int         nn_set_lr(nn_optim *o, nn_lr schedule);
+NN_API double      nn_get_lr(const nn_optim *o);                  /* of the next step */
+NN_API nn_lr       nn_lr_constant(float lr);
+NN_API nn_lr       nn_lr_cosine(float lr, int64_t warmup, int64_t total, float last); /* linear from lr/warmup to lr, then a half cosine down to last at step total */
+NN_API double      nn_lr_at(nn_lr schedule, int64_t step);        /* steps count from 0 */
+
+/* -- data -- */
+NN_API nn_data    *nn_data_new(nn_tensor *x, nn_tensor *y);       /* copies; x [n,...], y [n] integers (classes) or [n,...] reals */
+NN_API nn_data    *nn_data_csv(nn_ctx *c, const char *path, const nn_csv_options *options);
+NN_API nn_data    *nn_data_csv_text(nn_ctx *c, const char *text, size_t size, const nn_csv_options *options);
+NN_API nn_data    *nn_data_idx(nn_ctx *c, const char *images, const char *labels); /* bytes become 0 ... 1 */
+NN_API nn_data    *nn_data_mnist(nn_ctx *c, const char *folder, nn_mode part);     /* the four files of MNIST, unpacked; NN_TRAIN or NN_TEST */
+NN_API nn_tensor  *nn_idx(nn_ctx *c, const void *bytes, size_t size);              /* one idx file in memory -> kept tensor */
+NN_API void        nn_data_free(nn_data *d);
+NN_API int         nn_data_split(nn_data *d, double share, nn_data **rest, nn_data **part); /* part gets this share: every k-th sample of each class, in order */
+NN_API int         nn_data_batch(nn_data *d, int64_t size, int drop_last);
+NN_API int         nn_data_shuffle(nn_data *d, int on);           /* default: on, another order each epoch from the context's seed */
+NN_API int         nn_data_next(nn_data *d, nn_batch *b);         /* 0: the epoch is over (the next call begins another) */
+NN_API void        nn_data_rewind(nn_data *d);                    /* begin the epoch again */
+NN_API int64_t     nn_data_count(const nn_data *d);               /* samples */
+NN_API nn_tensor  *nn_data_x(nn_data *d, int64_t from, int64_t n);/* samples in order, without shuffling: step tensors */
+NN_API nn_tensor  *nn_data_y(nn_data *d, int64_t from, int64_t n);
+
+/* -- training -- */
+NN_API nn_fit_options nn_fit_defaults(void);                      /* all zero; for C and C++ alike */
+NN_API nn_history  nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options); /* resets the context after each step */
+NN_API nn_scores   nn_evaluate(nn_model *m, nn_data *d, nn_loss loss); /* NULL: as nn_fit */
+
+/* -- files: safetensors, replaced whole or not at all -- */
+NN_API int         nn_save(nn_model *m, const char *path);
+NN_API int         nn_load(nn_model *m, const char *path);        /* by name; before the first forward it waits for the names */
+NN_API int         nn_load_memory(nn_model *m, const void *bytes, size_t size);
+NN_API int         nn_optim_save(nn_optim *o, const char *path);  /* the model and the optimiser's state: to go on training */
+NN_API int         nn_optim_load(nn_optim *o, const char *path);
+NN_API nn_file    *nn_file_open(nn_ctx *c, const char *path);
+NN_API nn_file    *nn_file_memory(nn_ctx *c, const void *bytes, size_t size); /* a copy of the bytes */
+NN_API void        nn_file_close(nn_file *f);
+NN_API int         nn_file_count(const nn_file *f);
+NN_API const char *nn_file_name(const nn_file *f, int i);
+NN_API nn_shape    nn_file_shape(const nn_file *f, int i);
+NN_API nn_dtype    nn_file_dtype(const nn_file *f, int i);
+NN_API nn_tensor  *nn_file_tensor(nn_file *f, const char *name);  /* a step tensor with its values */
+NN_API int         nn_file_write(nn_ctx *c, const char *path, const char *const *names, nn_tensor **tensors, int n);
+
+/* -- backends -- */
+NN_API nn_backend  nn_backend_null(nn_null_counts *counts);       /* counts its calls and keeps its memory on the host: tests the plumbing */
+
+#endif /* NN_NEURAL_H */
+
+/* =====================================================================================================
+   The implementation. Read it downwards: each section uses only what stands above it (and the public API).
+   ===================================================================================================== */
+#if defined(NN_IMPLEMENTATION) && !defined(NN__IMPLEMENTED)
+#define NN__IMPLEMENTED
+
+/* ---- >>platform ------------------------------------------------------------------------------------- */
+#include <float.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#if !defined(NN_HEADER_NAME)
+#  define NN_HEADER_NAME "nn.h"
+#endif
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#  error "nn.h: big-endian machines are not supported (files and kernels assume little-endian)"
+#endif
+#if (defined(NN_MALLOC) || defined(NN_REALLOC) || defined(NN_FREE)) && !(defined(NN_MALLOC) && defined(NN_REALLOC) && defined(NN_FREE))
+#  error "nn.h: define all of NN_MALLOC, NN_REALLOC and NN_FREE, or none"
+#endif
+#if !defined(NN_MALLOC)
+#  define NN_MALLOC(size) malloc(size)
+#  define NN_REALLOC(p, size) realloc(p, size)
+#  define NN_FREE(p) free(p)
+#endif
+
+#if defined(_WIN32)
+#  ifndef WIN32_LEAN_AND_MEAN
+#    define WIN32_LEAN_AND_MEAN
+#  endif
+#  ifndef NOMINMAX
+#    define NOMINMAX
+#  endif
+#  include <windows.h>
+#  include <io.h>
+#else
+#  include <sched.h>
+#  include <sys/time.h>
+#  include <unistd.h>
+#  if !defined(NN_NO_THREADS)
+#    include <pthread.h>
+#  endif
+#endif
+
+/* Address sanitizer sees overruns between tensors only if each one is a block of its own. */
+#if defined(__SANITIZE_ADDRESS__)
+#  define NN__SEPARATE_BLOCKS 1
+#elif defined(__has_feature)
+#  if __has_feature(address_sanitizer)
+#    define NN__SEPARATE_BLOCKS 1
+#  endif
+#endif
+#if !defined(NN__SEPARATE_BLOCKS)
+#  define NN__SEPARATE_BLOCKS 0
+#endif
+
+#define NN__UNUSED    __attribute__((unused))
+#define NN__LIKELY(x) __builtin_expect(!!(x), 1)
+#define NN__ALIGN     64
+
+/* Atomics: the compilers' builtins work in C99 and C++11 alike, and thread sanitizer knows them. */
+#define nn__atomic_load(p)     __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define nn__atomic_store(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define nn__atomic_add(p, v)   __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL)
+#define nn__atomic_swap(p, v)  __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL)
+
+static int64_t nn__min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t nn__max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t nn__ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static size_t  nn__round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+NN_API double nn_time(void) {
+#if defined(_WIN32)
+    LARGE_INTEGER now, rate;
+    QueryPerformanceCounter(&now);
+    QueryPerformanceFrequency(&rate);
+    return (double)now.QuadPart / (double)rate.QuadPart;
+#else
+    struct timeval t; /* clock_gettime is invisible under a strict -std=c99 */
+    gettimeofday(&t, NULL);
+    return (double)t.tv_sec + 1e-6 * (double)t.tv_usec;
+#endif
+}
+
+static void nn__cpu_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int nn__cpu_count(void) {
+#if defined(_WIN32)
+    SYSTEM_INFO info;
+    GetSystemInfo(&info);
+    return (int)info.dwNumberOfProcessors;
+#elif defined(_SC_NPROCESSORS_ONLN)
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > 1024 ? 1024 : (int)n;
+#else
+    return 1;
+#endif
+}
+
+#if !defined(NN_NO_THREADS) && defined(_WIN32)
+typedef SRWLOCK            nn__mutex;
+typedef CONDITION_VARIABLE nn__cond;
+typedef HANDLE             nn__thread;
+static void nn__mutex_init(nn__mutex *m) { InitializeSRWLock(m); }
+static void nn__mutex_free(nn__mutex *m) { (void)m; }
+static void nn__lock(nn__mutex *m) { AcquireSRWLockExclusive(m); }
+static void nn__unlock(nn__mutex *m) { ReleaseSRWLockExclusive(m); }
+static void nn__cond_init(nn__cond *c) { InitializeConditionVariable(c); }
+static void nn__cond_free(nn__cond *c) { (void)c; }
+static void nn__cond_wait(nn__cond *c, nn__mutex *m) { SleepConditionVariableSRW(c, m, INFINITE, 0); }
+static void nn__cond_wake(nn__cond *c) { WakeAllConditionVariable(c); }
+#  define NN__THREAD_MAIN(name, arg) static DWORD WINAPI name(LPVOID arg)
+#  define NN__THREAD_DONE 0
+static int  nn__thread_start(nn__thread *t, LPTHREAD_START_ROUTINE f, void *arg) { return (*t = CreateThread(NULL, 0, f, arg, 0, NULL)) != NULL; }
+static void nn__thread_join(nn__thread t) { WaitForSingleObject(t, INFINITE); CloseHandle(t); }
+#elif !defined(NN_NO_THREADS)
+typedef pthread_mutex_t nn__mutex;
+typedef pthread_cond_t  nn__cond;
+typedef pthread_t       nn__thread;
+static void nn__mutex_init(nn__mutex *m) { pthread_mutex_init(m, NULL); }
+static void nn__mutex_free(nn__mutex *m) { pthread_mutex_destroy(m); }
+static void nn__lock(nn__mutex *m) { pthread_mutex_lock(m); }
+static void nn__unlock(nn__mutex *m) { pthread_mutex_unlock(m); }
+static void nn__cond_init(nn__cond *c) { pthread_cond_init(c, NULL); }
+static void nn__cond_free(nn__cond *c) { pthread_cond_destroy(c); }
+static void nn__cond_wait(nn__cond *c, nn__mutex *m) { pthread_cond_wait(c, m); }
+static void nn__cond_wake(nn__cond *c) { pthread_cond_broadcast(c); }
+#  define NN__THREAD_MAIN(name, arg) static void *name(void *arg)
+#  define NN__THREAD_DONE NULL
+static int  nn__thread_start(nn__thread *t, void *(*f)(void *), void *arg) { return pthread_create(t, NULL, f, arg) == 0; }
+static void nn__thread_join(nn__thread t) { pthread_join(t, NULL); }
+#endif
+
+/* The context. Its parts are explained in the sections that use them. */
+typedef struct nn__kernels nn__kernels;
+typedef struct nn__pool    nn__pool;
+typedef struct nn__chunk   nn__chunk;
+typedef struct nn__block   nn__block;
+typedef struct nn__binding nn__binding;
+typedef struct nn__name    nn__name;
+typedef struct nn__object  nn__object;
+typedef struct nn__state   nn__state;
+
+struct nn__object { /* the head of everything that nn_end frees: models, optimisers, data, files, forks */
+    nn__object *next, *prev;
+    void      (*destroy)(nn__object *);
+};
+
+enum { NN__POOL_CLASSES = 256, NN__TEXT = 640 };
+
+struct nn_ctx {
+    const void *copy;     /* which copy of nn.h made it; the first three fields never move */
+    nn_status   error;
+    char        error_text[NN__TEXT];
+
+    nn_config   config;
+    nn_ctx     *root;     /* itself, or the context it was forked from */
+    nn__object  object;   /* its place in the parent's list, if it is a fork */
+    nn__object  objects;  /* ring of what it owns */
+    int         objects_busy; /* forks may end in their own threads: a spin lock over the ring */
+    uint64_t    next_id, forks;
+
+    nn_memory_report memory;                       /* >>memory */
+    nn__chunk  *chunk, *first_chunk;
+    nn__block  *blocks;
+    void       *pool_free[NN__POOL_CLASSES];
+    nn_tensor  *temps;    /* made by the gradient rule that runs now */
+    nn_tensor  *graded;   /* tensors that hold a gradient */
+    nn_tensor  *kept;     /* persistent tensors: a ring through this head, NULL if none */
+    nn_tensor  *debug_live, *debug_dead, *debug_dead_last;
+    int64_t     debug_dead_count;
+    uint32_t    epoch;    /* counts nn_reset: a step tensor of another epoch was dropped */
+
+    nn_node    *tape;     /* the last node */
+    int         no_grad, in_backward, shape_only;
+    nn_tensor **targets;  /* nn_grad_of: what is asked for */
+    int         n_targets;
+
+    uint64_t    step;     /* random numbers: the step's counter, and how many ops of it drew */
+    uint32_t    streams;
+
+    nn__pool          *pool;     /* >>threads */
+    const nn__kernels *kernels;  /* >>dispatch */
+    void             **scratch;  /* one a worker */
+    size_t            *scratch_size;
+    int                workers;
+
+    nn__binding *bindings;  /* this context's handles of models' parameters */
+    nn__state   *states;    /* nn_state's tensors, by place and name */
+    const nn__name *place;
+};
+
+static const char nn__this_copy = 'n';
+
+/* ---- >>error ----------------------------------------------------------------------------------------
+   One list of all messages. nn__fail(c, NN__M_SIZES_DIFFER, ...) keeps the first in the context, with the
+   scope and the op that it happened in. */
+#define NN__MESSAGES(X) \
+    X(MEMORY,          NN_ERR_MEMORY,  "out of memory (%llu bytes)") \
+    X(OPERAND_NULL,    NN_ERR_NULL,    "operand %d is NULL") \
+    X(ARG_NULL,        NN_ERR_NULL,    "%s is NULL") \
+    X(OTHER_CONTEXT,   NN_ERR_CONTEXT, "operand %d belongs to another context; nn_share(c, x) shows it in this one") \
+    X(DROPPED,         NN_ERR_CONTEXT, "operand %d (%s) was dropped by nn_reset; nn_keep(x) keeps it") \
+    X(FOREIGN_COPY,    NN_ERR_CONTEXT, "this context was made by another copy of nn.h (NN_STATIC); pass data, not objects, between them") \
+    X(FORK_ENDED,      NN_ERR_CONTEXT, "%s belongs to another context") \
+    X(RANK_LIMIT,      NN_ERR_SHAPE,   "%d dimensions; nn.h has at most %d") \
+    X(NEGATIVE_SIZE,   NN_ERR_SHAPE,   "size %lld of axis %d is negative") \
+    X(TOO_LARGE,       NN_ERR_RANGE,   "a tensor %s of %s does not fit into memory") \
+    X(BROADCAST,       NN_ERR_SHAPE,   "x %s and y %s do not broadcast: %lld and %lld differ") \
+    X(SHAPES_DIFFER,   NN_ERR_SHAPE,   "%s %s and %s %s must have equal shapes") \
+    X(SIZES_DIFFER,    NN_ERR_SHAPE,   "x %s, %s %s: %lld and %lld differ") \
+    X(RANK,            NN_ERR_SHAPE,   "%s %s must have %s dimensions") \
+    X(AXIS,            NN_ERR_SHAPE,   "axis %lld is outside a tensor of %d dimensions") \
+    X(AXIS_TWICE,      NN_ERR_SHAPE,   "axis %lld is named twice") \
+    X(AXES_COUNT,      NN_ERR_SHAPE,   "%d axes for a tensor of %d dimensions") \
+    X(RESHAPE,         NN_ERR_SHAPE,   "%s has %lld elements and cannot become %s") \
+    X(RESHAPE_GUESS,   NN_ERR_SHAPE,   "%s cannot become %s: the size -1 is not determined") \
+    X(EXPAND,          NN_ERR_SHAPE,   "%s cannot expand to %s") \
+    X(SQUEEZE,         NN_ERR_SHAPE,   "axis %lld of %s has not size 1") \
+    X(SLICE_STEP,      NN_ERR_ARG,     "a slice needs a step other than 0") \
+    X(INDEX,           NN_ERR_RANGE,   "index %lld is outside axis %d of size %lld") \
+    X(INDEX_VALUE,     NN_ERR_RANGE,   "an index is outside 0 ... %lld") \
+    X(LABEL,           NN_ERR_RANGE,   "a label is outside 0 ... %lld") \
+    X(EMPTY,           NN_ERR_SHAPE,   "%s of nothing (x %s)") \
+    X(NOT_ONE,         NN_ERR_SHAPE,   "%s has %lld elements; one is needed") \
+    X(BYTES,           NN_ERR_SHAPE,   "%llu bytes given, %s of %s has %llu") \
+    X(NOT_REAL,        NN_ERR_DTYPE,   "operand %d is %s; real numbers are needed: nn_cast(x, NN_F32)") \
+    X(NOT_INTEGER,     NN_ERR_DTYPE,   "%s is %s; i32, i64 or u8 are needed: nn_cast(x, NN_I64)") \
+    X(DTYPES_DIFFER,   NN_ERR_DTYPE,   "operands are %s and %s; nn.h does not promote: nn_cast one of them") \
+    X(DTYPE_IS,        NN_ERR_DTYPE,   "the tensor is %s, not %s; nn_cast(x, ...) converts") \
+    X(DTYPE_BAD,       NN_ERR_DTYPE,   "%d is no dtype") \
+    X(NO_F64,          NN_ERR_DTYPE,   "f64 was left out of this build (NN_NO_F64)") \
+    X(NOT_CONTIGUOUS,  NN_ERR_ARG,     "the tensor %s is a strided view; nn_contiguous(x) copies it") \
+    X(NO_DATA,         NN_ERR_ARG,     "a shape-only context has no data to %s") \
+    X(PROBABILITY,     NN_ERR_ARG,     "probability %g is outside 0 ... 1") \
+    X(ARANGE,          NN_ERR_ARG,     "arange from %g to %g by %g") \
+    X(OPTION,          NN_ERR_ARG,     "%s cannot be %g") \
+    X(ISA,             NN_ERR_ARG,     "instruction set '%s' is unknown or not on this machine") \
+    X(OP_OUTPUT,       NN_ERR_ARG,     "the op's rules are incomplete: %s") \
+    X(IN_PLACE,        NN_ERR_GRAD,    "in-place change of a tensor that needs a gradient; use nn_no_grad or nn_detach") \
+    X(OVERWRITTEN,     NN_ERR_GRAD,    "%s %d of '%s' was changed in place after backward needed its old value") \
+    X(NO_HISTORY,      NN_ERR_GRAD,    "nothing to differentiate: the tensor depends on no leaf that needs a gradient") \
+    X(NOT_LEAF,        NN_ERR_GRAD,    "an intermediate's gradient is not kept; call nn_retain_grad(x) before nn_backward") \
+    X(NO_GRAD_RULE,    NN_ERR_GRAD,    "op '%s' has no gradient rule") \
+    X(NO_GRADIENTS,    NN_ERR_GRAD,    "no parameter has a gradient; call nn_backward before nn_step") \
+    X(GRADCHECK_F64,   NN_ERR_DTYPE,   "nn_gradcheck needs f64 inputs and a real output") \
+    X(SCOPE,           NN_ERR_NAME,    "the scope is empty: it came from a failed call") \
+    X(NAME_BAD,        NN_ERR_NAME,    "'%s' is no name: letters, digits, '_' and '-' are") \
+    X(NAME_UNKNOWN,    NN_ERR_NAME,    "no parameter '%s': names are fixed once the model is made") \
+    X(NAME_SHAPE,      NN_ERR_NAME,    "parameter '%s' was %s and is now asked for as %s") \
+    X(NAME_MISSING,    NN_ERR_NAME,    "the file has no tensor '%s'") \
+    X(NAME_LEFT,       NN_ERR_NAME,    "the file's tensor '%s' belongs to no parameter") \
+    X(NAME_FITS_NOT,   NN_ERR_NAME,    "the file's '%s' is %s, the parameter is %s") \
+    X(MODEL_MADE,      NN_ERR_ARG,     "the model's parameters are already made") \
+    X(MODEL_NOT_MADE,  NN_ERR_ARG,     "the model has no parameters yet; nn_forward, nn_model_build or nn_load a file first") \
+    X(MODEL_THREADS,   NN_ERR_CONTEXT, "build the model in its own context before other contexts use it") \
+    X(MODEL_NO_NET,    NN_ERR_ARG,     "the model has no network function; use nn_enter") \
+    X(NET_NULL,        NN_ERR_NULL,    "the network returned NULL") \
+    X(STATE_SHAPE,     NN_ERR_NAME,    "state '%s' was %s and is now asked for as %s") \
+    X(SPLIT,           NN_ERR_ARG,     "a share of %g leaves one part of %lld samples empty") \
+    X(SAMPLES,         NN_ERR_SHAPE,   "x has %lld samples, y has %lld") \
+    X(FILE_OPEN,       NN_ERR_FILE,    "%s: %s") \
+    X(FILE_READ,       NN_ERR_FILE,    "%s: cannot be read") \
+    X(FILE_WRITE,      NN_ERR_FILE,    "%s: cannot be written (%s)") \
+    X(FILE_NONE,       NN_ERR_FILE,    "this build has no files (NN_NO_STDIO)") \
+    X(FORMAT,          NN_ERR_FORMAT,  "%s: %s") \
+    X(CSV,             NN_ERR_FORMAT,  "line %lld: %s") \
+    X(DEVICE_NONE,     NN_ERR_DEVICE,  "device %d: this context has no such backend") \
+    X(DEVICE_FAILED,   NN_ERR_DEVICE,  "backend '%s' failed to %s") \
+    X(DEVICE_HOST,     NN_ERR_DEVICE,  "the data is on device %d; nn_to_device(x, 0) brings it to the host") \
+    X(DEVICES_DIFFER,  NN_ERR_DEVICE,  "operands are on devices %d and %d; nn_to_device moves one")
+
+typedef enum {
+#define NN__X(id, code, text) NN__M_##id,
+    NN__MESSAGES(NN__X)
+#undef NN__X
+    NN__M_COUNT
+} nn__message;
+
+static const struct nn__message_text { nn_status code; const char *text; } nn__messages[] = {
+#define NN__X(id, code, text) {code, text},
+    NN__MESSAGES(NN__X)
+#undef NN__X
+};
+
+static size_t nn__place_text(const nn__name *place, char *text, size_t size); /* >>models */
+
+NN_API nn_status nn_error(const nn_ctx *c) { return c ? c->error : NN_ERR_MEMORY; }
+
+NN_API const char *nn_error_text(const nn_ctx *c) {
+    return c ? c->error_text : "out of memory (no context)";
+}
+
+NN_API void nn_error_clear(nn_ctx *c) {
+    if (!c) return;
+    c->error         = NN_OK;
+    c->error_text[0] = 0;
+}
+
+static void nn__note_v(nn_ctx *c, nn_log_level level, const char *line) {
+    if (c->config.log) c->config.log(c->config.log_user, level, line);
+#if !defined(NN_NO_STDIO)
+    else fprintf(stderr, level == NN_LOG_INFO ? "%s\n" : "nn.h: %s\n", line);
+#endif
+}
+
+NN_API void nn_note(nn_ctx *c, nn_log_level level, const char *format, ...) {
+    char    line[NN__TEXT];
+    va_list args;
+    if (!c) return;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    nn__note_v(c, level, line);
+}
+
+static void nn__fail_v(nn_ctx *c, nn_status code, const char *op, const char *format, va_list args) {
+    size_t n = 0;
+    if (c->error) return; /* the first failure explains; what follows is its echo */
+    c->error = code;
+    if (c->place) n = nn__place_text(c->place, c->error_text, sizeof c->error_text / 2);
+    if (n) n += (size_t)snprintf(c->error_text + n, sizeof c->error_text - n, ": ");
+    if (op) n += (size_t)snprintf(c->error_text + n, sizeof c->error_text - n, "%.60s: ", op);
+    vsnprintf(c->error_text + n, sizeof c->error_text - n, format, args);
+    if (!c->config.quiet) nn__note_v(c, NN_LOG_ERROR, c->error_text);
+}
+
+NN_API void nn_fail(nn_ctx *c, nn_status code, const char *format, ...) {
+    va_list args;
+    if (!c) return;
+    va_start(args, format);
+    nn__fail_v(c, code == NN_OK ? NN_ERR_ARG : code, NULL, format, args);
+    va_end(args);
+}
+
+/* op: the name of the op or function, or NULL. Always 0, so that `return nn__fail(...)` reads well. */
+static int nn__fail(nn_ctx *c, const char *op, int id, ...) { /* id: NN__M_..., an int since va_start wants one */
+    va_list args;
+    if (!c) return 0;
+    va_start(args, id);
+    nn__fail_v(c, nn__messages[id].code, op, nn__messages[id].text, args);
+    va_end(args);
+    return 0;
+}
+
+/* May this context still create and change things? */
+static int nn__ok(nn_ctx *c) {
+    if (!c || c->error) return 0;
+    if (NN__LIKELY(c->copy == &nn__this_copy)) return 1;
+    return nn__fail(c, NULL, NN__M_FOREIGN_COPY);
+}
+
+static int nn__ok_arg(nn_ctx *c, const char *function, const void *arg, const char *name) {
+    if (!nn__ok(c)) return 0;
+    return arg ? 1 : nn__fail(c, function, NN__M_ARG_NULL, name);
+}
+
+/* ---- >>memory ---------------------------------------------------------------------------------------
+   Three homes, each with one end (the manual has the whole table):
+     the step arena   bump allocation, dropped by nn_reset            activations, headers, the tape
+     the pool         size-class lists, given back block by block     gradients, temporaries of backward
+     kept             one block each                                  parameters, batches, kept tensors, state
+   After the first steps none of them asks the allocator again: the arena has merged into one chunk of
+   its peak size, and the pool has a block of each class that a step needs. */
+static void *nn__alloc(nn_ctx *c, size_t size) {
+    char  *raw, *p;
+    size_t total = size + NN__ALIGN + sizeof(void *);
+    if (total < size) return nn__fail(c, NULL, NN__M_MEMORY, (unsigned long long)size), (void *)NULL;
+    raw = (char *)(c->config.alloc ? c->config.alloc(c->config.alloc_user, total) : NN_MALLOC(total));
+    if (!raw) return nn__fail(c, NULL, NN__M_MEMORY, (unsigned long long)size), (void *)NULL;
+    p = raw + sizeof(void *);
+    p += (NN__ALIGN - (uintptr_t)p % NN__ALIGN) % NN__ALIGN;
+    memcpy(p - sizeof(void *), &raw, sizeof raw); /* remember where the block began */
+    c->memory.allocations++;
+    c->memory.now += size;
+    if (c->memory.now > c->memory.peak) c->memory.peak = c->memory.now;
+    return p;
+}
+
+static void nn__free(nn_ctx *c, void *p, size_t size) {
+    void *raw;
+    if (!p) return;
+    memcpy(&raw, (char *)p - sizeof(void *), sizeof raw);
+    c->memory.now -= size;
+    if (c->config.release) c->config.release(c->config.alloc_user, raw, size + NN__ALIGN + sizeof(void *));
+    else NN_FREE(raw);
+}
+
+static void *nn__alloc_zero(nn_ctx *c, size_t size) {
+    void *p = nn__alloc(c, size);
+    return p ? memset(p, 0, size) : NULL;
+}
+
+/* Grows an array: *capacity in elements. 1, or 0 and everything as before. */
+static int nn__grow(nn_ctx *c, void *array, int64_t *capacity, int64_t need, size_t element) {
+    void   *old, *grown;
+    int64_t wide = nn__max64(need, nn__max64(16, *capacity * 2));
+    if (need <= *capacity) return 1;
+    memcpy(&old, array, sizeof old);
+    grown = (uint64_t)wide > SIZE_MAX / 2 / element ? NULL : nn__alloc(c, (size_t)wide * element);
+    if (!grown) return nn__fail(c, NULL, NN__M_MEMORY, (unsigned long long)wide * element);
+    if (old) memcpy(grown, old, (size_t)*capacity * element);
+    nn__free(c, old, (size_t)*capacity * element);
+    memcpy(array, &grown, sizeof grown);
+    *capacity = wide;
+    return 1;
+}
+
+/* -- the step arena: chunks in a row; data begins NN__ALIGN bytes in -- */
+struct nn__chunk { nn__chunk *next; size_t size, used; };
+struct nn__block { nn__block *next; size_t size; }; /* NN__SEPARATE_BLOCKS: each piece on its own */
+typedef struct nn__mark { nn__chunk *chunk; size_t used, now; nn__block *block; nn_tensor *debug; } nn__mark;
+
+static nn__chunk *nn__chunk_new(nn_ctx *c, size_t size) {
+    nn__chunk *k = (nn__chunk *)nn__alloc(c, NN__ALIGN + size);
+    if (!k) return NULL;
+    k->next = NULL;
+    k->size = size;
+    k->used = 0;
+    c->memory.step_held += size;
+    return k;
+}
+
+static void nn__chunks_free(nn_ctx *c, nn__chunk *k) {
+    while (k) {
+        nn__chunk *next = k->next;
+        c->memory.step_held -= k->size;
+        nn__free(c, k, NN__ALIGN + k->size);
+        k = next;
+    }
+}
+
+static void *nn__arena_slow(nn_ctx *c, size_t size) {
+    if (NN__SEPARATE_BLOCKS) {
+        nn__block *b = (nn__block *)nn__alloc(c, NN__ALIGN + size);
+        if (!b) return NULL;
+        b->next   = c->blocks;
+        b->size   = size;
+        c->blocks = b;
+        return (char *)b + NN__ALIGN;
+    }
+    while (c->chunk && c->chunk->next) { /* chunks left over from an earlier, larger step */
+        c->chunk       = c->chunk->next;
+        c->chunk->used = 0;
+        if (c->chunk->size >= size) { c->chunk->used = size; return (char *)c->chunk + NN__ALIGN; }
+    }
+    {
+        size_t     wide = c->memory.step_held ? c->memory.step_held : 64 * 1024; /* doubling */
+        nn__chunk *k    = nn__chunk_new(c, size > wide ? size : wide);
+        if (!k) return NULL;
+        if (c->chunk) c->chunk->next = k;
+        else c->first_chunk = k;
+        c->chunk = k;
+        k->used  = size;
+        return (char *)k + NN__ALIGN;
+    }
+}
+
+static void *nn__arena(nn_ctx *c, size_t size) {
+    nn__chunk *k = c->chunk;
+    void      *p;
+    if (NN__LIKELY(size < SIZE_MAX / 2)) size = nn__round_up(size ? size : 1, NN__ALIGN);
+    else return nn__fail(c, NULL, NN__M_MEMORY, (unsigned long long)size), (void *)NULL;
+    if (!NN__SEPARATE_BLOCKS && NN__LIKELY(k && k->size - k->used >= size)) {
+        p = (char *)k + NN__ALIGN + k->used;
+        k->used += size;
+    } else {
+        p = nn__arena_slow(c, size);
+        if (!p) return NULL;
+    }
+    c->memory.step_now += size;
+    if (c->memory.step_now > c->memory.step_peak) c->memory.step_peak = c->memory.step_now;
+    return p;
+}
+
+static nn__mark nn__arena_mark(nn_ctx *c) {
+    nn__mark m;
+    m.chunk = c->chunk;
+    m.used  = c->chunk ? c->chunk->used : 0;
+    m.now   = c->memory.step_now;
+    m.block = c->blocks;
+    m.debug = c->debug_live;
+    return m;
+}
+
+static void nn__debug_bury(nn_ctx *c, nn_tensor *until);
+
+/* Everything since the mark is dropped; chunks made since stay chained for later. */
+static void nn__arena_rewind(nn_ctx *c, nn__mark m) {
+    nn__debug_bury(c, m.debug);
+    while (c->blocks != m.block) {
+        nn__block *b = c->blocks;
+        c->blocks = b->next;
+        nn__free(c, b, NN__ALIGN + b->size);
+    }
+    c->chunk = m.chunk ? m.chunk : c->first_chunk;
+    if (c->chunk) c->chunk->used = m.chunk ? m.used : 0;
+    c->memory.step_now = m.now;
+}
+
+/* Drops all, and merges several chunks into one of their common size, so that the next step only bumps. */
+static void nn__arena_reset(nn_ctx *c) {
+    nn__mark start = {NULL, 0, 0, NULL, NULL};
+    nn__arena_rewind(c, start);
+    if (c->first_chunk && c->first_chunk->next) {
+        size_t    total = c->memory.step_held;
+        nn_status error = c->error;
+        nn__chunks_free(c, c->first_chunk);
+        c->first_chunk = c->chunk = NULL;
+        if (error == NN_OK) c->first_chunk = c->chunk = nn__chunk_new(c, total);
+    }
+}
+
+/* -- the pool: classes 64, 80, 96, 112, 128, 160, ...: four a doubling, so at most a quarter is wasted -- */
+static int nn__pool_class(size_t size, size_t *rounded) {
+    size_t step = 16;
+    int    k    = 0;
+    if (size < 64) size = 64;
+    while (size > step * 8) { step *= 2; k += 4; }
+    *rounded = nn__round_up(size, step);
+    return k + (int)(*rounded / step) - 4;
+}
+
+static void *nn__pool_get(nn_ctx *c, size_t size) {
+    size_t rounded;
+    int    k = nn__pool_class(size, &rounded);
+    void  *p = c->pool_free[k];
+    if (p) memcpy(&c->pool_free[k], p, sizeof p); /* a free block holds the next one's address */
+    else {
+        p = nn__alloc(c, rounded);
+        if (!p) return NULL;
+        c->memory.pool_held += rounded;
+    }
+    c->memory.pool_now += rounded;
+    if (c->memory.pool_now > c->memory.pool_peak) c->memory.pool_peak = c->memory.pool_now;
+    return p;
+}
+
+static void nn__pool_put(nn_ctx *c, void *p, size_t size) {
+    size_t rounded;
+    int    k = nn__pool_class(size, &rounded);
+    if (!p) return;
+    c->memory.pool_now -= rounded;
+    if (NN__SEPARATE_BLOCKS) {
+        c->memory.pool_held -= rounded;
+        nn__free(c, p, rounded);
+        return;
+    }
+    memcpy(p, &c->pool_free[k], sizeof p);
+    c->pool_free[k] = p;
+}
+
+static void nn__pool_free_all(nn_ctx *c) {
+    for (int k = 0; k < NN__POOL_CLASSES; k++) {
+        size_t size = ((size_t)(k % 4 + 4) * 16) << (k / 4);
+        while (c->pool_free[k]) {
+            void *p = c->pool_free[k];
+            memcpy(&c->pool_free[k], p, sizeof p);
+            c->memory.pool_held -= size;
+            nn__free(c, p, size);
+        }
+    }
+}
+
+NN_API nn_memory_report nn_memory(const nn_ctx *c) {
+    nn_memory_report r;
+    memset(&r, 0, sizeof r);
+    if (!c) return r;
+    r          = c->memory;
+    r.kept_now = r.now - r.step_held - r.pool_held;
+    return r;
+}
+
+/* -- what nn_end frees -- */
+static void nn__objects_lock(nn_ctx *c) { while (nn__atomic_swap(&c->objects_busy, 1)) nn__cpu_pause(); }
+static void nn__objects_unlock(nn_ctx *c) { nn__atomic_store(&c->objects_busy, 0); }
+
+static void nn__object_add(nn_ctx *c, nn__object *o, void (*destroy)(nn__object *)) {
+    nn__objects_lock(c);
+    o->destroy           = destroy;
+    o->prev              = &c->objects;
+    o->next              = c->objects.next;
+    c->objects.next->prev = o;
+    c->objects.next      = o;
+    nn__objects_unlock(c);
+}
+
+static void nn__object_remove(nn_ctx *c, nn__object *o) {
+    nn__objects_lock(c);
+    o->prev->next = o->next;
+    o->next->prev = o->prev;
+    nn__objects_unlock(c);
+}
+
+/* ---- >>rng ------------------------------------------------------------------------------------------
+   Philox4x32-10 (Salmon et al. 2011): a random number is a function of (seed, stream, step, element), so a
+   tensor can be filled by any number of threads, and a step repeated, with the same result. The seed is the
+   key; the counter is {block, block's high half, stream, step}. A block of 64 elements takes 16 counters:
+   element i is word (i/16)%4 of counter 16*(i/64) + i%16, which suits vectors of any width up to 16. */
+typedef struct nn__rng { uint64_t seed; uint32_t stream; uint32_t step; } nn__rng;
+
+static uint64_t nn__mix(uint64_t x) { /* a 64-bit finaliser (splitmix64's): names and indices to seeds */
+    x ^= x >> 30; x *= 0xbf58476d1ce4e5b9u;
+    x ^= x >> 27; x *= 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+static void nn__philox(nn__rng r, uint64_t counter, uint32_t word[4]) {
+    uint32_t x0 = (uint32_t)counter, x1 = (uint32_t)(counter >> 32), x2 = r.stream, x3 = r.step;
+    uint32_t k0 = (uint32_t)r.seed, k1 = (uint32_t)(r.seed >> 32);
+    for (int i = 0; i < 10; i++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+        uint64_t p0 = (uint64_t)0xD2511F53u * x0, p1 = (uint64_t)0xCD9E8D57u * x2;
+        x0 = (uint32_t)(p1 >> 32) ^ x1 ^ k0;
+        x1 = (uint32_t)p1;
+        x2 = (uint32_t)(p0 >> 32) ^ x3 ^ k1;
+        x3 = (uint32_t)p0;
+    }
+    word[0] = x0; word[1] = x1; word[2] = x2; word[3] = x3;
+}
+
+NN_API void nn_seed(nn_ctx *c, uint64_t seed) {
+    if (!nn__ok(c)) return;
+    c->config.seed = seed;
+    c->step        = 0;
+    c->streams     = 0;
+}
+
+/* A permutation of 0 ... n-1 (Fisher and Yates). Modulo's bias is below 2^-32 for any n that fits in memory. */
+static void nn__shuffle(nn__rng r, int64_t *list, int64_t n) {
+    for (int64_t i = n - 1; i > 0; i--) {
+        uint32_t w[4];
+        int64_t  j, t;
+        nn__philox(r, (uint64_t)i, w);
+        j = (int64_t)((((uint64_t)w[0] << 32) | w[1]) % (uint64_t)(i + 1));
+        t = list[i]; list[i] = list[j]; list[j] = t;
+    }
+}
+
+/* ---- >>shape ----------------------------------------------------------------------------------------
+   Row-major: the last axis is contiguous. A broadcast axis has stride 0. */
+static const struct nn__dtype_info { const char *name; size_t size; int real; } nn__dtypes[NN_DTYPES] = {
+    {"f32", 4, 1}, {"f64", 8, 1}, {"f16", 2, 1}, {"bf16", 2, 1}, {"i8", 1, 0}, {"u8", 1, 0}, {"i32", 4, 0}, {"i64", 8, 0}};
+
+NN_API const char *nn_dtype_name(nn_dtype d) { return (unsigned)d < NN_DTYPES ? nn__dtypes[d].name : "?"; }
+NN_API size_t      nn_dtype_size(nn_dtype d) { return (unsigned)d < NN_DTYPES ? nn__dtypes[d].size : 0; }
+
+/* "[64,784]" into one of a few buffers of the caller's */
+typedef struct nn__text { char s[96]; } nn__text;
+static const char *nn__shape_text(nn__text *t, int ndim, const int64_t *size) {
+    size_t n = (size_t)snprintf(t->s, sizeof t->s, "[");
+    for (int i = 0; i < ndim && i < NN_MAX_DIMS && n < sizeof t->s - 24; i++)
+        n += (size_t)snprintf(t->s + n, sizeof t->s - n, i ? ",%lld" : "%lld", (long long)size[i]);
+    snprintf(t->s + n, sizeof t->s - n, "]");
+    return t->s;
+}
+static const char *nn__text_of(nn__text *t, nn_shape s) { return nn__shape_text(t, s.ndim, s.dim); }
+
+static int64_t nn__count(int ndim, const int64_t *size) {
+    int64_t n = 1;
+    for (int i = 0; i < ndim; i++) n *= size[i];
+    return n;
+}
+
+/* Sizes are sane, and the bytes fit; a size of 0 is legal. */
+static int nn__check_shape(nn_ctx *c, const char *op, nn_dtype dtype, nn_shape s) {
+    nn__text t;
+    uint64_t n = 1, limit = (uint64_t)(PTRDIFF_MAX / 8);
+    if ((unsigned)dtype >= NN_DTYPES) return nn__fail(c, op, NN__M_DTYPE_BAD, (int)dtype);
+    if (s.ndim < 0 || s.ndim > NN_MAX_DIMS) return nn__fail(c, op, NN__M_RANK_LIMIT, s.ndim, NN_MAX_DIMS);
+    for (int i = 0; i < s.ndim; i++)
+        if (s.dim[i] < 0) return nn__fail(c, op, NN__M_NEGATIVE_SIZE, (long long)s.dim[i], i);
+    for (int i = 0; i < s.ndim; i++) { /* zero sizes count as one, so that strides fit too */
+        uint64_t d = s.dim[i] ? (uint64_t)s.dim[i] : 1;
+        if (d > limit / n) return nn__fail(c, op, NN__M_TOO_LARGE, nn__text_of(&t, s), nn_dtype_name(dtype));
+        n *= d;
+    }
+    return 1;
+}
+
+/* -1 is the last axis; *axis becomes 0 ... ndim-1. A 0-d tensor has the one axis 0, as in PyTorch, where `scalar` allows it. */
+static int nn__check_axis(nn_ctx *c, const char *op, int64_t *axis, int ndim) {
+    int64_t a = *axis < 0 ? *axis + ndim : *axis;
+    if (a < 0 || a >= ndim) return nn__fail(c, op, NN__M_AXIS, (long long)*axis, ndim);
+    *axis = a;
+    return 1;
+}
+
+/* ---- >>tensor ---------------------------------------------------------------------------------------
+   A tensor is a header (what it looks like, which node made it) over storage (the bytes, counted and
+   versioned). Views are further headers over the same storage. */
+enum { NN__STEP, NN__POOL, NN__KEPT, NN__OUTSIDE }; /* where a storage's bytes live; OUTSIDE: the user's, a model's, a batch's */
+
+typedef struct nn__storage {
+    void    *data;     /* NULL in a shape-only context */
+    size_t   bytes;
+    uint32_t version;  /* counts in-place changes */
+    int32_t  uses;     /* POOL: pending gradients that hold it */
+    int      home, device;
+} nn__storage;
+
+struct nn_tensor {
+    nn_ctx      *ctx;
+    nn__storage *st;
+    nn_node     *node;           /* the op that made it; NULL: a leaf, or nothing recorded */
+    int64_t      offset;         /* in elements, as the strides */
+    int64_t      size[NN_MAX_DIMS], stride[NN_MAX_DIMS];
+    nn_dtype     dtype;
+    int          ndim;
+    uint32_t     epoch;          /* of a step tensor: which step; ~0: not a step tensor */
+    uint8_t      needs_grad, retain, held, persistent;
+    nn_tensor   *pending;        /* backward: what has arrived of its gradient */
+    nn_tensor   *grad;           /* what nn_grad shows */
+    nn_tensor   *grad_room;      /* persistent tensors: the header that grad uses */
+    nn_tensor   *next_temp, *next_graded;
+    nn_tensor   *next, *prev;    /* kept tensors' ring; debug lists */
+    nn__storage  own;
+};
+#define NN__NO_EPOCH 0xffffffffu
+
+static void *nn__data(const nn_tensor *x) { return (char *)x->st->data + (size_t)x->offset * nn__dtypes[x->dtype].size; }
+static int   nn__is_real(nn_dtype d) { return nn__dtypes[d].real; }
+
+static void nn__set_shape(nn_tensor *x, int ndim, const int64_t *size) { /* contiguous */
+    int64_t stride = 1;
+    x->ndim   = ndim;
+    x->offset = 0;
+    for (int i = ndim - 1; i >= 0; i--) {
+        x->size[i]   = size[i];
+        x->stride[i] = stride;
+        stride *= size[i] ? size[i] : 1;
+    }
+}
+
+static void nn__header_init(nn_ctx *c, nn_tensor *x, nn_dtype dtype) {
+    x->ctx   = c;
+    x->st    = &x->own;
+    x->node  = NULL;
+    x->dtype = dtype;
+    x->epoch = c->epoch;
+    x->needs_grad = x->retain = x->held = x->persistent = 0;
+    x->pending = x->grad = x->grad_room = x->next_temp = x->next_graded = NULL;
+    x->own.data    = NULL;
+    x->own.bytes   = 0;
+    x->own.version = 0;
+    x->own.uses    = 0;
+    x->own.home    = NN__OUTSIDE;
+    x->own.device  = 0;
+}
+
+/* With NN_DEBUG headers outlive the arena, so that a dropped tensor can be told from a live one. */
+static nn_tensor *nn__header_step(nn_ctx *c, nn_dtype dtype) {
+    nn_tensor *x;
+#if defined(NN_DEBUG)
+    x = (nn_tensor *)nn__alloc(c, sizeof *x);
+    if (!x) return NULL;
+    x->next       = c->debug_live;
+    c->debug_live = x;
+#else
+    x = (nn_tensor *)nn__arena(c, sizeof *x);
+    if (!x) return NULL;
+#endif
+    nn__header_init(c, x, dtype);
+    return x;
+}
+
+static void nn__debug_bury(nn_ctx *c, nn_tensor *until) {
+    while (c->debug_live != until) {
+        nn_tensor *x  = c->debug_live;
+        c->debug_live = x->next;
+        x->epoch      = NN__NO_EPOCH - 1;
+        x->next       = NULL;
+        if (c->debug_dead_last) c->debug_dead_last->next = x;
+        else c->debug_dead = x;
+        c->debug_dead_last = x;
+        c->debug_dead_count++;
+    }
+    while (c->debug_dead_count > 50000) { /* the oldest graves are reused */
+        nn_tensor *x  = c->debug_dead;
+        c->debug_dead = x->next;
+        nn__free(c, x, sizeof *x);
+        if (--c->debug_dead_count == 0) c->debug_dead_last = NULL;
+    }
+}
+
+static int nn__device_fail(nn_ctx *c, const char *verb) { return nn__fail(c, NULL, NN__M_DEVICE_FAILED, c->config.backend->name, verb); }
+
+/* Bytes for a fresh contiguous step tensor: on its device, in the pool during backward, else in the arena. */
+static int nn__tensor_bytes(nn_ctx *c, nn_tensor *x, int device) {
+    nn__storage *st = x->st;
+    st->bytes  = (size_t)nn__count(x->ndim, x->size) * nn__dtypes[x->dtype].size;
+    st->device = device;
+    st->home   = NN__STEP;
+    if (c->shape_only) return 1;
+    if (c->in_backward || device) {
+        st->home = NN__POOL;
+        if (device) {
+            const nn_backend *b = c->config.backend;
+            st->data = b->alloc(b->self, st->bytes ? st->bytes : 1);
+            if (!st->data) return nn__device_fail(c, "allocate");
+        } else st->data = nn__pool_get(c, st->bytes);
+        x->next_temp = c->temps;
+        c->temps     = x;
+    } else st->data = nn__arena(c, st->bytes);
+    return st->data != NULL;
+}
+
+static nn_tensor *nn__tensor_on(nn_ctx *c, nn_dtype dtype, int ndim, const int64_t *size, int device) {
+    nn_tensor *x = nn__header_step(c, dtype);
+    if (!x) return NULL;
+    nn__set_shape(x, ndim, size);
+    return nn__tensor_bytes(c, x, device) ? x : NULL;
+}
+
+static nn_tensor *nn__tensor(nn_ctx *c, const char *op, nn_dtype dtype, nn_shape s) {
+    if (!nn__ok(c) || !nn__check_shape(c, op, dtype, s)) return NULL;
+    return nn__tensor_on(c, dtype, s.ndim, s.dim, 0);
+}
+
+/* A header that is not of the step: its own block, until it is dropped or the context ends. */
+static nn_tensor *nn__kept_new(nn_ctx *c, nn_dtype dtype, int ndim, const int64_t *size, void *outside) {
+    size_t     bytes = (size_t)nn__count(ndim, size) * nn__dtypes[dtype].size;
+    nn_tensor *x     = (nn_tensor *)nn__alloc(c, sizeof *x);
+    if (!x) return NULL;
+    nn__header_init(c, x, dtype);
+    nn__set_shape(x, ndim, size);
+    x->epoch      = NN__NO_EPOCH;
+    x->persistent = 1;
+    x->own.bytes  = bytes;
+    x->own.data   = outside;
+    if (!outside && !c->shape_only) {
+        x->own.home = NN__KEPT;
+        x->own.data = nn__alloc_zero(c, bytes ? bytes : 1);
+        if (!x->own.data) return nn__free(c, x, sizeof *x), (nn_tensor *)NULL;
+    }
+    x->prev = NULL;
+    x->next = c->kept;
+    if (c->kept) c->kept->prev = x;
+    c->kept = x;
+    return x;
+}
+
+static void nn__grad_release(nn_tensor *x);
+
+static void nn__kept_free(nn_tensor *x) {
+    nn_ctx *c = x->ctx;
+    nn__grad_release(x);
+    if (x->next) x->next->prev = x->prev;
+    if (x->prev) x->prev->next = x->next;
+    else c->kept = x->next;
+    if (x->own.home == NN__KEPT) nn__free(c, x->own.data, x->own.bytes ? x->own.bytes : 1);
+    if (x->grad_room) nn__free(c, x->grad_room, sizeof *x);
+    nn__free(c, x, sizeof *x);
+}
+
+/* -- operands: not NULL, of this context and of this step -- */
+static int nn__operand_bad(nn_ctx *c, const char *op, const nn_tensor *x, int i) {
+    nn__text t;
+    if (!x) return nn__fail(c, op, NN__M_OPERAND_NULL, i + 1), 1;
+    if (x->ctx != c) return nn__fail(c, op, NN__M_OTHER_CONTEXT, i + 1), 1;
+    return nn__fail(c, op, NN__M_DROPPED, i + 1, nn__shape_text(&t, x->ndim, x->size)), 1;
+}
+static int nn__live(const nn_ctx *c, const nn_tensor *x) {
+    return x && x->ctx == c && (x->epoch == c->epoch || x->epoch == NN__NO_EPOCH);
+}
+static int nn__ok_tensor(const char *op, const nn_tensor *x) { /* one operand, may be NULL after an earlier failure */
+    if (!x || !nn__ok(x->ctx)) return 0;
+    return nn__live(x->ctx, x) ? 1 : !nn__operand_bad(x->ctx, op, x, 0);
+}
+static int nn__ok_host(const char *op, const nn_tensor *x) {
+    if (!nn__ok_tensor(op, x)) return 0;
+    if (x->st->device) return nn__fail(x->ctx, op, NN__M_DEVICE_HOST, x->st->device);
+    if (!x->st->data) return nn__fail(x->ctx, op, NN__M_NO_DATA, "read or write");
+    return 1;
+}
+
+/* -- looking -- */
+NN_API int      nn_ndim(const nn_tensor *x) { return x ? x->ndim : -1; }
+NN_API nn_dtype nn_dtype_of(const nn_tensor *x) { return x ? x->dtype : NN_F32; }
+NN_API int      nn_device_of(const nn_tensor *x) { return x ? x->st->device : 0; }
+NN_API nn_ctx  *nn_ctx_of(const nn_tensor *x) { return x ? x->ctx : NULL; }
+NN_API int64_t  nn_numel(const nn_tensor *x) { return x ? nn__count(x->ndim, x->size) : -1; }
+
+NN_API int64_t nn_dim(const nn_tensor *x, int axis) {
+    int64_t a = axis;
+    if (!x) return -1;
+    return nn__check_axis(x->ctx, "dim", &a, x->ndim) ? x->size[a] : -1;
+}
+
+NN_API nn_shape nn_shape_of(const nn_tensor *x) {
+    nn_shape s = nn__shape_none();
+    if (!x) return s;
+    s.ndim = x->ndim;
+    for (int i = 0; i < x->ndim; i++) s.dim[i] = x->size[i];
+    return s;
+}
+
+NN_API int nn_is_contiguous(const nn_tensor *x) {
+    int64_t stride = 1;
+    if (!x) return 0;
+    for (int i = x->ndim - 1; i >= 0; i--) {
+        if (x->size[i] == 0) return 1;
+        if (x->size[i] != 1 && x->stride[i] != stride) return 0;
+        stride *= x->size[i];
+    }
+    return 1;
+}
+
+NN_API void *nn_ptr(nn_tensor *x) {
+    nn__text t;
+    if (!nn__ok_host("ptr", x)) return NULL;
+    if (!nn_is_contiguous(x)) return nn__fail(x->ctx, "ptr", NN__M_NOT_CONTIGUOUS, nn__shape_text(&t, x->ndim, x->size)), (void *)NULL;
+    return nn__data(x);
+}
+static void *nn__ptr_as(nn_tensor *x, nn_dtype dtype) {
+    if (x && x->dtype != dtype && nn__ok(x->ctx)) nn__fail(x->ctx, "ptr", NN__M_DTYPE_IS, nn_dtype_name(x->dtype), nn_dtype_name(dtype));
+    return nn_ptr(x);
+}
+NN_API float   *nn_f32(nn_tensor *x) { return (float *)nn__ptr_as(x, NN_F32); }
+NN_API double  *nn_f64(nn_tensor *x) { return (double *)nn__ptr_as(x, NN_F64); }
+NN_API int32_t *nn_i32(nn_tensor *x) { return (int32_t *)nn__ptr_as(x, NN_I32); }
+NN_API int64_t *nn_i64(nn_tensor *x) { return (int64_t *)nn__ptr_as(x, NN_I64); }
+NN_API uint8_t *nn_u8(nn_tensor *x) { return (uint8_t *)nn__ptr_as(x, NN_U8); }
+
+/* -- half precision: widened on load, rounded to nearest even on store -- */
+static float nn__bits_f32(uint32_t u) { float f; memcpy(&f, &u, sizeof f); return f; }
+static uint32_t nn__f32_bits(float f) { uint32_t u; memcpy(&u, &f, sizeof u); return u; }
+
+static float    nn__bf16_to_f32(uint16_t h) { return nn__bits_f32((uint32_t)h << 16); }
+static uint16_t nn__f32_to_bf16(float f) {
+    uint32_t u = nn__f32_bits(f);
+    if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((u >> 16) | 0x40); /* NaN stays NaN */
+    return (uint16_t)((u + 0x7fffu + ((u >> 16) & 1)) >> 16);
+}
+static float nn__f16_to_f32(uint16_t h) {
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = h & 0x7fff;
+    if (rest >= 0x7c00) return nn__bits_f32(sign | 0x7f800000u | ((rest & 0x3ff) << 13));
+    if (rest < 0x400) { /* subnormal: exactly rest * 2^-24 */
+        float f = (float)rest * 5.9604644775390625e-8f;
+        return sign ? -f : f;
+    }
+    return nn__bits_f32(sign | ((rest << 13) + 0x38000000u));
+}
+static uint16_t nn__f32_to_f16(float f) {
+    uint32_t u = nn__f32_bits(f), sign = (u >> 16) & 0x8000, a = u & 0x7fffffffu;
+    if (a > 0x7f800000u) return (uint16_t)(sign | 0x7e00);
+    if (a >= 0x477ff000u) return (uint16_t)(sign | 0x7c00); /* rounds to 65536 or more */
+    if (a < 0x38800000u) { /* below 2^-14: adding 0.5 aligns the mantissa, and the FPU rounds */
+        float m = nn__bits_f32(a) + 0.5f;
+        return (uint16_t)(sign | (nn__f32_bits(m) - 0x3f000000u));
+    }
+    return (uint16_t)(sign | ((a - 0x38000000u + 0xfffu + ((a >> 13) & 1)) >> 13));
+}
+
+/* A double to f16 or bf16 must not round twice: f32 by round-to-odd first (the lost bits leave a mark in the last one). */
+static float nn__f64_to_f32_odd(double d) {
+    float f = (float)d;
+    if ((double)f != d && d == d && fabs(d) < FLT_MAX) {
+        uint32_t u = nn__f32_bits(f);
+        if (fabs((double)f) > fabs(d)) u--; /* towards zero */
+        return nn__bits_f32(u | 1);
+    }
+    return f;
+}
+
+/* One element of any dtype. Integers beyond 2^53 lose their last bits on the way through double. */
+static double nn__load(nn_dtype d, const void *base, int64_t i) {
+    switch (d) {
+    case NN_F32: return ((const float *)base)[i];
+    case NN_F64: return ((const double *)base)[i];
+    case NN_F16: return nn__f16_to_f32(((const uint16_t *)base)[i]);
+    case NN_BF16: return nn__bf16_to_f32(((const uint16_t *)base)[i]);
+    case NN_I8: return ((const int8_t *)base)[i];
+    case NN_U8: return ((const uint8_t *)base)[i];
+    case NN_I32: return ((const int32_t *)base)[i];
+    case NN_I64: return (double)((const int64_t *)base)[i];
+    default: return NAN;
+    }
+}
+static int64_t nn__saturate(double v, double low, double high) { /* towards zero; NaN is 0 */
+    if (!(v == v)) return 0;
+    if (v <= low) return (int64_t)low;
+    if (v >= high) return high >= 9223372036854775807.0 ? INT64_MAX : (int64_t)high;
+    return (int64_t)v;
+}
+static void nn__store(nn_dtype d, void *base, int64_t i, double v) {
+    switch (d) {
+    case NN_F32: ((float *)base)[i] = (float)v; break;
+    case NN_F64: ((double *)base)[i] = v; break;
+    case NN_F16: ((uint16_t *)base)[i] = nn__f32_to_f16(nn__f64_to_f32_odd(v)); break;
+    case NN_BF16: ((uint16_t *)base)[i] = nn__f32_to_bf16(nn__f64_to_f32_odd(v)); break;
+    case NN_I8: ((int8_t *)base)[i] = (int8_t)nn__saturate(v, -128, 127); break;
+    case NN_U8: ((uint8_t *)base)[i] = (uint8_t)nn__saturate(v, 0, 255); break;
+    case NN_I32: ((int32_t *)base)[i] = (int32_t)nn__saturate(v, -2147483648.0, 2147483647.0); break;
+    case NN_I64: ((int64_t *)base)[i] = nn__saturate(v, -9223372036854775808.0, 9223372036854775807.0); break;
+    default: break;
+    }
+}
+
+/* An integer element, exactly: labels and indices. */
+static int64_t nn__load_int(nn_dtype d, const void *base, int64_t i) {
+    switch (d) {
+    case NN_I8: return ((const int8_t *)base)[i];
+    case NN_U8: return ((const uint8_t *)base)[i];
+    case NN_I32: return ((const int32_t *)base)[i];
+    case NN_I64: return ((const int64_t *)base)[i];
+    default: return 0;
+    }
+}
+
+/* n elements from one dtype and stride to another: the heart of casts, strided copies and half precision. */
+static void nn__convert(nn_dtype to_type, void *to, int64_t to_stride, nn_dtype from_type, const void *from, int64_t from_stride, int64_t n) {
+    if (to_type == from_type) {
+        if (to_stride == 1 && from_stride == 1) {
+            if (n) memcpy(to, from, (size_t)n * nn__dtypes[to_type].size);
+            return;
+        }
+        switch (nn__dtypes[to_type].size) {
+        case 1: for (int64_t i = 0; i < n; i++) ((uint8_t *)to)[i * to_stride] = ((const uint8_t *)from)[i * from_stride]; return;
+        case 2: for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i * to_stride] = ((const uint16_t *)from)[i * from_stride]; return;
+        case 4: for (int64_t i = 0; i < n; i++) ((uint32_t *)to)[i * to_stride] = ((const uint32_t *)from)[i * from_stride]; return;
+        default: for (int64_t i = 0; i < n; i++) ((uint64_t *)to)[i * to_stride] = ((const uint64_t *)from)[i * from_stride]; return;
+        }
+    }
+    if (to_type == NN_F32 && from_type == NN_BF16) {
+        for (int64_t i = 0; i < n; i++) ((float *)to)[i * to_stride] = nn__bf16_to_f32(((const uint16_t *)from)[i * from_stride]);
+    } else if (to_type == NN_BF16 && from_type == NN_F32) {
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i * to_stride] = nn__f32_to_bf16(((const float *)from)[i * from_stride]);
+    } else if (to_type == NN_F32 && from_type == NN_F16) {
+        for (int64_t i = 0; i < n; i++) ((float *)to)[i * to_stride] = nn__f16_to_f32(((const uint16_t *)from)[i * from_stride]);
+    } else if (to_type == NN_F16 && from_type == NN_F32) {
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i * to_stride] = nn__f32_to_f16(((const float *)from)[i * from_stride]);
+    } else if (nn__is_real(to_type) || nn__is_real(from_type)) {
+        for (int64_t i = 0; i < n; i++) nn__store(to_type, to, i * to_stride, nn__load(from_type, from, i * from_stride));
+    } else { /* between integers: the low bits, as in C */
+        for (int64_t i = 0; i < n; i++) {
+            uint64_t v = (uint64_t)nn__load_int(from_type, from, i * from_stride);
+            if (to_type == NN_I64) ((uint64_t *)to)[i * to_stride] = v;
+            else if (to_type == NN_I32) ((uint32_t *)to)[i * to_stride] = (uint32_t)v;
+            else ((uint8_t *)to)[i * to_stride] = (uint8_t)v;
+        }
+    }
+}
+
+/* Visits a tensor of any strides row by row: calls nn__convert between x and a contiguous buffer of dtype `type`. */
+static void nn__copy_rows(const nn_tensor *x, nn_dtype type, void *buffer, int64_t from, int64_t to, int into_x) {
+    size_t  xs = nn__dtypes[x->dtype].size, bs = nn__dtypes[type].size;
+    int     d  = x->ndim;
+    int64_t row = d ? x->size[d - 1] : 1, step = d ? x->stride[d - 1] : 1;
+    while (d > 1 && x->stride[d - 2] == step * row) row *= x->size[--d - 1]; /* merge axes that follow each other */
+    if (row <= 0) return;
+    for (int64_t i = from; i < to;) {
+        int64_t r = i / row, in = i % row, n = nn__min64(row - in, to - i), at = in * step;
+        for (int k = d - 2; k >= 0; k--) {
+            at += r % x->size[k] * x->stride[k];
+            r /= x->size[k];
+        }
+        {
+            char *px = (char *)nn__data(x) + at * (int64_t)xs, *pb = (char *)buffer + (size_t)i * bs;
+            if (into_x) nn__convert(x->dtype, px, step, type, pb, 1, n);
+            else nn__convert(type, pb, 1, x->dtype, px, step, n);
+        }
+        i += n;
+    }
+}
+
+NN_API int nn_read(nn_tensor *x, void *to, size_t bytes) {
+    nn__text t;
+    size_t   have;
+    if (!nn__ok_tensor("read", x) || !nn__ok_arg(x->ctx, "read", to, "to")) return 0;
+    if (x->st->device) x = nn_to_device(x, 0);
+    if (!nn__ok_host("read", x)) return 0;
+    have = (size_t)nn_numel(x) * nn_dtype_size(x->dtype);
+    if (bytes != have) return nn__fail(x->ctx, "read", NN__M_BYTES, (unsigned long long)bytes, nn_dtype_name(x->dtype), nn__shape_text(&t, x->ndim, x->size), (unsigned long long)have);
+    nn__copy_rows(x, x->dtype, to, 0, nn_numel(x), 0);
+    return 1;
+}
+
+/* -- in place: the storage's version tells backward that a saved value is gone -- */
+static int nn__ok_change(const char *op, nn_tensor *x) {
+    if (!nn__ok_host(op, x)) return 0;
+    if (x->needs_grad && !x->ctx->no_grad) return nn__fail(x->ctx, op, NN__M_IN_PLACE);
+    x->st->version++;
+    return 1;
+}
+
+NN_API int nn_write(nn_tensor *x, const void *from, size_t bytes) {
+    nn__text t;
+    size_t   have;
+    if (!x || !nn__ok_arg(x->ctx, "write", from, "from")) return 0;
+    have = (size_t)nn_numel(x) * nn_dtype_size(x->dtype);
+    if (bytes != have) return nn__fail(x->ctx, "write", NN__M_BYTES, (unsigned long long)bytes, nn_dtype_name(x->dtype), nn__shape_text(&t, x->ndim, x->size), (unsigned long long)have);
+    if (!nn__ok_change("write", x)) return 0;
+    nn__copy_rows(x, x->dtype, (void *)(uintptr_t)from, 0, nn_numel(x), 1);
+    return 1;
+}
+
+static void nn__fill_data(nn_tensor *x, double value) {
+    double  tile[64];
+    int64_t n = nn_numel(x);
+    if (!x->st->data || n <= 0) return;
+    if (nn_is_contiguous(x)) { /* one element, then doubling copies */
+        size_t e = nn_dtype_size(x->dtype), total = (size_t)n * e, done = e;
+        char  *p = (char *)nn__data(x);
+        nn__store(x->dtype, p, 0, value);
+        for (; done < total; done *= 2) memcpy(p + done, p, done * 2 <= total ? done : total - done);
+        return;
+    }
+    for (int i = 0; i < 64; i++) nn__store(x->dtype, tile, i, value);
+    for (int64_t i = 0; i < n; i += 64) /* the buffer is indexed by the element's number */
+        nn__copy_rows(x, x->dtype, (char *)tile - (size_t)i * nn_dtype_size(x->dtype), i, nn__min64(n, i + 64), 1);
+}
+
+NN_API int nn_fill(nn_tensor *x, double value) {
+    if (!nn__ok_change("fill", x)) return 0;
+    nn__fill_data(x, value);
+    return 1;
+}
+
+NN_API int nn_assign(nn_tensor *x, nn_tensor *from) {
+    nn__text t, u;
+    if (!nn__ok_host("assign", x) || !nn__ok_arg(x->ctx, "assign", from, "from")) return 0;
+    if (!nn__live(x->ctx, from)) return !nn__operand_bad(x->ctx, "assign", from, 1);
+    if (from->dtype != x->dtype) return nn__fail(x->ctx, "assign", NN__M_DTYPES_DIFFER, nn_dtype_name(x->dtype), nn_dtype_name(from->dtype));
+    if (x->ndim != from->ndim || memcmp(x->size, from->size, (size_t)x->ndim * sizeof x->size[0]))
+        return nn__fail(x->ctx, "assign", NN__M_SHAPES_DIFFER, "x", nn__shape_text(&t, x->ndim, x->size), "from", nn__shape_text(&u, from->ndim, from->size));
+    from = from->st == x->st ? nn_clone(nn_detach(from)) : nn_contiguous(nn_detach(from)); /* overlapping views */
+    return from && nn_write(x, nn_ptr(from), (size_t)nn_numel(x) * nn_dtype_size(x->dtype));
+}
+
+static int nn__element(const char *op, nn_tensor *x, nn_shape index, int64_t *at) {
+    if (!nn__ok_host(op, x)) return 0;
+    if (index.ndim != x->ndim) return nn__fail(x->ctx, op, NN__M_AXES_COUNT, index.ndim, x->ndim);
+    *at = 0;
+    for (int i = 0; i < x->ndim; i++) {
+        int64_t k = index.dim[i] < 0 ? index.dim[i] + x->size[i] : index.dim[i];
+        if (k < 0 || k >= x->size[i]) return nn__fail(x->ctx, op, NN__M_INDEX, (long long)index.dim[i], i, (long long)x->size[i]);
+        *at += k * x->stride[i];
+    }
+    return 1;
+}
+
+NN_API double nn_get(nn_tensor *x, nn_shape index) {
+    int64_t at;
+    return nn__element("get", x, index, &at) ? nn__load(x->dtype, nn__data(x), at) : NAN;
+}
+
+NN_API int nn_set(nn_tensor *x, nn_shape index, double value) {
+    int64_t at;
+    if (!nn__element("set", x, index, &at) || !nn__ok_change("set", x)) return 0;
+    nn__store(x->dtype, nn__data(x), at, value);
+    return 1;
+}
+
+NN_API double nn_item(nn_tensor *x) {
+    nn__text t;
+    if (!nn__ok_tensor("item", x)) return NAN;
+    if (nn_numel(x) != 1) return nn__fail(x->ctx, "item", NN__M_NOT_ONE, nn__shape_text(&t, x->ndim, x->size), (long long)nn_numel(x)), NAN;
+    if (x->st->device) x = nn_to_device(x, 0);
+    return nn__ok_host("item", x) ? nn__load(x->dtype, nn__data(x), 0) : NAN;
+}
+
+/* -- creating -- */
+NN_API nn_tensor *nn_full(nn_ctx *c, nn_dtype dtype, nn_shape shape, double value) {
+    nn_tensor *x = nn__tensor(c, "full", dtype, shape);
+    if (x) nn__fill_data(x, value);
+    return x;
+}
+NN_API nn_tensor *nn_zeros(nn_ctx *c, nn_dtype dtype, nn_shape shape) { return nn_full(c, dtype, shape, 0); }
+NN_API nn_tensor *nn_ones(nn_ctx *c, nn_dtype dtype, nn_shape shape) { return nn_full(c, dtype, shape, 1); }
+
+NN_API nn_tensor *nn_arange(nn_ctx *c, nn_dtype dtype, double start, double stop, double step) {
+    double     n = ceil((stop - start) / step);
+    nn_tensor *x;
+    if (!nn__ok(c)) return NULL;
+    if (!(step != 0) || !(n < 1e15) || n != n) return nn__fail(c, "arange", NN__M_ARANGE, start, stop, step), (nn_tensor *)NULL;
+    x = nn__tensor(c, "arange", dtype, NN_SHAPE(n > 0 ? (int64_t)n : 0));
+    if (x && x->st->data)
+        for (int64_t i = 0; i < x->size[0]; i++) nn__store(dtype, x->st->data, i, start + (double)i * step);
+    return x;
+}
+
+NN_API nn_tensor *nn_from(nn_ctx *c, const void *data, nn_dtype dtype, nn_shape shape) {
+    nn_tensor *x = nn__ok_arg(c, "from", data, "data") ? nn__tensor(c, "from", dtype, shape) : NULL;
+    if (x && x->st->data && x->st->bytes) memcpy(x->st->data, data, x->st->bytes);
+    return x;
+}
+
+NN_API nn_tensor *nn_wrap(nn_ctx *c, void *data, nn_dtype dtype, nn_shape shape) {
+    nn_tensor *x;
+    if (!nn__ok_arg(c, "wrap", data, "data") || !nn__check_shape(c, "wrap", dtype, shape)) return NULL;
+    x = nn__header_step(c, dtype);
+    if (!x) return NULL;
+    nn__set_shape(x, shape.ndim, shape.dim);
+    x->own.bytes = (size_t)nn_numel(x) * nn_dtype_size(dtype);
+    if (!c->shape_only) x->own.data = data;
+    return x;
+}
+
+/* A header like x's over x's storage, without its history. */
+static nn_tensor *nn__alias(nn_ctx *c, const nn_tensor *x) {
+    nn_tensor *y = nn__header_step(c, x->dtype);
+    if (!y) return NULL;
+    y->st     = x->st;
+    y->offset = x->offset;
+    y->ndim   = x->ndim;
+    for (int i = 0; i < x->ndim; i++) { y->size[i] = x->size[i]; y->stride[i] = x->stride[i]; }
+    return y;
+}
+
+NN_API nn_tensor *nn_detach(nn_tensor *x) { return nn__ok_tensor("detach", x) ? nn__alias(x->ctx, x) : NULL; }
+
+NN_API nn_tensor *nn_share(nn_ctx *c, nn_tensor *x) {
+    nn_tensor *y;
+    if (!nn__ok_arg(c, "share", x, "x")) return NULL;
+    y = nn__alias(c, x);
+    if (y && c->shape_only) { /* only its shape can come along */
+        y->st = &y->own;
+        nn__set_shape(y, x->ndim, x->size);
+    }
+    return y;
+}
+
+NN_API nn_tensor *nn_keep(nn_tensor *x) {
+    nn_tensor *k;
+    if (!nn__ok_tensor("keep", x)) return NULL;
+    if (x->st->device) x = nn_to_device(x, 0);
+    k = x ? nn__kept_new(x->ctx, x->dtype, x->ndim, x->size, NULL) : NULL;
+    if (k && k->st->data) nn__copy_rows(x, x->dtype, k->st->data, 0, nn_numel(x), 0);
+    return k;
+}
+
+NN_API void nn_drop(nn_tensor *x) {
+    if (x && x->persistent && x->own.home == NN__KEPT) nn__kept_free(x);
+}
+
+NN_API nn_tensor *nn_to_device(nn_tensor *x, int device) {
+    const nn_backend *b;
+    nn_tensor        *y;
+    if (!nn__ok_tensor("to_device", x)) return NULL;
+    b = x->ctx->config.backend;
+    if (device < 0 || device > 1 || (device && !b)) return nn__fail(x->ctx, "to_device", NN__M_DEVICE_NONE, device), (nn_tensor *)NULL;
+    if (x->st->device == device) return x;
+    if (!x->st->device) x = nn_contiguous(nn_detach(x));
+    if (!x) return NULL;
+    if (!nn_is_contiguous(x)) { /* a strided view on the device: bring its whole storage over, keep the view */
+        y = nn__alias(x->ctx, x);
+        if (!y) return NULL;
+        y->st       = &y->own;
+        y->own.home = NN__STEP;
+        y->own.data = nn__arena(x->ctx, x->st->bytes);
+        y->own.bytes = x->st->bytes;
+        if (!y->own.data) return NULL;
+        if (!b->copy(b->self, y->own.data, x->st->data, x->st->bytes, 1)) return nn__device_fail(x->ctx, "copy"), (nn_tensor *)NULL;
+        return y;
+    }
+    y = nn__tensor_on(x->ctx, x->dtype, x->ndim, x->size, device);
+    if (!y || !x->st->data || !y->st->bytes) return y;
+    if (!b->copy(b->self, nn__data(y), nn__data(x), y->st->bytes, device ? 0 : 1)) return nn__device_fail(x->ctx, "copy"), (nn_tensor *)NULL;
+    return y;
+}
+
+/* -- printing as NumPy does: at most 8 digits after the point and no more than the type needs, columns
+      aligned, exponents where the range asks for them, long axes cut to three at each end -- */
+typedef struct nn__out { char *text; size_t size, n; } nn__out;
+
+static void nn__put(nn__out *o, const char *format, ...) NN_PRINTF(2, 3);
+static void nn__put(nn__out *o, const char *format, ...) {
+    va_list args;
+    int     n;
+    va_start(args, format);
+    n = vsnprintf(o->n < o->size ? o->text + o->n : NULL, o->n < o->size ? o->size - o->n : 0, format, args);
+    va_end(args);
+    if (n > 0) o->n += (size_t)n;
+}
+
+typedef struct nn__style { int exponent, digits, left, right, cut; double low, high; int any, special; } nn__style;
+
+static double nn__round_to(nn_dtype d, double v) { /* v as the type would hold it */
+    double room = 0;
+    nn__store(d, &room, 0, v);
+    return nn__load(d, &room, 0);
+}
+
+/* Digits after the point in the shortest %e that reads back as v. */
+static int nn__shortest(nn_dtype d, double v, int most) {
+    char s[40];
+    for (int p = 0; p < most; p++) {
+        snprintf(s, sizeof s, "%.*e", p, v);
+        if (nn__round_to(d, strtod(s, NULL)) == v) return p;
+    }
+    return most;
+}
+
+static int nn__exponent_of(double v, int digits) {
+    char s[40];
+    snprintf(s, sizeof s, "%.*e", digits, v);
+    return atoi(strchr(s, 'e') + 1);
+}
+
+/* The number without its padding; real numbers end in "." rather than ".0", as NumPy's do. Returns the length up to the point. */
+static int nn__number(char *s, size_t size, nn_dtype d, const nn__style *f, double v) {
+    char *dot, *e;
+    int   p;
+    if (!nn__is_real(d)) return snprintf(s, size, "%.0f", v);
+    if (v != v || v - v != 0) return snprintf(s, size, "%s", v != v ? "nan" : v > 0 ? "inf" : "-inf"), -1;
+    p = nn__shortest(d, v, 17);
+    if (f->exponent) snprintf(s, size, "%.*e", p < 8 ? p : 8, v);
+    else {
+        int frac = v == 0 ? 0 : p - nn__exponent_of(v, p);
+        snprintf(s, size, "%.*f", frac < 0 ? 0 : frac > 8 ? 8 : frac, v);
+    }
+    e = strchr(s, 'e');
+    dot = strchr(s, '.');
+    if (!dot) { /* 3 -> 3.    1e+10 -> 1.e+10 */
+        size_t at = e ? (size_t)(e - s) : strlen(s);
+        memmove(s + at + 1, s + at, strlen(s + at) + 1);
+        s[at] = '.';
+        dot = s + at;
+        e = strchr(s, 'e');
+    }
+    {
+        char *end = e ? e : s + strlen(s), *last = end; /* zeros that rounding to 8 digits left */
+        while (last > dot + 1 && last[-1] == '0') last--;
+        memmove(last, end, strlen(end) + 1);
+    }
+    return (int)(dot - s);
+}
+
+/* Calls visit for every element that is shown. */
+static void nn__shown(nn_tensor *x, int axis, int64_t at, int cut, nn__style *f) {
+    char s[420];
+    if (axis == x->ndim) {
+        double v = nn__load(x->dtype, nn__data(x), at);
+        int    left = nn__number(s, sizeof s, x->dtype, f, v);
+        if (left < 0) { f->special = (int)strlen(s) > f->special ? (int)strlen(s) : f->special; return; }
+        if (v != 0) {
+            if (!f->any || fabs(v) < f->low) f->low = fabs(v);
+            if (!f->any || fabs(v) > f->high) f->high = fabs(v);
+            f->any = 1;
+        }
+        if (left > f->left) f->left = left;
+        if ((int)strlen(s) - left > f->right) f->right = (int)strlen(s) - left;
+        return;
+    }
+    for (int64_t i = 0; i < x->size[axis]; i++) {
+        if (cut && x->size[axis] > 6 && i == 3) i = x->size[axis] - 3;
+        nn__shown(x, axis + 1, at + i * x->stride[axis], cut, f);
+    }
+}
+
+static void nn__show(nn__out *o, nn_tensor *x, int axis, int64_t at, const nn__style *f, size_t *column) {
+    char s[420];
+    int  cut = f->cut && x->size[axis] > 6;
+    nn__put(o, "[");
+    for (int64_t i = 0; i < x->size[axis]; i++) {
+        int last = axis == x->ndim - 1, gap = cut && i == 3;
+        if (gap) i = x->size[axis] - 3;
+        if (!last) {
+            if (i) for (int k = axis; k < x->ndim - 1; k++) nn__put(o, "\n");
+            if (gap) {
+                nn__put(o, "%*s...", axis + 1, "");
+                for (int k = axis; k < x->ndim - 1; k++) nn__put(o, "\n");
+            }
+            if (i) nn__put(o, "%*s", axis + 1, "");
+            *column = (size_t)axis + 2;
+            nn__show(o, x, axis + 1, at + i * x->stride[axis], f, column);
+            continue;
+        }
+        {
+            int    left  = nn__number(s, sizeof s, x->dtype, f, nn__load(x->dtype, nn__data(x), at + i * x->stride[axis]));
+            int    width = f->left + f->right;
+            size_t start = (size_t)x->ndim, length = (size_t)width;
+            if (gap) {
+                if (*column + 4 > 75) { nn__put(o, "\n%*s...", (int)start, ""); *column = start + 3; }
+                else { nn__put(o, " ..."); *column += 4; }
+            }
+            if (i && *column + 1 + length > 75) { nn__put(o, "\n%*s", (int)start, ""); *column = start; }
+            else if (i) { nn__put(o, " "); (*column)++; }
+            if (left < 0 || !f->right) nn__put(o, "%*s", width, s);
+            else nn__put(o, "%*s%-*s", f->left - left + (int)0, "", f->left + f->right - (f->left - left), s);
+            *column += length;
+        }
+    }
+    nn__put(o, "]");
+}
+
+NN_API int nn_format(nn_tensor *x, char *text, size_t size) {
+    nn__out   o;
+    nn__style f;
+    size_t    column = 1;
+    char      s[420];
+    o.text = text; o.size = size; o.n = 0;
+    if (size) text[0] = 0;
+    if (x && x->st->device) x = nn_to_device(x, 0);
+    if (!nn__ok_host("format", x)) return -1;
+    memset(&f, 0, sizeof f);
+    f.cut = nn_numel(x) > 1000;
+    nn__shown(x, 0, 0, f.cut, &f);
+    if (nn__is_real(x->dtype) && f.any && (f.high >= 1e8 || f.low < 1e-4 || f.high / f.low > 1000)) {
+        f.left = f.right = 0;
+        f.exponent = 1;
+        nn__shown(x, 0, 0, f.cut, &f);
+    }
+    if (f.special > f.left + f.right) f.left = f.special - f.right;
+    if (x->ndim == 0) {
+        int left = nn__number(s, sizeof s, x->dtype, &f, nn__load(x->dtype, nn__data(x), 0));
+        nn__put(&o, "%s%s", s, left >= 0 && s[strlen(s) - 1] == '.' ? "0" : "");
+    } else nn__show(&o, x, 0, 0, &f, &column);
+    return (int)o.n;
+}
+
+NN_API void nn_print(nn_tensor *x) {
+#if !defined(NN_NO_STDIO)
+    int   n = nn_format(x, NULL, 0);
+    char *s = n >= 0 ? (char *)nn__alloc(x->ctx, (size_t)n + 1) : NULL;
+    if (!s) return;
+    nn_format(x, s, (size_t)n + 1);
+    puts(s);
+    nn__free(x->ctx, s, (size_t)n + 1);
+#else
+    (void)x;
+#endif
+}
+
+NN_API void nn_debug(const nn_tensor *x) {
+#if !defined(NN_NO_STDIO)
+    nn__text t, u;
+    if (!x) { fprintf(stderr, "nn_tensor NULL\n"); return; }
+    fprintf(stderr, "nn_tensor %p: %s %s strides %s offset %lld device %d %s%s%s%s\n", (const void *)x, nn_dtype_name(x->dtype),
+            nn__shape_text(&t, x->ndim, x->size), nn__shape_text(&u, x->ndim, x->stride), (long long)x->offset, x->st->device,
+            x->node ? "from " : "leaf", x->node ? x->node->op->name : "", x->needs_grad ? ", needs gradient" : "",
+            x->epoch != NN__NO_EPOCH && x->epoch != x->ctx->epoch ? ", DROPPED" : "");
+#else
+    (void)x;
+#endif
+}
+
+/* ---- >>threads --------------------------------------------------------------------------------------
+   A loop is offered as pieces behind one shared counter; the caller and the pool's workers take pieces until
+   none is left. Which thread computes a piece never changes a bit of it: pieces write to separate places, and
+   sums are split into parts by their shape alone (see >>ops reduce). Idle workers spin for a moment, then
+   sleep. If the pool is busy with another context's loop, the caller simply does all pieces itself. */
+typedef void (*nn__task)(void *arg, int64_t begin, int64_t end, int worker);
+typedef struct nn__loop { nn__task task; void *arg; int64_t n, piece, next; } nn__loop;
+
+static void nn__loop_work(void *loop, int worker) {
+    nn__loop *l = (nn__loop *)loop;
+    for (;;) {
+        int64_t begin = nn__atomic_add(&l->next, l->piece);
+        if (begin >= l->n) return;
+        l->task(l->arg, begin, nn__min64(begin + l->piece, l->n), worker);
+    }
+}
+
+#if !defined(NN_NO_THREADS)
+typedef struct nn__worker { nn__pool *pool; int index; nn__thread thread; } nn__worker;
+struct nn__pool {
+    nn_ctx    *home;             /* whose allocator it uses */
+    int        busy, quit, sleeping;
+    uint32_t   turn;             /* counts loops: a worker sees a new one by it */
+    int        joined, left;     /* workers still to start on, and to finish, this loop */
+    int        helpers;          /* how many of the workers this loop wants */
+    nn__loop  *loop;
+    nn__mutex  mutex;
+    nn__cond   wake;
+    int        n;                /* workers, the caller not counted */
+    nn__worker *worker;
+};
+
+NN__THREAD_MAIN(nn__worker_main, arg) {
+    nn__worker *w    = (nn__worker *)arg;
+    nn__pool   *p    = w->pool;
+    uint32_t    seen = 0;
+    for (;;) {
+        int spins = 4000; /* some 50 microseconds: the next op of a step usually comes sooner */
+        while (nn__atomic_load(&p->turn) == seen && --spins) nn__cpu_pause();
+        if (!spins) {
+            nn__lock(&p->mutex);
+            nn__atomic_add(&p->sleeping, 1);
+            while (nn__atomic_load(&p->turn) == seen) nn__cond_wait(&p->wake, &p->mutex);
+            nn__atomic_add(&p->sleeping, -1);
+            nn__unlock(&p->mutex);
+        }
+        seen = nn__atomic_load(&p->turn);
+        if (nn__atomic_load(&p->quit)) return NN__THREAD_DONE;
+        if (w->index < p->helpers) nn__loop_work(p->loop, w->index + 1);
+        nn__atomic_add(&p->left, -1);
+    }
+}
+
+static void nn__pool_stop(nn__pool *p) {
+    nn_ctx *c;
+    if (!p) return;
+    c = p->home;
+    nn__atomic_store(&p->quit, 1);
+    nn__lock(&p->mutex);
+    nn__atomic_add(&p->turn, 1);
+    nn__cond_wake(&p->wake);
+    nn__unlock(&p->mutex);
+    for (int i = 0; i < p->n; i++) nn__thread_join(p->worker[i].thread);
+    nn__mutex_free(&p->mutex);
+    nn__cond_free(&p->wake);
+    nn__free(c, p->worker, (size_t)c->workers * sizeof *p->worker);
+    nn__free(c, p, sizeof *p);
+}
+
+/* Starts the workers; fewer than asked for is fine. */
+static nn__pool *nn__pool_start(nn_ctx *c) {
+    nn__pool *p = (nn__pool *)nn__alloc_zero(c, sizeof *p);
+    if (!p) return NULL;
+    p->worker = (nn__worker *)nn__alloc_zero(c, (size_t)c->workers * sizeof *p->worker);
+    if (!p->worker) return nn__free(c, p, sizeof *p), (nn__pool *)NULL;
+    p->home = c;
+    nn__mutex_init(&p->mutex);
+    nn__cond_init(&p->wake);
+    for (; p->n < c->workers - 1; p->n++) {
+        p->worker[p->n].pool  = p;
+        p->worker[p->n].index = p->n;
+        if (!nn__thread_start(&p->worker[p->n].thread, nn__worker_main, &p->worker[p->n])) break;
+    }
+    return p;
+}
+
+/* 1: the loop is done; 0: the pool is busy */
+static int nn__pool_run(nn__pool *p, nn__loop *l, int helpers) {
+    if (nn__atomic_swap(&p->busy, 1)) return 0;
+    p->loop    = l;
+    p->helpers = helpers;
+    nn__atomic_store(&p->left, p->n);
+    nn__lock(&p->mutex); /* so that no worker falls asleep between its last look and its wait */
+    nn__atomic_add(&p->turn, 1);
+    if (nn__atomic_load(&p->sleeping)) nn__cond_wake(&p->wake);
+    nn__unlock(&p->mutex);
+    nn__loop_work(l, 0);
+    for (int spins = 0; nn__atomic_load(&p->left) > 0; spins++) {
+        if (spins < 4000) nn__cpu_pause();
+#if defined(_WIN32)
+        else SwitchToThread();
+#else
+        else sched_yield();
+#endif
+    }
+    nn__atomic_store(&p->busy, 0);
+    return 1;
+}
+#else
+struct nn__pool { int n; };
+static void nn__pool_stop(nn__pool *p) { (void)p; }
+#endif
+
+NN_API int nn_threads(const nn_ctx *c) { return c ? c->workers : 0; }
+
+/* Scratch of the workers that the next loop may use, `size` bytes each; 0 if memory ran out. It belongs to the
+   context, not the pool, so that contexts never meet in it. */
+static int nn__scratch(nn_ctx *c, size_t size) {
+    for (int i = 0; i < c->workers; i++)
+        if (c->scratch_size[i] < size) {
+            nn__free(c, c->scratch[i], c->scratch_size[i]);
+            c->scratch_size[i] = 0;
+            c->scratch[i]      = nn__alloc(c, size);
+            if (!c->scratch[i]) return 0;
+            c->scratch_size[i] = size;
+        }
+    return 1;
+}
+
+typedef struct nn__hook { nn__loop *loop; } nn__hook;
+static void nn__hook_job(void *arg, int index) { nn__loop_work(((nn__hook *)arg)->loop, index); }
+
+enum { NN__WORTH_A_THREAD = 10000 }; /* nanoseconds of work below which waking another thread costs more than it saves */
+
+static void nn__parallel(nn_ctx *c, int64_t n, double cost, nn__task task, void *arg) {
+    double   total = (double)n * cost;
+    int      wanted = c->workers;
+    nn__loop l;
+    if (n <= 0) return;
+    if (total < (double)wanted * NN__WORTH_A_THREAD) wanted = (int)(total / NN__WORTH_A_THREAD);
+    if (wanted > n) wanted = (int)n;
+    if (wanted <= 1) { task(arg, 0, n, 0); return; }
+    l.task  = task;
+    l.arg   = arg;
+    l.n     = n;
+    l.piece = nn__max64(1, n / (wanted * 4)); /* several pieces a thread even out a disturbed one */
+    l.next  = 0;
+    if (c->config.parallel) {
+        nn__hook h;
+        h.loop = &l;
+        c->config.parallel(c->config.parallel_user, wanted, nn__hook_job, &h);
+        return;
+    }
+#if !defined(NN_NO_THREADS)
+    if (!nn__atomic_load(&c->root->pool) && c == c->root) nn__atomic_store(&c->pool, nn__pool_start(c)); /* at the first large op */
+    {
+        nn__pool *p = nn__atomic_load(&c->root->pool);
+        if (p && nn__pool_run(p, &l, wanted - 1)) return;
+    }
+#endif
+    task(arg, 0, n, 0);
+}
+
+NN_API void nn_parallel_for(nn_ctx *c, int64_t n, double cost, void (*task)(void *, int64_t, int64_t, int), void *arg) {
+    if (nn__ok(c) && task) nn__parallel(c, n, cost, task, arg);
+}
+
+/* ---- >>dispatch -------------------------------------------------------------------------------------
+   The kernels at the end of this file are compiled once per instruction set and type; here is the table that
+   each pass fills, and the choice. The lists name the element-wise ops: their formulas stand in >>ops. */
+typedef struct nn__gemm {                /* C[m,n] (+)= A[m,k] B[k,n], then + bias[n], then the activation */
+    int64_t     m, n, k;
+    const void *a; int64_t a_row, a_col; /* strides in elements, any */
+    const void *b; int64_t b_row, b_col;
+    void       *c; int64_t c_row;        /* c's columns follow each other */
+    const void *bias;
+    int         act, accumulate;
+    int         path;                    /* NN__GEMM_...: chosen from the whole problem, so that its pieces compute the same bits */
+} nn__gemm;
+
+/* op(name): unary y = f(x, p); binary z = f(x, y, p), each operand's stride 0 or 1 */
+#define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(affine) X(positive)
+#define NN__BINARY_OPS(X) X(add) X(sub) X(mul) X(div) X(same) X(relu_back) X(sigmoid_back) X(tanh_back) X(gelu_back)
+
+typedef void (*nn__unary_fn)(const void *x, void *y, int64_t n, const double *p);
+typedef void (*nn__binary_fn)(const void *x, int x_step, const void *y, int y_step, void *z, int64_t n, const double *p);
+
+typedef struct nn__kernel_set {
+#define NN__X(name) nn__unary_fn name;
+    NN__UNARY_OPS(NN__X)
+#undef NN__X
+#define NN__X(name) nn__binary_fn name;
+    NN__BINARY_OPS(NN__X)
+#undef NN__X
+    void   (*sum)(const void *x, int64_t n, void *y);                              /* one row to one number, pairwise */
+    void   (*max)(const void *x, int64_t n, void *y);
+    double (*sum_squares)(const void *x, int64_t n);
+    void   (*sum_columns)(const void *x, int64_t rows, int64_t row, int64_t n, void *y); /* y[n] = sum over rows of x[rows][n], row apart */
+    void   (*max_columns)(const void *x, int64_t rows, int64_t row, int64_t n, void *y);
+    void   (*softmax)(const void *x, void *y, int64_t n);
+    void   (*log_softmax)(const void *x, void *y, int64_t n);
+    void   (*softmax_back)(const void *dy, const void *y, void *dx, int64_t n);
+    void   (*log_softmax_back)(const void *dy, const void *y, void *dx, int64_t n);
+    void   (*log_sum_exp)(const void *x, int64_t n, void *y);
+    void   (*cross_entropy_back)(const void *x, const void *lse, double scale, int64_t label, void *dx, int64_t n);
+    void   (*layernorm)(const void *x, const void *w, const void *b, double eps, void *y, void *mean, void *rstd, int64_t n);
+    void   (*layernorm_back)(const void *dy, const void *x, const void *w, const void *mean, const void *rstd, void *dx, void *dw, void *db, int64_t n); /* adds to dw, db */
+    void   (*sgd)(void *p, const void *g, void *m, int64_t n, const double *h);
+    void   (*adam)(void *p, const void *g, void *m, void *v, int64_t n, const double *h);
+    void   (*uniform)(nn__rng r, int64_t block, void *x, int64_t n, const double *p);   /* elements from 64 block on */
+    void   (*normal)(nn__rng r, int64_t block, void *x, int64_t n, const double *p);
+    void   (*dropout)(nn__rng r, int64_t block, const void *x, void *y, uint8_t *mask, int64_t n, const double *p);
+    void   (*mask)(const void *x, const uint8_t *mask, void *y, int64_t n, const double *p);
+    void   (*gemm)(const nn__gemm *g, void *scratch);
+    size_t (*gemm_scratch)(const nn__gemm *g);
+    int    (*gemm_path)(const nn__gemm *g);
+    int    gemm_rows, gemm_columns; /* of the microkernel: where C may be cut */
+} nn__kernel_set;
+
+struct nn__kernels { const char *name; const nn__kernel_set *f32, *f64; };
+
+enum { NN__ISA_SCALAR, NN__ISA_SSE2, NN__ISA_AVX2, NN__ISA_AVX512, NN__ISA_NEON, NN__ISAS };
+
+#if !defined(NN_NO_SIMD) && defined(__x86_64__) && !defined(NN_NO_SSE2)
+#  define NN__HAS_SSE2 1
+#else
+#  define NN__HAS_SSE2 0
+#endif
+#if !defined(NN_NO_SIMD) && defined(__x86_64__) && !defined(NN_NO_AVX2)
+#  define NN__HAS_AVX2 1
+#else
+#  define NN__HAS_AVX2 0
+#endif
+#if !defined(NN_NO_SIMD) && defined(__x86_64__) && !defined(NN_NO_AVX512)
+#  define NN__HAS_AVX512 1
+#else
+#  define NN__HAS_AVX512 0
+#endif
+#if !defined(NN_NO_SIMD) && defined(__aarch64__) && !defined(NN_NO_NEON)
+#  define NN__HAS_NEON 1
+#else
+#  define NN__HAS_NEON 0
+#endif
+
+static const nn__kernels *nn__kernels_of(int isa); /* NULL: not in this build; stands at the end of >>kernels */
+
+static int nn__cpu_has(int isa) {
+    switch (isa) {
+#if NN__HAS_SSE2 || NN__HAS_AVX2 || NN__HAS_AVX512 /* the compiler's support library asks cpuid once for the whole process */
+    case NN__ISA_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case NN__ISA_AVX512:
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+#endif
+    default: return 1; /* scalar; SSE2 and NEON are part of their 64-bit architectures */
+    }
+}
+
+/* The best set, or the best not above `limit`; a limit that this machine lacks is an error. */
+static int nn__choose_isa(nn_ctx *c, const char *limit) {
+    const nn__kernels *best = NULL;
+    for (int i = 0; i < NN__ISAS; i++) {
+        const nn__kernels *k = nn__cpu_has(i) ? nn__kernels_of(i) : NULL;
+        if (k) best = k;
+        if (k && limit && !strcmp(k->name, limit)) { c->kernels = k; return 1; }
+    }
+    c->kernels = best;
+    return limit ? nn__fail(c, "begin", NN__M_ISA, limit) : 1;
+}
+
+NN_API const char *nn_isa(const nn_ctx *c) { return c ? c->kernels->name : "none"; }
+
+static const nn__kernel_set *nn__kernels_for(const nn_ctx *c, nn_dtype real) { return real == NN_F64 ? c->kernels->f64 : c->kernels->f32; }
+
+/* ---- >>gemm -----------------------------------------------------------------------------------------
+   How a product is cut for threads; the kernel itself, with its five loops, stands in >>kernels. A batch of
+   products, or the row or column blocks of one large product, are independent pieces: an element of C is one
+   sum over k in one order, however C is cut. */
+typedef struct nn__gemm_work {
+    nn_ctx               *ctx;
+    const nn__kernel_set *k;
+    nn__gemm              g;
+    size_t                element;
+    int64_t               cut_rows, cut_columns; /* the size of a piece */
+    int64_t               pieces_m, pieces_n;
+    int64_t               batches;
+    int                   ndim;                  /* batch axes */
+    int64_t               size[NN_MAX_DIMS], a[NN_MAX_DIMS], b[NN_MAX_DIMS];
+    int64_t               c;                     /* elements between products in C */
+} nn__gemm_work;
+
+static void nn__gemm_piece(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__gemm_work *w = (nn__gemm_work *)arg;
+    for (int64_t i = begin; i < end; i++) {
+        nn__gemm g = w->g;
+        int64_t  piece = i % (w->pieces_m * w->pieces_n), batch = i / (w->pieces_m * w->pieces_n);
+        int64_t  m0 = piece / w->pieces_n * w->cut_rows, n0 = piece % w->pieces_n * w->cut_columns, a = 0, b = 0, r = batch;
+        for (int d = w->ndim - 1; d >= 0; d--) {
+            a += r % w->size[d] * w->a[d];
+            b += r % w->size[d] * w->b[d];
+            r /= w->size[d];
+        }
+        a += m0 * g.a_row;
+        b += n0 * g.b_col;
+        g.a = (const char *)g.a + a * (int64_t)w->element;
+        g.b = (const char *)g.b + b * (int64_t)w->element;
+        g.c = (char *)g.c + (batch * w->c + m0 * g.c_row + n0) * (int64_t)w->element;
+        if (g.bias) g.bias = (const char *)g.bias + n0 * (int64_t)w->element;
+        g.m = nn__min64(w->cut_rows, g.m - m0);
+        g.n = nn__min64(w->cut_columns, g.n - n0);
+        w->k->gemm(&g, w->ctx->scratch[worker]);
+    }
+}
+
+/* Nanoseconds, roughly, of a piece of m x n: whole tiles of the microkernel, and the packing that every piece repeats. */
+static double nn__gemm_cost(const nn__gemm_work *w, int64_t m, int64_t n) {
+    double tiles = (double)nn__ceil_div(m, w->k->gemm_rows) * (double)nn__ceil_div(n, w->k->gemm_columns);
+    double pack  = (w->g.path & 2 ? (double)m : 0) + (w->g.path & 4 ? (double)n : 0); /* NN__GEMM_PACK_A, _B */
+    return (double)w->g.k * (tiles * w->k->gemm_rows * w->k->gemm_columns * 0.012 + pack * 0.3);
+}
+
+/* Bands of rows or of columns, whichever makes the slowest piece faster; whole where threads are not worth it. */
+static void nn__gemm_cut(nn__gemm_work *w, int threads) {
+    nn__gemm *g = &w->g;
+    double    worth = nn__gemm_cost(w, g->m, g->n) / NN__WORTH_A_THREAD;
+    int64_t   pieces = w->batches >= threads ? 1 : nn__min64(threads, (int64_t)(worth < 1e9 ? worth : 1e9)), rows, columns;
+    w->cut_rows    = g->m;
+    w->cut_columns = g->n;
+    if (pieces <= 1) return;
+    rows    = nn__ceil_div(nn__ceil_div(g->m, w->k->gemm_rows), pieces) * w->k->gemm_rows;
+    columns = nn__ceil_div(nn__ceil_div(g->n, w->k->gemm_columns), pieces) * w->k->gemm_columns;
+    if (nn__gemm_cost(w, rows, g->n) <= nn__gemm_cost(w, g->m, columns)) w->cut_rows = rows;
+    else w->cut_columns = columns;
+}
+
+/* Runs w->batches products. 0 if memory ran out. */
+static int nn__gemm_run(nn_ctx *c, nn_dtype real, nn__gemm_work *w) {
+    nn__gemm *g    = &w->g;
+    int64_t   pieces;
+    if (g->m == 0 || g->n == 0 || w->batches == 0) return 1;
+    w->ctx     = c;
+    w->k       = nn__kernels_for(c, real);
+    w->element = nn__dtypes[real].size;
+    g->path    = w->k->gemm_path(g);
+    nn__gemm_cut(w, c->workers);
+    w->pieces_m = nn__ceil_div(g->m, w->cut_rows);
+    w->pieces_n = nn__ceil_div(g->n, w->cut_columns);
+    if (!nn__scratch(c, w->k->gemm_scratch(g))) return 0;
+    pieces = w->batches * w->pieces_m * w->pieces_n;
+    nn__parallel(c, pieces, nn__gemm_cost(w, w->cut_rows, w->cut_columns), nn__gemm_piece, w);
+    return 1;
+}
+
+/* ---- >>tape -----------------------------------------------------------------------------------------
+   Applying an op: check the operands, ask the shape rule, make the outputs, run, and, where a gradient may be
+   wanted, append the node to the tape. */
+NN_API void nn_spec_like(nn_spec *out, const nn_tensor *x) {
+    out->dtype = x->dtype;
+    out->shape = nn_shape_of(x);
+}
+
+NN_API int nn_wants(const nn_node *n, int i) {
+    const nn_tensor *x = n->in[i];
+    const nn_ctx    *c = n->ctx;
+    if (!x->needs_grad) return 0;
+    if (c->targets && !x->node) { /* nn_grad_of: only the leaves that it asks for */
+        for (int k = 0; k < c->n_targets; k++)
+            if (c->targets[k] == x) return 1;
+        return 0;
+    }
+    return 1;
+}
+
+/* Runs a node whose inputs are contiguous where the op asks for it, and of a dtype that kernels know: half
+   precision goes through f32 copies, so that no op needs to know of it. */
+static int nn__run_prepared(nn_node *n) {
+    nn_ctx    *c = n->ctx;
+    nn_tensor *in_room[8], *out_room[4], **in = n->in, **out = n->out;
+    int        widened = 0;
+    if (n->op->flags & NN_OP_VIEW) return 1;
+    for (int i = 0; i < n->n_in; i++) {
+        nn_tensor *x    = n->in[i];
+        int        half = (x->dtype == NN_F16 || x->dtype == NN_BF16) && (n->op->flags & NN_OP_FLOAT);
+        if (!half && ((n->op->flags & NN_OP_STRIDED) || nn_is_contiguous(x))) continue;
+        if (in == n->in) {
+            in = n->n_in <= 8 ? in_room : (nn_tensor **)nn__arena(c, (size_t)n->n_in * sizeof *in);
+            if (!in) return 0;
+            memcpy(in, n->in, (size_t)n->n_in * sizeof *in);
+        }
+        in[i] = nn__tensor_on(c, half ? NN_F32 : x->dtype, x->ndim, x->size, 0);
+        if (!in[i]) return 0;
+        nn__copy_rows(x, in[i]->dtype, in[i]->st->data, 0, nn_numel(x), 0);
+        widened |= half;
+    }
+    if (widened) {
+        for (int i = 0; i < n->n_out; i++) {
+            nn_tensor *y = out_room[i] = n->out[i];
+            if (y->dtype != NN_F16 && y->dtype != NN_BF16) continue;
+            out_room[i] = nn__tensor_on(c, NN_F32, y->ndim, y->size, 0);
+            if (!out_room[i]) return 0;
+        }
+        out = out_room;
+    }
+    if (in == n->in) n->op->run(n);
+    else {
+        nn_node m = *n;
+        m.in  = in;
+        m.out = out;
+        m.op->run(&m);
+    }
+    if (c->error) return 0;
+    if (out != n->out)
+        for (int i = 0; i < n->n_out; i++)
+            if (out[i] != n->out[i]) nn__copy_rows(n->out[i], NN_F32, out[i]->st->data, 0, nn_numel(out[i]), 1);
+    return 1;
+}
+
+/* A node with operands on the backend's device. What the backend lacks runs on the host, over copies. */
+static int nn__run_on_device(nn_node *n) {
+    nn_ctx           *c = n->ctx;
+    const nn_backend *b = c->config.backend;
+    nn_node           m = *n;
+    int               done = b->run(b->self, n);
+    if (done > 0) return 1;
+    if (done < 0) return nn__fail(c, n->op->name, NN__M_DEVICE_FAILED, b->name, "run");
+    m.in  = (nn_tensor **)nn__arena(c, (size_t)(n->n_in + n->n_out) * sizeof *m.in);
+    if (!m.in) return 0;
+    m.out = m.in + n->n_in;
+    for (int i = 0; i < n->n_in; i++)
+        if (!(m.in[i] = nn_to_device(n->in[i], 0))) return 0;
+    for (int i = 0; i < n->n_out; i++)
+        if (!(m.out[i] = nn__tensor_on(c, n->out[i]->dtype, n->out[i]->ndim, n->out[i]->size, 0))) return 0;
+    if (!nn__run_prepared(&m)) return 0;
+    for (int i = 0; i < n->n_out; i++)
+        if (n->out[i]->st->bytes && !b->copy(b->self, n->out[i]->st->data, m.out[i]->st->data, n->out[i]->st->bytes, 0)) return nn__device_fail(c, "copy");
+    if (n->op->flags & NN_OP_WRITES)
+        for (int i = 0; i < n->n_in; i++)
+            if (n->in[i]->st->device && n->in[i]->st->bytes && nn_is_contiguous(n->in[i]) &&
+                !b->copy(b->self, nn__data(n->in[i]), nn__data(m.in[i]), m.in[i]->st->bytes, 0)) return nn__device_fail(c, "copy");
+    return 1;
+}
+
+/* The outputs of a node, from what its shape rule said. */
+static int nn__make_outputs(nn_node *n, const nn_spec *spec, int device) {
+    nn_ctx *c = n->ctx;
+    for (int i = 0; i < n->n_out; i++) {
+        if (n->op->flags & NN_OP_VIEW) {
+            nn_tensor *y = nn__header_step(c, spec[i].dtype), *x = n->in[spec[i].view_of];
+            if (!y) return 0;
+            y->st     = x->st;
+            y->offset = spec[i].offset;
+            y->ndim   = spec[i].shape.ndim;
+            for (int d = 0; d < y->ndim; d++) { y->size[d] = spec[i].shape.dim[d]; y->stride[d] = spec[i].stride[d]; }
+            n->out[i] = y;
+        } else {
+            if (!nn__check_shape(c, n->op->name, spec[i].dtype, spec[i].shape)) return 0;
+            n->out[i] = nn__tensor_on(c, spec[i].dtype, spec[i].shape.ndim, spec[i].shape.dim, device);
+            if (!n->out[i]) return 0;
+        }
+    }
+    return 1;
+}
+
+enum { NN__MAX_OUT = 4 };
+
+static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn_tensor **out) {
+    nn_spec  spec[NN__MAX_OUT];
+    nn_node *n;
+    int      record = 0, device = 0, slots = n_in + op->n_out;
+    for (int i = 0; i < op->n_out; i++) out[i] = NULL;
+    for (int i = 0; i < n_in; i++) { /* c is known to be fine */
+        if (!NN__LIKELY(nn__live(c, in[i]))) return !nn__operand_bad(c, op->name, in[i], i);
+        if (in[i]->st->device) device = in[i]->st->device;
+        record |= in[i]->needs_grad;
+    }
+    if (device)
+        for (int i = 0; i < n_in; i++)
+            if (in[i]->st->device != device && in[i]->ndim) return nn__fail(c, op->name, NN__M_DEVICES_DIFFER, in[i]->st->device, device);
+    record = record && !c->no_grad && !(op->flags & (NN_OP_NO_GRAD | NN_OP_WRITES));
+    /* one piece of the arena: the node, its operand lists, versions, attributes */
+    n = (nn_node *)nn__arena(c, sizeof *n + (size_t)slots * (sizeof *n->in + sizeof *n->versions) + op->attr_size + 8);
+    if (!n) return 0;
+    n->op       = op;
+    n->ctx      = c;
+    n->in       = (nn_tensor **)(n + 1);
+    n->out      = n->in + n_in;
+    n->n_in     = n_in;
+    n->n_out    = op->n_out;
+    n->attr     = op->attr_size ? (const char *)(n->out + op->n_out) : NULL;
+    n->versions = (uint32_t *)((char *)(n->out + op->n_out) + nn__round_up(op->attr_size, 8));
+    n->stream   = op->flags & NN_OP_RANDOM ? c->streams++ : 0;
+    n->place    = c->place;
+    n->prev     = NULL;
+    for (int i = 0; i < n_in; i++) n->in[i] = in[i];
+    for (int i = 0; i < op->n_out; i++) { n->out[i] = NULL; spec[i].view_of = 0; }
+    if (op->attr_size) memcpy(n->out + op->n_out, attr, op->attr_size);
+
+    if (!op->shape(n, spec) || c->error) return nn__fail(c, op->name, NN__M_OP_OUTPUT, "its shape rule failed without a message");
+    if (!nn__make_outputs(n, spec, device)) return 0;
+    if (c->shape_only) { /* nothing to run */ }
+    else if (NN__LIKELY(!device)) { if (!nn__run_prepared(n)) return 0; }
+    else if (!(op->flags & NN_OP_VIEW) && !nn__run_on_device(n)) return 0;
+
+    if (record || c->shape_only) { /* a shape-only context writes everything down: cost, summary */
+        for (int i = 0; i < n_in; i++) n->versions[i] = in[i]->st->version;
+        for (int i = 0; i < op->n_out; i++) {
+            n->versions[n_in + i] = n->out[i]->st->version;
+            n->out[i]->node       = n;
+            n->out[i]->needs_grad = (uint8_t)(record && nn__is_real(n->out[i]->dtype));
+        }
+        n->prev = c->tape;
+        c->tape = n;
+    }
+    for (int i = 0; i < op->n_out; i++) out[i] = n->out[i];
+    return 1;
+}
+
+NN_API int nn_apply(const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn_tensor **out) {
+    nn_ctx *c = NULL;
+    if (!op || !out || op->n_out < 0 || op->n_out > NN__MAX_OUT) return 0;
+    for (int i = 0; i < op->n_out; i++) out[i] = NULL;
+    for (int i = 0; i < n_in && !c; i++) c = in[i] ? in[i]->ctx : NULL;
+    if (!nn__ok(c)) return 0;
+    if (!op->shape || (!op->run && !(op->flags & NN_OP_VIEW))) return nn__fail(c, op->name, NN__M_OP_OUTPUT, "shape and run are needed");
+    if (op->n_in >= 0 ? n_in != op->n_in : n_in < -op->n_in) return nn__fail(c, op->name, NN__M_OP_OUTPUT, "wrong number of inputs");
+    if (op->attr_size && !attr) return nn__fail(c, op->name, NN__M_ARG_NULL, "attr");
+    return nn__apply(c, op, in, n_in, attr, out);
+}
+
+static nn_tensor *nn__apply1(const nn_op *op, nn_tensor *x, const void *attr) {
+    nn_tensor *y[NN__MAX_OUT];
+    return nn_apply(op, &x, 1, attr, y) ? y[0] : NULL;
+}
+static nn_tensor *nn__apply2(const nn_op *op, nn_tensor *x, nn_tensor *y, const void *attr) {
+    nn_tensor *in[2], *z[NN__MAX_OUT];
+    in[0] = x; in[1] = y;
+    return nn_apply(op, in, 2, attr, z) ? z[0] : NULL;
+}
+static nn_tensor *nn__apply3(const nn_op *op, nn_tensor *x, nn_tensor *y, nn_tensor *z, const void *attr) {
+    nn_tensor *in[3], *out[NN__MAX_OUT];
+    in[0] = x; in[1] = y; in[2] = z;
+    return nn_apply(op, in, 3, attr, out) ? out[0] : NULL;
+}
+
+NN_API int nn_no_grad(nn_ctx *c, int on) {
+    int was;
+    if (!c) return 0;
+    was        = c->no_grad;
+    c->no_grad = on != 0;
+    return was;
+}
+
+/* ---- >>autodiff -------------------------------------------------------------------------------------
+   Backward walks the tape from the loss to its start. A tensor's `pending` collects the gradients that its
+   users send; when the walk reaches the node that made it, all of them have arrived, and the node's rule turns
+   them into gradients of its inputs. Rules are ordinary ops; unless NN_CREATE_GRAPH asks for higher orders they
+   are not recorded, and their memory goes back to the pool as soon as nobody holds it. */
+static void nn__storage_release(nn_ctx *c, nn__storage *st) {
+    if (st->home != NN__POOL || !st->data) return;
+    if (st->device) c->config.backend->release(c->config.backend->self, st->data, st->bytes ? st->bytes : 1);
+    else nn__pool_put(c, st->data, st->bytes);
+    st->data = NULL;
+}
+static void nn__hold(nn_tensor *g) { g->st->uses++; }
+static void nn__unhold(nn_ctx *c, nn_tensor *g) {
+    if (--g->st->uses <= 0) nn__storage_release(c, g->st);
+}
+
+/* Gives up a hold without releasing: for temporaries, which nn__temps_release looks at next. */
+static void nn__unhold_later(nn_tensor *g) { g->st->uses--; }
+
+/* Temporaries made since `until` that nobody holds */
+static void nn__temps_release(nn_ctx *c, nn_tensor *until) {
+    while (c->temps != until) {
+        nn_tensor *t = c->temps;
+        c->temps = t->next_temp;
+        if (t->own.uses == 0) nn__storage_release(c, &t->own);
+    }
+}
+
+static void nn__grad_release(nn_tensor *x) { /* x no longer holds a gradient */
+    nn_ctx *c = x->ctx;
+    if (x->grad) {
+        nn__unhold(c, x->grad);
+        x->grad = NULL;
+    }
+    if (x->held) {
+        nn_tensor **p = &c->graded;
+        while (*p && *p != x) p = &(*p)->next_graded;
+        if (*p) *p = x->next_graded;
+        x->held = 0;
+    }
+}
+
+/* Lets x own g as its gradient; g stays valid as long as x does. */
+static int nn__grad_own(nn_tensor *x, nn_tensor *g) {
+    nn_ctx *c = x->ctx;
+    if (x->persistent) { /* the header must outlive the step: the bytes move into one that does */
+        int own = g->st == &g->own && g->own.home == NN__POOL && g->own.uses <= 1 && !g->own.device && nn_is_contiguous(g);
+        if (x->grad) nn__unhold(c, x->grad); /* g is the sum that replaces it */
+        x->grad = NULL;
+        if (!x->grad_room) x->grad_room = (nn_tensor *)nn__alloc(c, sizeof *x);
+        if (!x->grad_room) return 0;
+        nn__header_init(c, x->grad_room, g->dtype);
+        nn__set_shape(x->grad_room, g->ndim, g->size);
+        x->grad_room->epoch     = NN__NO_EPOCH;
+        x->grad_room->own.bytes = (size_t)nn_numel(g) * nn__dtypes[g->dtype].size;
+        x->grad_room->own.home  = NN__POOL;
+        if (own) {
+            x->grad_room->own.data = g->own.data;
+            g->own.data            = NULL;
+        } else { /* a view, or somebody else needs it too: copy */
+            if (g->st->device && !(g = nn_to_device(g, 0))) return 0;
+            x->grad_room->own.data = nn__pool_get(c, x->grad_room->own.bytes);
+            if (!x->grad_room->own.data) return 0;
+            nn__copy_rows(g, g->dtype, x->grad_room->own.data, 0, nn_numel(g), 0);
+        }
+        g = x->grad_room;
+    }
+    nn__hold(g);
+    if (x->grad) nn__unhold(c, x->grad);
+    x->grad = g;
+    if (!x->held) {
+        x->held        = 1;
+        x->next_graded = c->graded;
+        c->graded      = x;
+    }
+    return 1;
+}
+
+static int nn__same_shape(const nn_tensor *x, const nn_tensor *y) {
+    return x->ndim == y->ndim && (x->ndim == 0 || !memcmp(x->size, y->size, (size_t)x->ndim * sizeof x->size[0]));
+}
+
+/* Undo broadcasting: sum g over the axes along which x was repeated. */
+static nn_tensor *nn__sum_to(nn_tensor *g, const nn_tensor *x) {
+    nn_shape axes = NN_ALL;
+    int      extra = g->ndim - x->ndim;
+    if (nn__same_shape(g, x)) return g;
+    for (int i = 0; i < g->ndim; i++)
+        if (i < extra || (x->size[i - extra] == 1 && g->size[i] != 1)) axes.dim[axes.ndim++] = i;
+    if (axes.ndim) g = nn_sum(g, axes, 1);
+    return g ? nn_reshape(g, nn_shape_of(x)) : NULL;
+}
+
+/* sum += g in place where sum's buffer is nobody else's; else a new tensor */
+static nn_tensor *nn__accumulate(nn_ctx *c, nn_tensor *sum, nn_tensor *g, int create_graph) {
+    if (!create_graph && sum->st->home == NN__POOL && sum->st->uses == 1 && sum->st != g->st && !sum->st->device &&
+        !g->st->device && (sum->dtype == NN_F32 || sum->dtype == NN_F64) && nn_is_contiguous(sum) && nn_is_contiguous(g)) {
+        nn__kernels_for(c, sum->dtype)->add(nn__data(sum), 1, nn__data(g), 1, nn__data(sum), nn_numel(sum), NULL);
+        return sum;
+    }
+    return nn_add(sum, g);
+}
+
+static int nn__is_target(const nn_ctx *c, const nn_tensor *x) {
+    for (int i = 0; i < c->n_targets; i++)
+        if (c->targets[i] == x) return 1;
+    return 0;
+}
+
+/* The gradient g has arrived at x. */
+static int nn__contribute(nn_ctx *c, nn_tensor *x, nn_tensor *g, int flags) {
+    nn_tensor *sum;
+    int        graph = flags & NN_CREATE_GRAPH, leaf = !x->node && !c->targets;
+    g = nn__sum_to(g, x);
+    if (!g) return 0;
+    sum = leaf ? x->grad : x->pending;
+    if (sum) {
+        g = nn__accumulate(c, sum, g, graph);
+        if (!g) return 0;
+        if (g == sum) return 1;
+    }
+    if (leaf) return nn__grad_own(x, g);
+    nn__hold(g);
+    if (sum) nn__unhold(c, sum);
+    x->pending = g;
+    return 1;
+}
+
+/* May the rule still read what it needs? */
+static int nn__check_versions(const nn_node *n) {
+    for (int i = 0; i < n->n_in + n->n_out; i++) {
+        int              input = i < n->n_in;
+        const nn_tensor *x     = input ? n->in[i] : n->out[i - n->n_in];
+        if (!(n->op->flags & (unsigned)(input ? NN_OP_SAVES_IN : NN_OP_SAVES_OUT)) || x->st->version == n->versions[i]) continue;
+        return nn__fail(n->ctx, "backward", NN__M_OVERWRITTEN, input ? "input" : "output", (input ? i : i - n->n_in) + 1, n->op->name);
+    }
+    return 1;
+}
+
+/* One node of the walk. dx needs n_in slots. */
+static int nn__back_node(nn_ctx *c, nn_node *n, nn_tensor **dx, int flags) {
+    nn_tensor *dy[NN__MAX_OUT], *temps = c->temps;
+    int        arrived = 0, wanted = 0, fine = 1;
+    for (int i = 0; i < n->n_out; i++) arrived |= (dy[i] = n->out[i]->pending) != NULL;
+    if (!arrived) return 1;
+    for (int i = 0; i < n->n_in; i++) { dx[i] = NULL; wanted |= nn_wants(n, i); }
+    if (wanted) {
+        int fast = n->op->grad_fast && !(flags & NN_CREATE_GRAPH);
+        if (!n->op->grad) return nn__fail(c, "backward", NN__M_NO_GRAD_RULE, n->op->name);
+        if (!nn__check_versions(n)) return 0;
+        c->place = (const nn__name *)n->place;
+        (fast ? n->op->grad_fast : n->op->grad)(n, dy, dx);
+        fine = !c->error;
+        for (int i = 0; i < n->n_in; i++)
+            if (dx[i]) nn__hold(dx[i]); /* so that nobody takes over a buffer that two inputs get */
+        for (int i = 0; i < n->n_in && fine; i++)
+            if (dx[i] && nn_wants(n, i)) fine = nn__contribute(c, n->in[i], dx[i], flags);
+        for (int i = 0; i < n->n_in; i++)
+            if (dx[i]) nn__unhold_later(dx[i]);
+    }
+    if (!(flags & NN_CREATE_GRAPH)) nn__temps_release(c, temps);
+    for (int i = 0; i < n->n_out; i++) {
+        nn_tensor *y = n->out[i];
+        if (!y->pending) continue;
+        if (y->retain && fine) fine = nn__grad_own(y, y->pending);
+        if (nn__is_target(c, y)) continue; /* nn_grad_of collects it */
+        nn__unhold(c, y->pending);
+        y->pending = NULL;
+    }
+    return fine;
+}
+
+static int nn__walk_back(nn_tensor *y, nn_tensor *dy, int flags) {
+    nn_ctx         *c = y->ctx;
+    const nn__name *place = c->place;
+    nn_tensor     **dx = NULL, *temps = c->temps;
+    int64_t         room = 0;
+    int             fine = 1, was_no_grad = c->no_grad, graph = flags & NN_CREATE_GRAPH;
+    c->in_backward = !graph;
+    c->no_grad     = !graph;
+    if (!dy) dy = nn_full(c, y->dtype, nn_shape_of(y), 1.0);
+    if (dy && !c->error) {
+        nn__hold(dy);
+        fine = nn__contribute(c, y, dy, flags);
+        nn__unhold_later(dy);
+    } else fine = 0;
+    for (nn_node *n = y->node; n && fine; n = n->prev) {
+        if (n->n_in > room) {
+            room = n->n_in + 16;
+            dx   = (nn_tensor **)nn__arena(c, (size_t)room * sizeof *dx);
+            if (!dx) { fine = 0; break; }
+        }
+        fine = nn__back_node(c, n, dx, flags);
+    }
+    if (!fine) /* nothing may stay pending */
+        for (nn_node *n = y->node; n; n = n->prev)
+            for (int i = 0; i < n->n_out; i++)
+                if (n->out[i]->pending) { nn__unhold(c, n->out[i]->pending); n->out[i]->pending = NULL; }
+    if (!graph) nn__temps_release(c, temps);
+    c->in_backward = 0;
+    c->no_grad     = was_no_grad;
+    c->place       = place;
+    return fine && !c->error;
+}
+
+NN_API nn_tensor *nn_requires_grad(nn_tensor *x) {
+    if (!nn__ok_tensor("requires_grad", x)) return NULL;
+    if (!nn__is_real(x->dtype)) return nn__fail(x->ctx, "requires_grad", NN__M_NOT_REAL, 1, nn_dtype_name(x->dtype)), (nn_tensor *)NULL;
+    x->needs_grad = 1;
+    return x;
+}
+
+NN_API nn_tensor *nn_retain_grad(nn_tensor *x) {
+    if (!nn__ok_tensor("retain_grad", x)) return NULL;
+    if (!x->needs_grad) return nn__fail(x->ctx, "retain_grad", NN__M_NO_HISTORY), (nn_tensor *)NULL;
+    x->retain = 1;
+    return x;
+}
+
+NN_API int nn_backward_from(nn_tensor *y, nn_tensor *dy, int flags) {
+    nn__text t, u;
+    if (!nn__ok_tensor("backward", y)) return 0;
+    if (!y->needs_grad) return nn__fail(y->ctx, "backward", NN__M_NO_HISTORY);
+    if (!dy && nn_numel(y) != 1) return nn__fail(y->ctx, "backward", NN__M_NOT_ONE, nn__shape_text(&t, y->ndim, y->size), (long long)nn_numel(y));
+    if (dy && !nn__live(y->ctx, dy)) return !nn__operand_bad(y->ctx, "backward", dy, 1);
+    if (dy && dy->dtype != y->dtype) return nn__fail(y->ctx, "backward", NN__M_DTYPES_DIFFER, nn_dtype_name(y->dtype), nn_dtype_name(dy->dtype));
+    if (dy && !nn__same_shape(dy, y))
+        return nn__fail(y->ctx, "backward", NN__M_SHAPES_DIFFER, "y", nn__shape_text(&t, y->ndim, y->size), "dy", nn__shape_text(&u, dy->ndim, dy->size));
+    return nn__walk_back(y, dy, flags);
+}
+
+NN_API int nn_backward(nn_tensor *loss) { return nn_backward_from(loss, NULL, 0); }
+
+NN_API nn_tensor *nn_grad(nn_tensor *x) {
+    if (!nn__ok_tensor("grad", x)) return NULL;
+    if (!x->grad && x->node && !x->retain) return nn__fail(x->ctx, "grad", NN__M_NOT_LEAF), (nn_tensor *)NULL;
+    return x->grad;
+}
+
+NN_API void nn_zero_grad(nn_tensor *x) {
+    if (nn__ok_tensor("zero_grad", x)) nn__grad_release(x);
+}
+
+NN_API int nn_grad_of(nn_tensor *y, nn_tensor *dy, nn_tensor **x, int n, nn_tensor **dx, int flags) {
+    nn_ctx *c;
+    int     fine;
+    if (!nn__ok_tensor("grad_of", y)) return 0;
+    c = y->ctx;
+    if (!nn__ok_arg(c, "grad_of", x, "x") || !nn__ok_arg(c, "grad_of", dx, "dx")) return 0;
+    for (int i = 0; i < n; i++) {
+        dx[i] = NULL;
+        if (!nn__live(c, x[i])) return !nn__operand_bad(c, "grad_of", x[i], i);
+    }
+    c->targets   = x;
+    c->n_targets = n;
+    fine         = nn_backward_from(y, dy, flags);
+    for (int i = 0; i < n; i++) { /* a target may be named twice: look first, clean up after */
+        dx[i] = fine ? x[i]->pending : NULL;
+        if (dx[i] && dx[i]->st->home == NN__POOL) { /* out of the pool, into the step */
+            dx[i] = nn_clone(nn_detach(dx[i]));
+            fine  = dx[i] != NULL;
+        }
+    }
+    for (int i = 0; i < n; i++)
+        if (x[i]->pending) { nn__unhold(c, x[i]->pending); x[i]->pending = NULL; }
+    c->targets   = NULL;
+    c->n_targets = 0;
+    return fine;
+}
+
+/* -- checking gradients against central differences -- */
+typedef nn_tensor *(*nn__function)(nn_ctx *c, nn_tensor **x, void *user);
+
+/* The scalar that is differentiated: sum of f(x) * w with fixed uneven weights w; for order 2, the sum of its gradients, weighted again. */
+static nn_tensor *nn__weighted(nn_ctx *c, nn_tensor *y, double phase) {
+    nn_tensor *w = nn_arange(c, NN_F64, 0, (double)nn_numel(y), 1);
+    if (w)
+        for (int64_t i = 0; i < w->size[0]; i++) ((double *)w->st->data)[i] = 0.6 + 0.5 * sin(1.7 * (double)i + phase);
+    return nn_sum(nn_mul(y, w ? nn_reshape(w, nn_shape_of(y)) : NULL), NN_ALL, 0);
+}
+
+static nn_tensor *nn__check_value(nn_ctx *c, nn__function f, nn_tensor **x, int n, int order, void *user) {
+    nn_tensor *dx[8], *s = nn__weighted(c, f(c, x, user), 0.3), *sum = NULL;
+    if (order < 2 || !s) return s;
+    if (!s->needs_grad || !nn_grad_of(s, NULL, x, n, dx, NN_CREATE_GRAPH)) return NULL;
+    for (int i = 0; i < n; i++) {
+        nn_tensor *part = dx[i] ? nn__weighted(c, dx[i], 1.1 + i) : NULL;
+        if (part) sum = sum ? nn_add(sum, part) : part;
+    }
+    return sum;
+}
+
+NN_API double nn_gradcheck(nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *), nn_tensor **x, int n, int order, void *user) {
+    nn_ctx    *c;
+    nn_tensor *leaf[8], *dx[8], *s;
+    double     worst = 0;
+    if (!f || !x || n < 1 || n > 8 || !nn__ok_tensor("gradcheck", x[0])) return NAN;
+    c = x[0]->ctx;
+    for (int i = 0; i < n; i++) {
+        leaf[i] = NULL;
+        if (!nn__live(c, x[i])) return nn__operand_bad(c, "gradcheck", x[i], i), NAN;
+        if (x[i]->dtype != NN_F64) return nn__fail(c, "gradcheck", NN__M_GRADCHECK_F64), NAN;
+        leaf[i] = nn_requires_grad(nn_clone(nn_detach(x[i])));
+    }
+    s = nn__check_value(c, f, leaf, n, order, user);
+    if (!s) return nn__fail(c, "gradcheck", NN__M_NO_HISTORY), NAN;
+    if (s->dtype != NN_F64) return nn__fail(c, "gradcheck", NN__M_GRADCHECK_F64), NAN;
+    if (s->needs_grad) { if (!nn_grad_of(s, NULL, leaf, n, dx, 0)) return NAN; }
+    else for (int i = 0; i < n; i++) dx[i] = NULL; /* linear: the second derivative is zero */
+    for (int i = 0; i < n; i++) {
+        double *p = (double *)nn__data(leaf[i]), *g = dx[i] ? nn_f64(nn_contiguous(dx[i])) : NULL;
+        for (int64_t k = 0; k < nn_numel(leaf[i]); k++) {
+            double  old = p[k], h = 1e-5 * (fabs(old) > 1 ? fabs(old) : 1), value[4], difference, error;
+            nn__mark mark = nn__arena_mark(c);
+            nn_node *tape = c->tape;
+            uint64_t streams = c->streams;
+            for (int side = 0; side < 4; side++) { /* fourth order: h^4 */
+                static const double at[4] = {-2, -1, 1, 2};
+                nn_tensor *v;
+                p[k]       = old + at[side] * h;
+                c->streams = 0;
+                v = nn__check_value(c, f, leaf, n, order, user);
+                value[side] = v ? nn_item(v) : NAN;
+                c->tape = tape;
+                nn__arena_rewind(c, mark);
+            }
+            c->streams = (uint32_t)streams;
+            p[k] = old;
+            difference = (value[0] - 8 * value[1] + 8 * value[2] - value[3]) / (12 * h);
+            error = fabs((g ? g[k] : 0) - difference) / (fabs(difference) > 1 ? fabs(difference) : 1);
+            if (!(error <= worst)) worst = error; /* also lets NaN through */
+        }
+    }
+    return c->error ? NAN : worst;
+}
+
+/* ---- >>context --------------------------------------------------------------------------------------
+   The life of a context: begin, fork, reset, end. */
+static nn_ctx *nn__ctx_new(const nn_config *config, nn_ctx *parent) {
+    nn_ctx  blank, *c;
+    memset(&blank, 0, sizeof blank);
+    if (config) blank.config = *config;
+    c = (nn_ctx *)nn__alloc(&blank, sizeof *c);
+    if (!c) return NULL;
+    *c              = blank; /* the allocation is counted from the start */
+    c->copy         = &nn__this_copy;
+    c->root         = parent ? parent->root : c;
+    c->objects.next = c->objects.prev = &c->objects;
+    c->shape_only   = c->config.shape_only;
+    return c;
+}
+
+static int nn__ctx_workers(nn_ctx *c) {
+    const char *env = getenv("NN_THREADS");
+    int         n   = c->config.threads;
+    if (n <= 0 && env) n = atoi(env);
+    if (n <= 0) n = nn__cpu_count();
+    if (n > 256) n = 256;
+#if defined(NN_NO_THREADS)
+    if (!c->config.parallel) n = 1;
+#endif
+    c->scratch      = (void **)nn__alloc_zero(c, (size_t)n * sizeof *c->scratch);
+    c->scratch_size = c->scratch ? (size_t *)nn__alloc_zero(c, (size_t)n * sizeof *c->scratch_size) : NULL;
+    if (!c->scratch_size) return nn__free(c, c->scratch, (size_t)n * sizeof *c->scratch), c->scratch = NULL, 0;
+    c->workers = n;
+    return 1;
+}
+
+NN_API nn_ctx *nn_begin(const nn_config *config) {
+    const char *quiet = getenv("NN_QUIET"), *isa = getenv("NN_ISA");
+    nn_ctx     *c;
+    if (config && (!config->alloc != !config->release)) return NULL;
+    c = nn__ctx_new(config, NULL);
+    if (!c) return NULL;
+    if (quiet && *quiet && strcmp(quiet, "0")) c->config.quiet = 1;
+    if (c->config.isa) isa = c->config.isa;
+    nn__choose_isa(c, isa && *isa ? isa : NULL);
+    if (!nn__ctx_workers(c)) {
+        nn_end(c);
+        return NULL;
+    }
+    return c;
+}
+
+static void nn__fork_destroy(nn__object *o) { nn_end((nn_ctx *)((char *)o - offsetof(nn_ctx, object))); }
+
+static nn_ctx *nn__fork(nn_ctx *c, int shape_only) {
+    nn_ctx *f;
+    if (!nn__ok(c)) return NULL;
+    f = nn__ctx_new(&c->config, c);
+    if (!f) return nn__fail(c, "fork", NN__M_MEMORY, (unsigned long long)sizeof *f), (nn_ctx *)NULL;
+    f->shape_only     = shape_only || c->shape_only;
+    f->kernels        = c->kernels;
+    f->config.threads = c->workers;
+    f->config.seed    = nn__mix(c->config.seed + 0x9e3779b97f4a7c15u * ++c->forks); /* its own random numbers, by the order of forking */
+    nn__object_add(c->root, &f->object, nn__fork_destroy);
+    if (!nn__ctx_workers(f)) {
+        nn_end(f);
+        return nn__fail(c, "fork", NN__M_MEMORY, (unsigned long long)sizeof *f), (nn_ctx *)NULL;
+    }
+#if !defined(NN_NO_THREADS)
+    if (!shape_only && c == c->root && !c->pool && !c->config.parallel && c->workers > 1) nn__atomic_store(&c->pool, nn__pool_start(c));
+#endif
+    return f;
+}
+NN_API nn_ctx *nn_fork(nn_ctx *c) { return nn__fork(c, 0); }
+NN_API nn_ctx *nn_fork_shapes(nn_ctx *c) { return nn__fork(c, 1); }
+
+NN_API void nn_reset(nn_ctx *c) {
+    nn_tensor **p;
+    if (!c) return;
+    for (p = &c->graded; *p;) { /* step tensors lose their gradients, persistent ones keep them */
+        nn_tensor *x = *p;
+        if (x->persistent) { p = &x->next_graded; continue; }
+        *p = x->next_graded;
+        nn__unhold(c, x->grad);
+    }
+    nn__temps_release(c, NULL);
+    c->tape    = NULL;
+    c->place   = NULL;
+    c->streams = 0;
+    c->step++;
+    nn__arena_reset(c);
+    if (++c->epoch >= NN__NO_EPOCH - 1) c->epoch = 0;
+}
+
+static void nn__bindings_free(nn_ctx *c);
+
+NN_API void nn_end(nn_ctx *c) {
+    if (!c) return;
+    if (c->copy != &nn__this_copy) return;
+    while (c->objects.next != &c->objects) c->objects.next->destroy(c->objects.next); /* each unlinks itself */
+    nn_reset(c);
+    nn__bindings_free(c);
+    while (c->kept) nn__kept_free(c->kept);
+    if (c->root == c) nn__pool_stop(c->pool);
+    nn__pool_free_all(c);
+    nn__chunks_free(c, c->first_chunk);
+    while (c->debug_dead) {
+        nn_tensor *x  = c->debug_dead;
+        c->debug_dead = x->next;
+        nn__free(c, x, sizeof *x);
+    }
+    for (int i = 0; i < c->workers; i++) nn__free(c, c->scratch[i], c->scratch_size[i]);
+    nn__free(c, c->scratch, (size_t)c->workers * sizeof *c->scratch);
+    nn__free(c, c->scratch_size, (size_t)c->workers * sizeof *c->scratch_size);
+    if (c->root == c && c->config.backend && c->config.backend->close) c->config.backend->close(c->config.backend->self);
+    if (c->root != c) nn__object_remove(c->root, &c->object);
+    {
+        nn_ctx last = *c; /* its own block goes through its own allocator */
+        nn__free(&last, c, sizeof *c);
+    }
+}
+
+/* -- the null backend: memory on the host, every call counted -- */
+static void *nn__null_alloc(void *self, size_t bytes) { ((nn_null_counts *)self)->allocs++; return NN_MALLOC(bytes); }
+static void  nn__null_release(void *self, void *p, size_t bytes) { (void)bytes; ((nn_null_counts *)self)->frees++; NN_FREE(p); }
+static int   nn__null_copy(void *self, void *to, const void *from, size_t bytes, int way) {
+    (void)way;
+    ((nn_null_counts *)self)->copies++;
+    memcpy(to, from, bytes);
+    return 1;
+}
+static int nn__null_sync(void *self) { ((nn_null_counts *)self)->syncs++; return 1; }
+static int nn__null_run(void *self, nn_node *n) { /* its memory is the host's: the host's kernels can run on it */
+    nn_null_counts *counts = (nn_null_counts *)self;
+    if (counts->refuse_all || (n->op->flags & NN_OP_WRITES)) { counts->refused++; return 0; }
+    counts->runs++;
+    return nn__run_prepared(n) ? 1 : -1;
+}
+NN_API nn_backend nn_backend_null(nn_null_counts *counts) {
+    nn_backend b;
+    memset(&b, 0, sizeof b);
+    b.name    = "null";
+    b.self    = counts;
+    b.alloc   = nn__null_alloc;
+    b.release = nn__null_release;
+    b.copy    = nn__null_copy;
+    b.sync    = nn__null_sync;
+    b.run     = nn__null_run;
+    return b;
+}
+
+/* ---- >>ops elementwise ------------------------------------------------------------------------------
+   An element-wise op is a formula over vectors (see the words nn__v_... in >>kernels), its gradient rule, and
+   its name in NN__UNARY_OPS or NN__BINARY_OPS. NN__F_name(x, p0, p1) is compiled for every instruction set. */
+#define NN__MAP (NN_OP_MAP | NN_OP_FLOAT)
+
+static int nn__check_real(nn_node *n, int count) { /* the first `count` inputs: real, and of one dtype */
+    for (int i = 0; i < count; i++) {
+        if (!nn__is_real(n->in[i]->dtype)) return nn__fail(n->ctx, n->op->name, NN__M_NOT_REAL, i + 1, nn_dtype_name(n->in[i]->dtype));
+        if (n->in[i]->dtype != n->in[0]->dtype) return nn__fail(n->ctx, n->op->name, NN__M_DTYPES_DIFFER, nn_dtype_name(n->in[0]->dtype), nn_dtype_name(n->in[i]->dtype));
+    }
+#if defined(NN_NO_F64)
+    if (count && n->in[0]->dtype == NN_F64) return nn__fail(n->ctx, n->op->name, NN__M_NO_F64);
+#endif
+    return 1;
+}
+
+static int nn__broadcast(nn_ctx *c, const char *op, nn_shape x, nn_shape y, nn_shape *z) {
+    nn__text t, u;
+    z->ndim = x.ndim > y.ndim ? x.ndim : y.ndim;
+    for (int i = 1; i <= z->ndim; i++) {
+        int64_t a = i <= x.ndim ? x.dim[x.ndim - i] : 1, b = i <= y.ndim ? y.dim[y.ndim - i] : 1;
+        if (a != b && a != 1 && b != 1) return nn__fail(c, op, NN__M_BROADCAST, nn__text_of(&t, x), nn__text_of(&u, y), (long long)a, (long long)b);
+        z->dim[z->ndim - i] = a == 1 ? b : a;
+    }
+    return 1;
+}
+
+static int nn__shape_unary(nn_node *n, nn_spec *out) { return nn_spec_like(out, n->in[0]), nn__check_real(n, 1); }
+static int nn__shape_binary(nn_node *n, nn_spec *out) {
+    out->dtype = n->in[0]->dtype;
+    return nn__check_real(n, 2) && nn__broadcast(n->ctx, n->op->name, nn_shape_of(n->in[0]), nn_shape_of(n->in[1]), &out->shape);
+}
+
+static nn_cost nn__cost_bytes(const nn_node *n) { /* every operand once, no arithmetic */
+    nn_cost cost = {0, 0};
+    for (int i = 0; i < n->n_in; i++) cost.bytes += (double)nn_numel(n->in[i]) * (double)nn_dtype_size(n->in[i]->dtype);
+    for (int i = 0; i < n->n_out; i++) cost.bytes += (double)nn_numel(n->out[i]) * (double)nn_dtype_size(n->out[i]->dtype);
+    return cost;
+}
+static nn_cost nn__cost_map(const nn_node *n) { /* one operation an element of the output */
+    nn_cost cost = nn__cost_bytes(n);
+    cost.flops   = (double)nn_numel(n->out[0]);
+    return cost;
+}
+static nn_cost nn__cost_input(const nn_node *n) { /* one operation an element of the input */
+    nn_cost cost = nn__cost_bytes(n);
+    cost.flops   = (double)nn_numel(n->in[0]);
+    return cost;
+}
+
+/* Test samples: distinct values in (low, high) that any program can compute again: low + (high-low) frac(0.5 + (i+1) g + 0.13 k). */
+static nn_tensor *nn__sample_values(nn_ctx *c, nn_dtype real, nn_shape shape, int k, double low, double high) {
+    nn_tensor *x = nn_zeros(c, real, shape);
+    if (x && x->st->data)
+        for (int64_t i = 0; i < nn_numel(x); i++) {
+            double u = 0.5 + (double)(i + 1) * 0.6180339887498949 + 0.13 * k;
+            nn__store(real, x->st->data, i, low + (high - low) * (u - floor(u)));
+        }
+    return x;
+}
+static const nn_shape nn__sample_shapes[6] = {{2, {3, 5, 0, 0, 0, 0}}, {1, {37, 0, 0, 0, 0, 0}}, {0, {0, 0, 0, 0, 0, 0}},
+                                              {2, {0, 4, 0, 0, 0, 0}}, {3, {2, 1, 7, 0, 0, 0}},  {4, {2, 3, 1, 2, 0, 0}}};
+static int nn__sample_range(nn_ctx *c, nn_dtype real, int k, nn_sample *s, double low, double high) {
+    if (k >= 6) return 0;
+    s->n_in  = 1;
+    s->in[0] = nn__sample_values(c, real, nn__sample_shapes[k], k, low, high);
+    return 1;
+}
+static int nn__sample_unary(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_range(c, real, k, s, -2.1, 2.3); }
+static int nn__sample_positive(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_range(c, real, k, s, 0.2, 3.0); }
+static int nn__sample_binary(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { /* equal, scalar, row, column, both, empty */
+    static const nn_shape x[6] = {{2, {3, 5, 0, 0, 0, 0}}, {0, {0, 0, 0, 0, 0, 0}}, {2, {3, 19, 0, 0, 0, 0}}, {2, {3, 5, 0, 0, 0, 0}}, {3, {2, 1, 3, 0, 0, 0}}, {2, {0, 3, 0, 0, 0, 0}}};
+    static const nn_shape y[6] = {{2, {3, 5, 0, 0, 0, 0}}, {2, {2, 3, 0, 0, 0, 0}}, {1, {19, 0, 0, 0, 0, 0}},  {2, {3, 1, 0, 0, 0, 0}}, {2, {4, 1, 0, 0, 0, 0}},  {1, {1, 0, 0, 0, 0, 0}}};
+    if (k >= 6) return 0;
+    s->n_in  = 2;
+    s->in[0] = nn__sample_values(c, real, x[k], k, -2.0, 2.2);
+    s->in[1] = nn__sample_values(c, real, y[k], k + 3, 0.4, 2.9);
+    return 1;
+}
+
+/* Walks operands of any strides in the order of a contiguous output. Neighbouring axes that every operand walks
+   evenly are merged, so that most calls are one row; rows of other strides go through a tile. */
+enum { NN__TILE = 256 };
+typedef struct nn__map {
+    const nn__kernel_set *k;
+    size_t        kernel;
+    nn_dtype      dtype;
+    int           operands, ndim;
+    const double *p;
+    const void   *x[2];
+    void         *y;
+    int64_t       size[NN_MAX_DIMS], stride[2][NN_MAX_DIMS];
+} nn__map;
+
+static void nn__map_row(nn__map *m, const char **x, char *y, int64_t n) {
+    size_t e = nn__dtypes[m->dtype].size;
+    int    inner = m->ndim - 1, step[2] = {0, 0};
+    double tile[2][NN__TILE];
+    for (int64_t i = 0; i < n;) {
+        const void *from[2] = {NULL, NULL};
+        int64_t     length  = n - i;
+        for (int o = 0; o < m->operands; o++) {
+            int64_t s = m->stride[o][inner];
+            if (s != 0 && s != 1) length = nn__min64(length, NN__TILE);
+        }
+        for (int o = 0; o < m->operands; o++) {
+            int64_t s = m->stride[o][inner];
+            from[o] = x[o] + i * s * (int64_t)e;
+            step[o] = s != 0;
+            if (s == 0 || s == 1) continue;
+            nn__convert(m->dtype, tile[o], 1, m->dtype, from[o], s, length);
+            from[o] = tile[o];
+        }
+        {
+            const char *slot = (const char *)m->k + m->kernel;
+            if (m->operands == 2) {
+                nn__binary_fn f;
+                memcpy(&f, slot, sizeof f);
+                f(from[0], step[0], from[1], step[1], y + i * (int64_t)e, length, m->p);
+            } else {
+                nn__unary_fn f;
+                memcpy(&f, slot, sizeof f);
+                if (step[0] || length == 1) f(from[0], y + i * (int64_t)e, length, m->p);
+                else { /* one value, many places */
+                    f(from[0], y + i * (int64_t)e, 1, m->p);
+                    for (int64_t j = 1; j < length; j++) memcpy(y + (i + j) * (int64_t)e, y + i * (int64_t)e, e);
+                }
+            }
+        }
+        i += length;
+    }
+}
+
+static void nn__map_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__map *m   = (nn__map *)arg;
+    size_t   e   = nn__dtypes[m->dtype].size;
+    int64_t  row = m->size[m->ndim - 1];
+    (void)worker;
+    for (int64_t i = begin; i < end;) {
+        int64_t     r = i / row, in = i % row, n = nn__min64(row - in, end - i);
+        const char *x[2] = {NULL, NULL};
+        for (int o = 0; o < m->operands; o++) x[o] = (const char *)m->x[o] + in * m->stride[o][m->ndim - 1] * (int64_t)e;
+        for (int d = m->ndim - 2; d >= 0; d--) {
+            int64_t k = r % m->size[d];
+            r /= m->size[d];
+            for (int o = 0; o < m->operands; o++) x[o] += k * m->stride[o][d] * (int64_t)e;
+        }
+        nn__map_row(m, x, (char *)m->y + i * (int64_t)e, n);
+        i += n;
+    }
+}
+
+static void nn__run_map(nn_node *n) {
+    nn_tensor *y = n->out[0];
+    int64_t    total = nn_numel(y);
+    nn__map    m;
+    if (total == 0) return;
+    m.k        = nn__kernels_for(n->ctx, y->dtype);
+    m.kernel   = n->op->kernel;
+    m.dtype    = y->dtype;
+    m.operands = n->n_in;
+    m.p        = (const double *)n->attr;
+    m.y        = nn__data(y);
+    m.ndim     = 1;
+    m.size[0]  = 1;
+    for (int o = 0; o < m.operands; o++) {
+        m.x[o]         = nn__data(n->in[o]);
+        m.stride[o][0] = 1;
+    }
+    for (int d = 0; d < y->ndim; d++) { /* append the axis, or merge it with the one before */
+        int64_t stride[2] = {0, 0};
+        int     last = m.ndim - 1, even = 1;
+        if (y->size[d] == 1) continue;
+        for (int o = 0; o < m.operands; o++) {
+            const nn_tensor *x  = n->in[o];
+            int              xd = d - (y->ndim - x->ndim);
+            stride[o] = xd < 0 || x->size[xd] == 1 ? 0 : x->stride[xd];
+            even &= m.stride[o][last] == stride[o] * y->size[d];
+        }
+        if (m.size[last] == 1) even = 0; /* nothing there yet: replace it */
+        else if (!even) last = m.ndim++;
+        m.size[last] = even ? m.size[last] * y->size[d] : y->size[d];
+        for (int o = 0; o < m.operands; o++) m.stride[o][last] = stride[o];
+    }
+    if (total < 2048) nn__map_part(&m, 0, total, 0);
+    else nn__parallel(n->ctx, total, 0.5, nn__map_part, &m);
+}
+
+#define NN__UNARY(name, flags, grad, fast, sample) \
+    static const nn_op nn__op_##name = {#name, 1, 1, 0, NN__MAP | NN_OP_STRIDED | (flags), nn__shape_unary, nn__run_map, grad, fast, nn__cost_map, sample, offsetof(nn__kernel_set, name)}
+#define NN__BINARY(name, flags, grad, sample) \
+    static const nn_op nn__op_##name = {#name, 2, 1, 0, NN__MAP | NN_OP_STRIDED | (flags), nn__shape_binary, nn__run_map, grad, NULL, nn__cost_map, sample, offsetof(nn__kernel_set, name)}
+
+/* -- add:  z = x + y                                  dx = dz, dy = dz (the walk undoes broadcasting) -- */
+#define NN__F_add(x, y, p0, p1) nn__v_add(x, y)
+static void nn__grad_add(nn_node *n, nn_tensor **dy, nn_tensor **dx) { (void)n; dx[0] = dx[1] = dy[0]; }
+NN__BINARY(add, 0, nn__grad_add, nn__sample_binary);
+NN_API nn_tensor *nn_add(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_add, x, y, NULL); }
+
+/* -- sub:  z = x - y                                  dx = dz, dy = -dz -- */
+#define NN__F_sub(x, y, p0, p1) nn__v_sub(x, y)
+static void nn__grad_sub(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    dx[0] = dy[0];
+    if (nn_wants(n, 1)) dx[1] = nn_neg(dy[0]);
+}
+NN__BINARY(sub, 0, nn__grad_sub, nn__sample_binary);
+NN_API nn_tensor *nn_sub(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_sub, x, y, NULL); }
+
+/* -- mul:  z = x y                                    dx = dz y, dy = dz x -- */
+#define NN__F_mul(x, y, p0, p1) nn__v_mul(x, y)
+static void nn__grad_mul(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    if (nn_wants(n, 0)) dx[0] = nn_mul(dy[0], n->in[1]);
+    if (nn_wants(n, 1)) dx[1] = nn_mul(dy[0], n->in[0]);
+}
+NN__BINARY(mul, NN_OP_SAVES_IN, nn__grad_mul, nn__sample_binary);
+NN_API nn_tensor *nn_mul(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_mul, x, y, NULL); }
+
+/* -- div:  z = x / y                                  dx = dz / y, dy = -dz z / y -- */
+#define NN__F_div(x, y, p0, p1) nn__v_div(x, y)
+static void nn__grad_div(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *g = nn_div(dy[0], n->in[1]);
+    dx[0] = g;
+    if (nn_wants(n, 1)) dx[1] = nn_neg(nn_mul(g, n->out[0]));
+}
+NN__BINARY(div, NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__grad_div, nn__sample_binary);
+NN_API nn_tensor *nn_div(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_div, x, y, NULL); }
+
+/* -- same:  z = 1 where x = y, else 0                 constant -- */
+#define NN__F_same(x, y, p0, p1) nn__v_select(nn__v_eq(x, y), nn__v_set1(1), nn__v_zero())
+NN__BINARY(same, NN_OP_NO_GRAD, NULL, nn__sample_binary);
+NN_API nn_tensor *nn_same(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_same, x, y, NULL); }
+
+/* -- affine:  y = a x + b                             dx = a dy -- */
+#define NN__F_affine(x, p0, p1) nn__v_fma(x, p0, p1)
+static void nn__grad_affine(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_scale(dy[0], ((const double *)n->attr)[0]); }
+static int  nn__sample_affine(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    double ab[2] = {-1.75, 0.625};
+    memcpy(s->room, ab, sizeof ab);
+    s->attr = s->room;
+    return nn__sample_unary(c, real, k, s);
+}
+static const nn_op nn__op_affine = {"affine", 1, 1, 2 * sizeof(double), NN__MAP | NN_OP_STRIDED, nn__shape_unary, nn__run_map, nn__grad_affine, NULL,
+                                    nn__cost_map, nn__sample_affine, offsetof(nn__kernel_set, affine)};
+NN_API nn_tensor *nn_affine(nn_tensor *x, double a, double b) {
+    double ab[2];
+    ab[0] = a; ab[1] = b;
+    return nn__apply1(&nn__op_affine, x, ab);
+}
+NN_API nn_tensor *nn_scale(nn_tensor *x, double a) { return nn_affine(x, a, 0); }
+
+/* -- neg:  y = -x                                     dx = -dy -- */
+#define NN__F_neg(x, p0, p1) nn__v_neg(x)
+static void nn__grad_neg(nn_node *n, nn_tensor **dy, nn_tensor **dx) { (void)n; dx[0] = nn_neg(dy[0]); }
+NN__UNARY(neg, 0, nn__grad_neg, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_neg(nn_tensor *x) { return nn__apply1(&nn__op_neg, x, NULL); }
+
+/* -- exp:  y = e^x                                    dx = dy y -- */
+#define NN__F_exp(x, p0, p1) NN__K(exp)(x)
+static void nn__grad_exp(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], n->out[0]); }
+NN__UNARY(exp, NN_OP_SAVES_OUT, nn__grad_exp, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_exp(nn_tensor *x) { return nn__apply1(&nn__op_exp, x, NULL); }
+
+/* -- log:  y = ln x                                   dx = dy / x -- */
+#define NN__F_log(x, p0, p1) NN__K(log)(x)
+static void nn__grad_log(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_div(dy[0], n->in[0]); }
+NN__UNARY(log, NN_OP_SAVES_IN, nn__grad_log, NULL, nn__sample_positive);
+NN_API nn_tensor *nn_log(nn_tensor *x) { return nn__apply1(&nn__op_log, x, NULL); }
+
+/* -- sqrt:  y = sqrt x                                dx = dy / (2 y) -- */
+#define NN__F_sqrt(x, p0, p1) nn__v_sqrt(x)
+static void nn__grad_sqrt(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_div(dy[0], nn_scale(n->out[0], 2)); }
+NN__UNARY(sqrt, NN_OP_SAVES_OUT, nn__grad_sqrt, NULL, nn__sample_positive);
+NN_API nn_tensor *nn_sqrt(nn_tensor *x) { return nn__apply1(&nn__op_sqrt, x, NULL); }
+
+/* -- square:  y = x^2                                 dx = 2 dy x -- */
+#define NN__F_square(x, p0, p1) nn__v_mul(x, x)
+static void nn__grad_square(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(nn_scale(dy[0], 2), n->in[0]); }
+NN__UNARY(square, NN_OP_SAVES_IN, nn__grad_square, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_square(nn_tensor *x) { return nn__apply1(&nn__op_square, x, NULL); }
+
+/* -- positive:  y = 1 where x > 0, else 0             constant -- */
+#define NN__F_positive(x, p0, p1) nn__v_select(nn__v_gt(x, nn__v_zero()), nn__v_set1(1), nn__v_zero())
+NN__UNARY(positive, NN_OP_NO_GRAD, NULL, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_positive(nn_tensor *x) { return nn__apply1(&nn__op_positive, x, NULL); }
+
+/* Activations have a fused form of their gradient: one pass instead of two to five. It takes dy and what was
+   saved, is used only where nobody differentiates it again, and so has no gradient of its own. */
+#define NN__BACK(name, saved)                                                                                                                 \
+    NN__BINARY(name##_back, 0, NULL, NULL);                                                                                                   \
+    static void nn__grad_fast_##name(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__apply2(&nn__op_##name##_back, dy[0], n->saved[0], NULL); }
+
+/* -- relu:  y = max(x, 0)                             dx = dy where y > 0 -- */
+#define NN__F_relu(x, p0, p1) nn__v_max(nn__v_zero(), x)
+#define NN__F_relu_back(dy, y, p0, p1) nn__v_select(nn__v_gt(y, nn__v_zero()), dy, nn__v_zero())
+static void nn__grad_relu(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_positive(n->out[0])); }
+NN__BACK(relu, out)
+NN__UNARY(relu, NN_OP_SAVES_OUT, nn__grad_relu, nn__grad_fast_relu, nn__sample_unary);
+NN_API nn_tensor *nn_relu(nn_tensor *x) { return nn__apply1(&nn__op_relu, x, NULL); }
+
+/* -- sigmoid:  y = 1 / (1 + e^-x)                     dx = dy y (1 - y) -- */
+#define NN__F_sigmoid(x, p0, p1) NN__K(sigmoid)(x)
+#define NN__F_sigmoid_back(dy, y, p0, p1) nn__v_mul(dy, nn__v_fnma(y, y, y))
+static void nn__grad_sigmoid(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_sub(n->out[0], nn_square(n->out[0]))); }
+NN__BACK(sigmoid, out)
+NN__UNARY(sigmoid, NN_OP_SAVES_OUT, nn__grad_sigmoid, nn__grad_fast_sigmoid, nn__sample_unary);
+NN_API nn_tensor *nn_sigmoid(nn_tensor *x) { return nn__apply1(&nn__op_sigmoid, x, NULL); }
+
+/* -- tanh:                                            dx = dy (1 - y^2) -- */
+#define NN__F_tanh(x, p0, p1) NN__K(tanh)(x)
+#define NN__F_tanh_back(dy, y, p0, p1) nn__v_mul(dy, nn__v_fnma(y, y, nn__v_set1(1)))
+static void nn__grad_tanh(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_affine(nn_square(n->out[0]), -1, 1)); }
+NN__BACK(tanh, out)
+NN__UNARY(tanh, NN_OP_SAVES_OUT, nn__grad_tanh, nn__grad_fast_tanh, nn__sample_unary);
+NN_API nn_tensor *nn_tanh(nn_tensor *x) { return nn__apply1(&nn__op_tanh, x, NULL); }
+
+/* -- erf:                                             dx = dy 2/sqrt(pi) e^(-x^2) -- */
+#define NN__F_erf(x, p0, p1) NN__K(erf)(x)
+static void nn__grad_erf(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_scale(nn_exp(nn_neg(nn_square(n->in[0]))), 1.1283791670955126)); }
+NN__UNARY(erf, NN_OP_SAVES_IN, nn__grad_erf, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_erf(nn_tensor *x) { return nn__apply1(&nn__op_erf, x, NULL); }
+
+/* -- gelu:  y = x P(x), P(x) = (1 + erf(x/sqrt 2))/2  dx = dy (P(x) + x p(x)), p(x) = e^(-x^2/2)/sqrt(2 pi) -- */
+#define NN__GELU_CDF(x) nn__v_fma(NN__K(erf)(nn__v_mul(x, nn__v_set1(0.70710678118654752))), nn__v_set1(0.5), nn__v_set1(0.5))
+#define NN__GELU_PDF(x) nn__v_mul(NN__K(exp)(nn__v_mul(nn__v_mul(x, x), nn__v_set1(-0.5))), nn__v_set1(0.39894228040143268))
+#define NN__F_gelu(x, p0, p1) nn__v_mul(x, NN__GELU_CDF(x))
+#define NN__F_gelu_back(dy, x, p0, p1) nn__v_mul(dy, nn__v_fma(x, NN__GELU_PDF(x), NN__GELU_CDF(x)))
+static void nn__grad_gelu(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *x   = n->in[0];
+    nn_tensor *cdf = nn_affine(nn_erf(nn_scale(x, 0.70710678118654752)), 0.5, 0.5);
+    nn_tensor *pdf = nn_scale(nn_exp(nn_scale(nn_square(x), -0.5)), 0.39894228040143268);
+    dx[0] = nn_mul(dy[0], nn_add(cdf, nn_mul(x, pdf)));
+}
+NN__BACK(gelu, in)
+NN__UNARY(gelu, NN_OP_SAVES_IN, nn__grad_gelu, nn__grad_fast_gelu, nn__sample_unary);
+NN_API nn_tensor *nn_gelu(nn_tensor *x) { return nn__apply1(&nn__op_gelu, x, NULL); }
+
+/* ---- >>ops reduce -----------------------------------------------------------------------------------
+   A reduction sees its (contiguous) input as [outer, n, inner], n the axes that go. With inner = 1 it reduces
+   rows, else columns. A long n is split into parts by its length alone, the parts reduced in parallel and then
+   reduced themselves: that order, and so every bit, is the same for any number of threads. */
+typedef struct nn__axes { int32_t n, keep; int32_t axis[NN_MAX_DIMS]; } nn__axes;
+typedef struct nn__reduce {
+    void  (*row)(const void *x, int64_t n, void *y);
+    void  (*columns)(const void *x, int64_t rows, int64_t row, int64_t n, void *y);
+    const char *x;
+    char  *y;
+    size_t e;
+    int64_t n, inner, part, parts;
+} nn__reduce;
+
+enum { NN__REDUCE_PART = 1 << 15 }; /* elements */
+
+static void nn__reduce_piece(void *arg, int64_t begin, int64_t end, int worker) { /* piece: (outer, part) */
+    nn__reduce *r = (nn__reduce *)arg;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t     o = i / r->parts, k = i % r->parts, n = nn__min64(r->part, r->n - k * r->part);
+        const char *x = r->x + (o * r->n + k * r->part) * r->inner * (int64_t)r->e;
+        char       *y = r->y + i * r->inner * (int64_t)r->e;
+        if (r->inner == 1) r->row(x, n, y);
+        else r->columns(x, n, r->inner, r->inner, y);
+    }
+}
+
+static void nn__reduce_columns_piece(void *arg, int64_t begin, int64_t end, int worker) { /* a range of columns of one part */
+    nn__reduce *r = (nn__reduce *)arg;
+    (void)worker;
+    r->columns(r->x + begin * (int64_t)r->e, r->n, r->inner, end - begin, r->y + begin * (int64_t)r->e);
+}
+
+static void nn__reduce_run(nn_ctx *c, nn__reduce *r, int64_t outer) {
+    nn__reduce second = *r;
+    r->part  = nn__max64(1, NN__REDUCE_PART / r->inner);
+    r->parts = outer > 1 || r->n < 2 * r->part ? 1 : nn__ceil_div(r->n, r->part);
+    if (r->parts == 1) {
+        r->part = r->n;
+        if (outer == 1 && r->inner > 1) { /* few rows, many columns */
+            nn__parallel(c, r->inner, 0.3 * (double)r->n, nn__reduce_columns_piece, r);
+            return;
+        }
+    } else {
+        r->y = (char *)nn__arena(c, (size_t)(r->parts * r->inner) * r->e);
+        if (!r->y) return;
+    }
+    nn__parallel(c, outer * r->parts, 0.3 * (double)r->part * (double)r->inner, nn__reduce_piece, r);
+    if (r->parts == 1) return;
+    second.x = r->y;
+    second.n = r->parts;
+    nn__reduce_run(c, &second, 1);
+}
+
+static int nn__shape_reduce(nn_node *n, nn_spec *out) {
+    const nn__axes *a = (const nn__axes *)n->attr;
+    nn_tensor      *x = n->in[0];
+    int             gone[NN_MAX_DIMS] = {0, 0, 0, 0, 0, 0};
+    out->dtype      = x->dtype;
+    out->shape.ndim = 0;
+    for (int i = 0; i < a->n; i++) gone[a->axis[i]] = 1;
+    for (int i = 0; i < x->ndim; i++) {
+        if (!gone[i]) out->shape.dim[out->shape.ndim++] = x->size[i];
+        else if (a->keep) out->shape.dim[out->shape.ndim++] = 1;
+    }
+    return nn__check_real(n, 1);
+}
+
+/* Do the axes that go stand side by side (axes of size 1 apart)? Then [outer, n, inner]. */
+static int nn__reduce_layout(const nn_tensor *x, const int *gone, int64_t *outer, int64_t *n, int64_t *inner) {
+    int phase = 0;
+    *outer = *n = *inner = 1;
+    for (int i = 0; i < x->ndim; i++) {
+        if (x->size[i] == 1) continue;
+        if (gone[i]) {
+            if (phase == 2) return 0;
+            phase = 1;
+            *n *= x->size[i];
+        } else if (phase == 0) *outer *= x->size[i];
+        else { phase = 2; *inner *= x->size[i]; }
+    }
+    return 1;
+}
+
+static void nn__run_reduce(nn_node *node, int is_max) {
+    const nn__axes       *a = (const nn__axes *)node->attr;
+    const nn__kernel_set *k = nn__kernels_for(node->ctx, node->in[0]->dtype);
+    nn_tensor            *x = node->in[0], *y = node->out[0];
+    int                   gone[NN_MAX_DIMS] = {0, 0, 0, 0, 0, 0};
+    nn__reduce            r;
+    int64_t               outer;
+    for (int i = 0; i < a->n; i++) gone[a->axis[i]] = 1;
+    if (nn_numel(y) == 0) return;
+    if (nn_numel(x) == 0) { nn__fill_data(y, 0); return; }
+    if (!nn__reduce_layout(x, gone, &outer, &r.n, &r.inner)) { /* bring the axes that go to the end */
+        nn_tensor view = *x, *copy;
+        int       d = 0;
+        for (int pass = 0; pass < 2; pass++)
+            for (int i = 0; i < x->ndim; i++)
+                if (gone[i] == pass) { view.size[d] = x->size[i]; view.stride[d++] = x->stride[i]; }
+        copy = nn__tensor_on(node->ctx, x->dtype, view.ndim, view.size, 0);
+        if (!copy) return;
+        nn__copy_rows(&view, x->dtype, copy->st->data, 0, nn_numel(x), 0);
+        x       = copy;
+        outer   = nn_numel(y);
+        r.n     = nn_numel(x) / outer;
+        r.inner = 1;
+    }
+    r.row     = is_max ? k->max : k->sum;
+    r.columns = is_max ? k->max_columns : k->sum_columns;
+    r.x       = (const char *)nn__data(x);
+    r.y       = (char *)nn__data(y);
+    r.e       = nn__dtypes[x->dtype].size;
+    nn__reduce_run(node->ctx, &r, outer);
+}
+
+/* Axes as given to attributes: checked, 0 ... ndim-1, NN_ALL spelt out. */
+static int nn__axes_of(const char *op, nn_tensor *x, nn_shape axes, int keep, nn__axes *a) {
+    if (!nn__ok_tensor(op, x)) return 0;
+    memset(a, 0, sizeof *a);
+    a->keep = keep != 0;
+    if (axes.ndim > NN_MAX_DIMS || axes.ndim < 0) return nn__fail(x->ctx, op, NN__M_RANK_LIMIT, axes.ndim, NN_MAX_DIMS);
+    for (int i = 0; i < axes.ndim; i++) {
+        int64_t axis = axes.dim[i];
+        if (!nn__check_axis(x->ctx, op, &axis, x->ndim)) return 0;
+        for (int j = 0; j < a->n; j++)
+            if (a->axis[j] == axis) return nn__fail(x->ctx, op, NN__M_AXIS_TWICE, (long long)axes.dim[i]);
+        a->axis[a->n++] = (int32_t)axis;
+    }
+    if (axes.ndim == 0)
+        for (; a->n < x->ndim; a->n++) a->axis[a->n] = a->n;
+    return 1;
+}
+
+/* A reduced tensor, with the lost axes back as size 1 */
+static nn_tensor *nn__keepdims(const nn_node *n, nn_tensor *y) {
+    const nn__axes *a = (const nn__axes *)n->attr;
+    nn_shape        s = nn_shape_of(n->in[0]);
+    for (int i = 0; i < a->n; i++) s.dim[a->axis[i]] = 1;
+    return a->keep ? y : nn_reshape(y, s);
+}
+
+static int nn__sample_reduce(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn_shape shapes[7] = {{2, {3, 5, 0, 0, 0, 0}}, {2, {3, 5, 0, 0, 0, 0}},  {2, {4, 33, 0, 0, 0, 0}}, {3, {2, 3, 4, 0, 0, 0}},
+                                       {3, {2, 3, 4, 0, 0, 0}}, {1, {100, 0, 0, 0, 0, 0}}, {0, {0, 0, 0, 0, 0, 0}}};
+    static const nn__axes axes[7]   = {{2, 0, {0, 1, 0, 0, 0, 0}}, {1, 0, {0, 0, 0, 0, 0, 0}}, {1, 1, {1, 0, 0, 0, 0, 0}}, {1, 0, {1, 0, 0, 0, 0, 0}},
+                                       {2, 1, {0, 2, 0, 0, 0, 0}}, {1, 0, {0, 0, 0, 0, 0, 0}}, {0, 0, {0, 0, 0, 0, 0, 0}}};
+    if (k >= 7) return 0;
+    s->n_in  = 1;
+    s->in[0] = nn__sample_values(c, real, shapes[k], k, -2, 2);
+    s->attr  = &axes[k];
+    return 1;
+}
+
+/* -- sum                                              dx = dy, repeated -- */
+static void nn__run_sum(nn_node *n) { nn__run_reduce(n, 0); }
+static void nn__grad_sum(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_expand(nn__keepdims(n, dy[0]), nn_shape_of(n->in[0])); }
+static const nn_op nn__op_sum = {"sum", 1, 1, sizeof(nn__axes), NN_OP_FLOAT, nn__shape_reduce, nn__run_sum, nn__grad_sum, NULL, nn__cost_input, nn__sample_reduce, 0};
+NN_API nn_tensor *nn_sum(nn_tensor *x, nn_shape axes, int keepdims) {
+    nn__axes a;
+    return nn__axes_of("sum", x, axes, keepdims, &a) ? nn__apply1(&nn__op_sum, x, &a) : NULL;
+}
+
+/* -- mean: the sum, scaled -- */
+NN_API nn_tensor *nn_mean(nn_tensor *x, nn_shape axes, int keepdims) {
+    nn__text t;
+    nn__axes a;
+    int64_t  n = 1;
+    if (!nn__axes_of("mean", x, axes, keepdims, &a)) return NULL;
+    for (int i = 0; i < a.n; i++) n *= x->size[a.axis[i]];
+    if (n == 0) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "mean", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
+    return nn_scale(nn__apply1(&nn__op_sum, x, &a), 1.0 / (double)n);
+}
+
+/* -- max                                              dx = dy, in equal shares to all x equal to the maximum -- */
+static int nn__shape_max(nn_node *n, nn_spec *out) {
+    nn__text        t;
+    const nn__axes *a = (const nn__axes *)n->attr;
+    for (int i = 0; i < a->n; i++)
+        if (n->in[0]->size[a->axis[i]] == 0) return nn__fail(n->ctx, NULL, NN__M_EMPTY, "max", nn__shape_text(&t, n->in[0]->ndim, n->in[0]->size));
+    return nn__shape_reduce(n, out);
+}
+static void nn__run_max(nn_node *n) { nn__run_reduce(n, 1); }
+static void nn__grad_max(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_shape        axes = NN_ALL;
+    const nn__axes *a    = (const nn__axes *)n->attr;
+    nn_tensor      *hit  = nn_same(n->in[0], nn__keepdims(n, n->out[0]));
+    for (int i = 0; i < a->n; i++) axes.dim[axes.ndim++] = a->axis[i];
+    dx[0] = nn_mul(hit, nn_div(nn__keepdims(n, dy[0]), axes.ndim ? nn_sum(hit, axes, 1) : hit));
+}
+static const nn_op nn__op_max = {"max", 1, 1, sizeof(nn__axes), NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_max, nn__run_max, nn__grad_max, NULL,
+                                 nn__cost_input, nn__sample_reduce, 0};
+NN_API nn_tensor *nn_max(nn_tensor *x, nn_shape axes, int keepdims) {
+    nn__axes a;
+    return nn__axes_of("max", x, axes, keepdims, &a) ? nn__apply1(&nn__op_max, x, &a) : NULL;
+}
+
+/* ---- >>ops linear ----------------------------------------------------------------------------------- */
+/* -- matmul:  z = x y                                 dx = dz y^T, dy = x^T dz -- */
+static int nn__shape_matmul(nn_node *n, nn_spec *out) {
+    nn__text   t, u;
+    nn_tensor *x = n->in[0], *y = n->in[1];
+    nn_shape   a, b;
+    int64_t    m, k, l, cols;
+    for (int i = 0; i < 2; i++)
+        if (n->in[i]->ndim < 2) return nn__fail(n->ctx, "matmul", NN__M_RANK, i ? "y" : "x", nn__shape_text(&t, n->in[i]->ndim, n->in[i]->size), "at least 2");
+    a = nn_shape_of(x); b = nn_shape_of(y);
+    m = a.dim[a.ndim - 2]; k = a.dim[a.ndim - 1]; l = b.dim[b.ndim - 2]; cols = b.dim[b.ndim - 1];
+    if (k != l) return nn__fail(n->ctx, "matmul", NN__M_SIZES_DIFFER, nn__text_of(&t, a), "y", nn__text_of(&u, b), (long long)k, (long long)l);
+    a.ndim -= 2; b.ndim -= 2;
+    out->dtype = x->dtype;
+    if (!nn__broadcast(n->ctx, "matmul", a, b, &out->shape)) return 0;
+    out->shape.dim[out->shape.ndim++] = m;
+    out->shape.dim[out->shape.ndim++] = cols;
+    return nn__check_real(n, 2);
+}
+static void nn__run_matmul(nn_node *n) {
+    nn_tensor    *x = n->in[0], *y = n->in[1], *z = n->out[0];
+    int           xd = x->ndim, yd = y->ndim, zd = z->ndim;
+    nn__gemm_work w;
+    memset(&w, 0, sizeof w);
+    w.g.m = x->size[xd - 2]; w.g.k = x->size[xd - 1]; w.g.n = y->size[yd - 1];
+    w.g.a = nn__data(x); w.g.a_row = x->stride[xd - 2]; w.g.a_col = x->stride[xd - 1];
+    w.g.b = nn__data(y); w.g.b_row = y->stride[yd - 2]; w.g.b_col = y->stride[yd - 1];
+    w.g.c = nn__data(z); w.g.c_row = w.g.n;
+    w.c       = w.g.m * w.g.n;
+    w.ndim    = zd - 2;
+    w.batches = nn__count(w.ndim, z->size);
+    for (int i = 0; i < w.ndim; i++) {
+        int xi = i - (zd - xd), yi = i - (zd - yd);
+        w.size[i] = z->size[i];
+        w.a[i]    = xi < 0 || x->size[xi] == 1 ? 0 : x->stride[xi];
+        w.b[i]    = yi < 0 || y->size[yi] == 1 ? 0 : y->stride[yi];
+    }
+    nn__gemm_run(n->ctx, z->dtype, &w);
+}
+static void nn__grad_matmul(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    if (nn_wants(n, 0)) dx[0] = nn_matmul(dy[0], nn_transpose(n->in[1], -1, -2));
+    if (nn_wants(n, 1)) dx[1] = nn_matmul(nn_transpose(n->in[0], -1, -2), dy[0]);
+}
+static nn_cost nn__cost_matmul(const nn_node *n) {
+    nn_cost cost = nn__cost_bytes(n);
+    cost.flops   = 2.0 * (double)nn_numel(n->out[0]) * (double)nn_dim(n->in[0], -1);
+    return cost;
+}
+static int nn__sample_matmul(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn_shape x[6] = {{2, {3, 5, 0, 0, 0, 0}}, {2, {1, 7, 0, 0, 0, 0}}, {2, {17, 9, 0, 0, 0, 0}},  {3, {2, 3, 4, 0, 0, 0}}, {4, {2, 1, 2, 3, 0, 0}}, {2, {0, 3, 0, 0, 0, 0}}};
+    static const nn_shape y[6] = {{2, {5, 2, 0, 0, 0, 0}}, {2, {7, 1, 0, 0, 0, 0}}, {2, {9, 35, 0, 0, 0, 0}}, {2, {4, 5, 0, 0, 0, 0}},  {3, {3, 3, 2, 0, 0, 0}},  {2, {3, 2, 0, 0, 0, 0}}};
+    if (k >= 6) return 0;
+    s->n_in  = 2;
+    s->in[0] = nn__sample_values(c, real, x[k], k, -1, 1);
+    s->in[1] = nn__sample_values(c, real, y[k], k + 2, -1, 1);
+    return 1;
+}
+static const nn_op nn__op_matmul = {"matmul", 2, 1, 0, NN_OP_FLOAT | NN_OP_STRIDED | NN_OP_SAVES_IN, nn__shape_matmul, nn__run_matmul, nn__grad_matmul, NULL,
+                                    nn__cost_matmul, nn__sample_matmul, 0};
+NN_API nn_tensor *nn_matmul(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_matmul, x, y, NULL); }
+
+/* -- linear:  y = act(x w^T + b), one pass            dz = act'(y) dy, dx = dz w, dw = dz^T x, db = sum of dz -- */
+static int nn__shape_linear(nn_node *n, nn_spec *out) {
+    nn__text   t, u;
+    nn_tensor *x = n->in[0], *w = n->in[1], *b = n->n_in > 2 ? n->in[2] : NULL;
+    if (x->ndim < 1) return nn__fail(n->ctx, "linear", NN__M_RANK, "x", "[]", "at least 1");
+    if (w->ndim != 2) return nn__fail(n->ctx, "linear", NN__M_RANK, "weight", nn__shape_text(&t, w->ndim, w->size), "2");
+    if (x->size[x->ndim - 1] != w->size[1])
+        return nn__fail(n->ctx, "linear", NN__M_SIZES_DIFFER, nn__shape_text(&t, x->ndim, x->size), "weight", nn__shape_text(&u, 2, w->size), (long long)x->size[x->ndim - 1], (long long)w->size[1]);
+    if (b && (b->ndim != 1 || b->size[0] != w->size[0]))
+        return nn__fail(n->ctx, "linear", NN__M_SHAPES_DIFFER, "bias", nn__shape_text(&t, b->ndim, b->size), "weight's rows", nn__shape_text(&u, 1, w->size));
+    nn_spec_like(out, x);
+    out->shape.dim[x->ndim - 1] = w->size[0];
+    return nn__check_real(n, n->n_in);
+}
+static void nn__run_linear(nn_node *n) {
+    nn_tensor    *x = n->in[0], *w = n->in[1], *y = n->out[0];
+    nn__gemm_work g;
+    memset(&g, 0, sizeof g);
+    g.g.k = w->size[1]; g.g.n = w->size[0];
+    g.g.m = g.g.n ? nn_numel(y) / g.g.n : 0;
+    g.g.a = nn__data(x); g.g.a_row = g.g.k; g.g.a_col = 1;
+    g.g.b = nn__data(w); g.g.b_row = 1; g.g.b_col = g.g.k;
+    g.g.c = nn__data(y); g.g.c_row = g.g.n;
+    g.g.bias  = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
+    g.g.act   = *(const int *)n->attr;
+    g.batches = 1;
+    nn__gemm_run(n->ctx, y->dtype, &g);
+}
+static nn_tensor *nn__rows(nn_tensor *x) { /* [...,n] -> [rows,n] */
+    int64_t n = nn_dim(x, -1);
+    return nn_reshape(x, NN_SHAPE(n > 0 ? nn_numel(x) / n : nn__count(x ? x->ndim - 1 : 0, x ? x->size : NULL), n));
+}
+static void nn__linear_grad(nn_node *n, nn_tensor *dz, nn_tensor **dx) {
+    nn_tensor *x = n->in[0], *w = n->in[1];
+    if (nn_wants(n, 0)) dx[0] = nn_reshape(nn_matmul(nn__rows(dz), w), nn_shape_of(x));
+    if (nn_wants(n, 1)) dx[1] = nn_matmul(nn_transpose(nn__rows(dz), 0, 1), nn__rows(x));
+    if (n->n_in > 2 && nn_wants(n, 2)) dx[2] = nn_sum(nn__rows(dz), NN_AXES(0), 0);
+}
+static void nn__grad_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *y = n->out[0], *dz = dy[0];
+    switch (*(const int *)n->attr) { /* GELU is not fused where a gradient is wanted, see nn_linear_act */
+    case NN_ACT_RELU: dz = nn_mul(dz, nn_positive(y)); break;
+    case NN_ACT_SIGMOID: dz = nn_mul(dz, nn_sub(y, nn_square(y))); break;
+    case NN_ACT_TANH: dz = nn_mul(dz, nn_affine(nn_square(y), -1, 1)); break;
+    default: break;
+    }
+    if (dz) nn__linear_grad(n, dz, dx);
+}
+static void nn__grad_fast_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *y = n->out[0], *dz = dy[0];
+    switch (*(const int *)n->attr) {
+    case NN_ACT_RELU: dz = nn__apply2(&nn__op_relu_back, dz, y, NULL); break;
+    case NN_ACT_SIGMOID: dz = nn__apply2(&nn__op_sigmoid_back, dz, y, NULL); break;
+    case NN_ACT_TANH: dz = nn__apply2(&nn__op_tanh_back, dz, y, NULL); break;
+    default: break;
+    }
+    if (dz) nn__linear_grad(n, dz, dx);
+}
+static nn_cost nn__cost_linear(const nn_node *n) {
+    nn_cost cost = nn__cost_bytes(n);
+    cost.flops   = (2.0 * (double)nn_dim(n->in[1], 1) + (n->n_in > 2)) * (double)nn_numel(n->out[0]);
+    return cost;
+}
+static int nn__sample_linear(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn_shape x[6]   = {{2, {3, 5, 0, 0, 0, 0}}, {2, {7, 6, 0, 0, 0, 0}}, {3, {2, 3, 4, 0, 0, 0}}, {1, {5, 0, 0, 0, 0, 0}}, {2, {19, 33, 0, 0, 0, 0}}, {2, {0, 4, 0, 0, 0, 0}}};
+    static const int64_t  out[6] = {4, 17, 3, 2, 35, 3};
+    static const int      act[6] = {NN_ACT_NONE, NN_ACT_RELU, NN_ACT_TANH, NN_ACT_SIGMOID, NN_ACT_NONE, NN_ACT_NONE};
+    int64_t               in;
+    if (k >= 6) return 0;
+    in       = x[k].dim[x[k].ndim - 1];
+    s->n_in  = k == 4 ? 2 : 3;
+    s->in[0] = nn__sample_values(c, real, x[k], k, -1, 1);
+    s->in[1] = nn__sample_values(c, real, NN_SHAPE(out[k], in), k + 1, -1, 1);
+    s->in[2] = nn__sample_values(c, real, NN_SHAPE(out[k]), k + 2, -1, 1);
+    s->attr  = &act[k];
+    return 1;
+}
+static const nn_op nn__op_linear = {"linear", -2, 1, sizeof(int), NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_linear, nn__run_linear, nn__grad_linear, nn__grad_fast_linear,
+                                    nn__cost_linear, nn__sample_linear, 0};
+NN_API nn_tensor *nn_linear_act(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, nn_act act) {
+    nn_tensor *in[3], *y;
+    int        fused = act;
+    in[0] = x; in[1] = weight; in[2] = bias;
+    /* GELU's gradient needs what it was applied to, which the fused pass does not keep */
+    if (act == NN_ACT_GELU && x && weight && !x->ctx->no_grad && (x->needs_grad || weight->needs_grad || (bias && bias->needs_grad))) fused = NN_ACT_NONE;
+    if ((unsigned)act > NN_ACT_GELU) return nn__fail(x ? x->ctx : NULL, "linear", NN__M_OPTION, "act", (double)act), (nn_tensor *)NULL;
+    if (!nn_apply(&nn__op_linear, in, bias ? 3 : 2, &fused, &y)) return NULL;
+    return fused == (int)act ? y : nn_gelu(y);
+}
+NN_API nn_tensor *nn_linear(nn_tensor *x, nn_tensor *weight, nn_tensor *bias) { return nn_linear_act(x, weight, bias, NN_ACT_NONE); }
+
+NN_API nn_tensor *nn_activate(nn_tensor *x, nn_act act) {
+    switch (act) {
+    case NN_ACT_NONE: return x;
+    case NN_ACT_RELU: return nn_relu(x);
+    case NN_ACT_SIGMOID: return nn_sigmoid(x);
+    case NN_ACT_TANH: return nn_tanh(x);
+    case NN_ACT_GELU: return nn_gelu(x);
+    }
+    return nn__fail(x ? x->ctx : NULL, "activate", NN__M_OPTION, "act", (double)act), (nn_tensor *)NULL;
+}
+
+/* ---- >>ops norm -------------------------------------------------------------------------------------
+   Ops over the rows of the last axis; each row is one call of a kernel. */
+typedef struct nn__row_work {
+    const nn__kernel_set *k;
+    nn_node              *n;
+    int64_t               row, rows, part;
+    size_t                e;
+    double               *partial;
+} nn__row_work;
+
+static int nn__row_prepare(nn_node *n, nn__row_work *w) {
+    nn_tensor *x = n->in[0];
+    w->k    = nn__kernels_for(n->ctx, x->dtype);
+    w->n    = n;
+    w->e    = nn__dtypes[x->dtype].size;
+    w->row  = x->ndim ? x->size[x->ndim - 1] : 1;
+    w->rows = w->row ? nn_numel(x) / w->row : 0;
+    return w->rows > 0;
+}
+static char *nn__row_at(const nn__row_work *w, const nn_tensor *x, int64_t r) { return (char *)nn__data(x) + r * w->row * (int64_t)w->e; }
+
+static int nn__shape_rows(nn_node *n, nn_spec *out) { nn_spec_like(out, n->in[0]); return nn__check_real(n, n->n_in); }
+static nn_cost nn__cost_rows(const nn_node *n) {
+    nn_cost cost = nn__cost_bytes(n);
+    cost.flops   = 5.0 * (double)nn_numel(n->in[0]);
+    return cost;
+}
+static int nn__sample_rows(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_range(c, real, k, s, -3, 3); }
+
+/* Softmax over another axis: that axis is moved to the end, and back. */
+static nn_tensor *nn__over_axis(const nn_op *op, nn_tensor *x, int axis) {
+    int64_t a = axis;
+    if (!nn__ok_tensor(op->name, x)) return NULL;
+    if (x->ndim == 0 && (axis == 0 || axis == -1)) return nn__apply1(op, x, NULL);
+    if (!nn__check_axis(x->ctx, op->name, &a, x->ndim)) return NULL;
+    if (a == x->ndim - 1) return nn__apply1(op, x, NULL);
+    return nn_transpose(nn__apply1(op, nn_transpose(x, (int)a, -1), NULL), (int)a, -1);
+}
+
+/* A row op with one input, and the fused form of its gradient, which takes dy and y */
+#define NN__ROW_OP(name)                                                                                                                        \
+    static void nn__##name##_rows(void *arg, int64_t begin, int64_t end, int worker) {                                                          \
+        nn__row_work *w = (nn__row_work *)arg;                                                                                                  \
+        (void)worker;                                                                                                                           \
+        for (int64_t r = begin; r < end; r++) w->k->name(nn__row_at(w, w->n->in[0], r), nn__row_at(w, w->n->out[0], r), w->row);                \
+    }                                                                                                                                           \
+    static void nn__run_##name(nn_node *n) {                                                                                                    \
+        nn__row_work w;                                                                                                                         \
+        if (nn__row_prepare(n, &w)) nn__parallel(n->ctx, w.rows, 1.5 * (double)w.row, nn__##name##_rows, &w);                                   \
+    }                                                                                                                                           \
+    static void nn__##name##_back_rows(void *arg, int64_t begin, int64_t end, int worker) {                                                     \
+        nn__row_work *w = (nn__row_work *)arg;                                                                                                  \
+        (void)worker;                                                                                                                           \
+        for (int64_t r = begin; r < end; r++)                                                                                                   \
+            w->k->name##_back(nn__row_at(w, w->n->in[0], r), nn__row_at(w, w->n->in[1], r), nn__row_at(w, w->n->out[0], r), w->row);            \
+    }                                                                                                                                           \
+    static void nn__run_##name##_back(nn_node *n) {                                                                                             \
+        nn__row_work w;                                                                                                                         \
+        if (nn__row_prepare(n, &w)) nn__parallel(n->ctx, w.rows, 1.0 * (double)w.row, nn__##name##_back_rows, &w);                              \
+    }                                                                                                                                           \
+    static const nn_op nn__op_##name##_back = {#name "_back", 2, 1, 0, NN_OP_FLOAT, nn__shape_rows, nn__run_##name##_back, NULL, NULL, nn__cost_rows, NULL, 0}; \
+    static void nn__grad_fast_##name(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__apply2(&nn__op_##name##_back, dy[0], n->out[0], NULL); } \
+    static const nn_op nn__op_##name = {#name, 1, 1, 0, NN_OP_FLOAT | NN_OP_SAVES_OUT, nn__shape_rows, nn__run_##name, nn__grad_##name, nn__grad_fast_##name, nn__cost_rows, nn__sample_rows, 0}; \
+    NN_API nn_tensor *nn_##name(nn_tensor *x, int axis) { return nn__over_axis(&nn__op_##name, x, axis); }
+
+static nn_tensor *nn__sum_last(nn_tensor *x) { return x && x->ndim ? nn_sum(x, NN_AXES(-1), 1) : x; }
+
+/* -- softmax:  y = e^x / sum of e^x                   dx = y (dy - sum of dy y) -- */
+static void nn__grad_softmax(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *y = n->out[0];
+    dx[0] = nn_mul(y, nn_sub(dy[0], nn__sum_last(nn_mul(dy[0], y))));
+}
+NN__ROW_OP(softmax)
+
+/* -- log_softmax:  y = x - ln(sum of e^x)             dx = dy - e^y sum of dy -- */
+static void nn__grad_log_softmax(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_sub(dy[0], nn_mul(nn_exp(n->out[0]), nn__sum_last(dy[0]))); }
+NN__ROW_OP(log_softmax)
+
+/* -- layernorm:  y = (x - mean) rstd w + b            h = dy w, dx = rstd (h - mean(h) - xhat mean(h xhat))
+      Outputs 2 and 3 are the saved mean and 1/sqrt(var + eps) of each row. -- */
+static int nn__shape_layernorm(nn_node *n, nn_spec *out) {
+    nn__text   t, u;
+    nn_tensor *x = n->in[0];
+    if (x->ndim < 1 || x->size[x->ndim - 1] == 0) return nn__fail(n->ctx, NULL, NN__M_EMPTY, "layernorm", nn__shape_text(&t, x->ndim, x->size));
+    for (int i = 1; i < 3; i++)
+        if (n->in[i]->ndim != 1 || n->in[i]->size[0] != x->size[x->ndim - 1])
+            return nn__fail(n->ctx, "layernorm", NN__M_SHAPES_DIFFER, i == 1 ? "weight" : "bias", nn__shape_text(&t, n->in[i]->ndim, n->in[i]->size), "x's last axis",
+                            nn__shape_text(&u, 1, &x->size[x->ndim - 1]));
+    for (int i = 0; i < 3; i++) nn_spec_like(&out[i], x);
+    out[1].shape.ndim = out[2].shape.ndim = x->ndim - 1;
+    return nn__check_real(n, 3);
+}
+static void nn__layernorm_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__row_work *w = (nn__row_work *)arg;
+    nn_node      *n = w->n;
+    (void)worker;
+    for (int64_t r = begin; r < end; r++)
+        w->k->layernorm(nn__row_at(w, n->in[0], r), nn__data(n->in[1]), nn__data(n->in[2]), *(const double *)n->attr, nn__row_at(w, n->out[0], r),
+                        (char *)nn__data(n->out[1]) + (size_t)r * w->e, (char *)nn__data(n->out[2]) + (size_t)r * w->e, w->row);
+}
+static void nn__run_layernorm(nn_node *n) {
+    nn__row_work w;
+    if (nn__row_prepare(n, &w)) nn__parallel(n->ctx, w.rows, 0.5 * (double)w.row, nn__layernorm_rows, &w);
+}
+static void nn__grad_layernorm(nn_node *n, nn_tensor **dy, nn_tensor **dx) { /* the statistics are computed again, as ops, so that they can be differentiated too */
+    nn_tensor *x = n->in[0], *w = n->in[1];
+    nn_tensor *centred = nn_sub(x, nn_mean(x, NN_AXES(-1), 1));
+    nn_tensor *deviation = nn_sqrt(nn_affine(nn_mean(nn_square(centred), NN_AXES(-1), 1), 1, *(const double *)n->attr));
+    nn_tensor *xhat = nn_div(centred, deviation);
+    if (nn_wants(n, 0)) {
+        nn_tensor *h = nn_mul(dy[0], w);
+        nn_tensor *mean = nn_mean(h, NN_AXES(-1), 1), *along = nn_mul(xhat, nn_mean(nn_mul(h, xhat), NN_AXES(-1), 1));
+        dx[0] = nn_div(nn_sub(nn_sub(h, mean), along), deviation);
+    }
+    if (nn_wants(n, 1)) dx[1] = nn_mul(dy[0], xhat); /* the walk sums over the rows */
+    if (nn_wants(n, 2)) dx[2] = dy[0];
+}
+/* layernorm_back: dy, x, w, mean, rstd -> dx, dw, db. Rows are taken in parts of a fixed length, each with its own
+   dw and db; these are then summed in order. */
+enum { NN__NORM_PART = 64 };
+static int nn__shape_layernorm_back(nn_node *n, nn_spec *out) {
+    nn_spec_like(&out[0], n->in[1]);
+    nn_spec_like(&out[1], n->in[2]);
+    nn_spec_like(&out[2], n->in[2]);
+    return 1;
+}
+static void nn__layernorm_back_parts(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__row_work *w = (nn__row_work *)arg;
+    nn_tensor   **in = w->n->in;
+    (void)worker;
+    for (int64_t p = begin; p < end; p++) {
+        char *dw = (char *)w->partial + p * 2 * w->row * (int64_t)w->e, *db = dw + w->row * (int64_t)w->e;
+        memset(dw, 0, (size_t)(2 * w->row) * w->e);
+        for (int64_t r = p * NN__NORM_PART; r < nn__min64(w->rows, (p + 1) * NN__NORM_PART); r++)
+            w->k->layernorm_back(nn__row_at(w, in[0], r), nn__row_at(w, in[1], r), nn__data(in[2]), (char *)nn__data(in[3]) + (size_t)r * w->e,
+                                 (char *)nn__data(in[4]) + (size_t)r * w->e, nn__row_at(w, w->n->out[0], r), dw, db, w->row);
+    }
+}
+static void nn__run_layernorm_back(nn_node *n) {
+    nn__row_work w;
+    int64_t      parts;
+    nn__fill_data(n->out[1], 0);
+    nn__fill_data(n->out[2], 0);
+    if (!nn__row_prepare(n, &w)) return;
+    parts     = nn__ceil_div(w.rows, NN__NORM_PART);
+    w.partial = (double *)nn__pool_get(n->ctx, (size_t)(parts * 2 * w.row) * w.e);
+    if (!w.partial) return;
+    nn__parallel(n->ctx, parts, 1.0 * NN__NORM_PART * (double)w.row, nn__layernorm_back_parts, &w);
+    w.k->sum_columns(w.partial, parts, 2 * w.row, w.row, nn__data(n->out[1]));
+    w.k->sum_columns((char *)w.partial + w.row * (int64_t)w.e, parts, 2 * w.row, w.row, nn__data(n->out[2]));
+    nn__pool_put(n->ctx, w.partial, (size_t)(parts * 2 * w.row) * w.e);
+}
+static const nn_op nn__op_layernorm_back = {"layernorm_back", 5, 3, 0, NN_OP_FLOAT, nn__shape_layernorm_back, nn__run_layernorm_back, NULL, NULL, nn__cost_rows, NULL, 0};
+static void nn__grad_fast_layernorm(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *in[5];
+    in[0] = dy[0]; in[1] = n->in[0]; in[2] = n->in[1]; in[3] = n->out[1]; in[4] = n->out[2];
+    nn_apply(&nn__op_layernorm_back, in, 5, NULL, dx);
+}
+static int nn__sample_layernorm(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn_shape x[4]   = {{2, {3, 5, 0, 0, 0, 0}}, {3, {2, 3, 17, 0, 0, 0}}, {1, {8, 0, 0, 0, 0, 0}}, {2, {70, 3, 0, 0, 0, 0}}};
+    static const double   eps[1] = {1e-5};
+    if (k >= 4) return 0;
+    s->n_in  = 3;
+    s->in[0] = nn__sample_values(c, real, x[k], k, -2, 3);
+    s->in[1] = nn__sample_values(c, real, NN_SHAPE(x[k].dim[x[k].ndim - 1]), k + 1, 0.5, 1.5);
+    s->in[2] = nn__sample_values(c, real, NN_SHAPE(x[k].dim[x[k].ndim - 1]), k + 2, -1, 1);
+    s->attr  = eps;
+    return 1;
+}
+static const nn_op nn__op_layernorm = {"layernorm", 3, 3, sizeof(double), NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_layernorm, nn__run_layernorm, nn__grad_layernorm,
+                                       nn__grad_fast_layernorm, nn__cost_rows, nn__sample_layernorm, 0};
+NN_API nn_tensor *nn_layernorm(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, double eps) { return nn__apply3(&nn__op_layernorm, x, weight, bias, &eps); }
+
+/* -- cross_entropy:  mean of ln(sum of e^x) - x[class]          dx = (softmax(x) - onehot) dy / rows
+      Output 2 is the saved log-sum-exp of each row. -- */
+static int nn__check_integer(nn_node *n, int i, const char *name) {
+    nn_dtype d = n->in[i]->dtype;
+    if (d == NN_I32 || d == NN_I64 || d == NN_U8) return 1;
+    return nn__fail(n->ctx, n->op->name, NN__M_NOT_INTEGER, name, nn_dtype_name(d));
+}
+/* All integers of x within 0 ... limit-1? */
+static int nn__within(const nn_tensor *x, int64_t limit) {
+    int64_t n = nn_numel(x);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t v = nn__load_int(x->dtype, nn__data(x), i);
+        if (v < 0 || v >= limit) return 0;
+    }
+    return 1;
+}
+static int nn__shape_cross_entropy(nn_node *n, nn_spec *out) {
+    nn__text   t, u;
+    nn_tensor *x = n->in[0], *y = n->in[1];
+    if (!nn__check_real(n, 1) || !nn__check_integer(n, 1, "the classes")) return 0;
+    if (nn_numel(x) == 0 || x->ndim < 1) return nn__fail(n->ctx, NULL, NN__M_EMPTY, "cross_entropy", nn__shape_text(&t, x->ndim, x->size));
+    if (y->ndim != x->ndim - 1 || (y->ndim && memcmp(x->size, y->size, (size_t)y->ndim * sizeof x->size[0])))
+        return nn__fail(n->ctx, "cross_entropy", NN__M_SHAPES_DIFFER, "the rows of x", nn__shape_text(&t, x->ndim - 1, x->size), "the classes", nn__shape_text(&u, y->ndim, y->size));
+    nn_spec_like(&out[0], x);
+    nn_spec_like(&out[1], x);
+    out[0].shape.ndim = 0;
+    out[1].shape.ndim = x->ndim - 1;
+    return 1;
+}
+static void nn__lse_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__row_work *w = (nn__row_work *)arg;
+    (void)worker;
+    for (int64_t r = begin; r < end; r++) w->k->log_sum_exp(nn__row_at(w, w->n->in[0], r), w->row, (char *)nn__data(w->n->out[1]) + (size_t)r * w->e);
+}
+static void nn__run_cross_entropy(nn_node *n) {
+    nn_tensor   *x = n->in[0], *y = n->in[1];
+    nn__row_work w;
+    double       sum = 0;
+    if (!nn__row_prepare(n, &w)) return;
+    if (!nn__within(y, w.row)) { nn__fail(n->ctx, "cross_entropy", NN__M_LABEL, (long long)w.row - 1); return; }
+    nn__parallel(n->ctx, w.rows, 1.5 * (double)w.row, nn__lse_rows, &w);
+    for (int64_t r = 0; r < w.rows; r++)
+        sum += nn__load(x->dtype, nn__data(n->out[1]), r) - nn__load(x->dtype, nn__data(x), r * w.row + nn__load_int(y->dtype, nn__data(y), r));
+    nn__store(n->out[0]->dtype, nn__data(n->out[0]), 0, sum / (double)w.rows);
+}
+static void nn__grad_cross_entropy(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *x = n->in[0];
+    int64_t    classes = nn_dim(x, -1);
+    nn_tensor *difference = nn_sub(nn_softmax(x, -1), nn_one_hot(n->in[1], classes, x->dtype));
+    dx[0] = nn_mul(nn_scale(difference, (double)classes / (double)nn_numel(x)), dy[0]);
+}
+/* cross_entropy_back: x, classes, lse, dy -> dx */
+static int nn__shape_cross_entropy_back(nn_node *n, nn_spec *out) { nn_spec_like(out, n->in[0]); return 1; }
+static void nn__cross_entropy_back_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__row_work *w = (nn__row_work *)arg;
+    nn_tensor   **in = w->n->in;
+    double        scale = nn__load(in[3]->dtype, nn__data(in[3]), 0) / (double)w->rows;
+    (void)worker;
+    for (int64_t r = begin; r < end; r++)
+        w->k->cross_entropy_back(nn__row_at(w, in[0], r), (char *)nn__data(in[2]) + (size_t)r * w->e, scale, nn__load_int(in[1]->dtype, nn__data(in[1]), r), nn__row_at(w, w->n->out[0], r), w->row);
+}
+static void nn__run_cross_entropy_back(nn_node *n) {
+    nn__row_work w;
+    if (nn__row_prepare(n, &w)) nn__parallel(n->ctx, w.rows, 1.5 * (double)w.row, nn__cross_entropy_back_rows, &w);
+}
+static const nn_op nn__op_cross_entropy_back = {"cross_entropy_back", 4, 1, 0, NN_OP_FLOAT, nn__shape_cross_entropy_back, nn__run_cross_entropy_back, NULL, NULL, nn__cost_rows, NULL, 0};
+static void nn__grad_fast_cross_entropy(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *in[4];
+    in[0] = n->in[0]; in[1] = n->in[1]; in[2] = n->out[1]; in[3] = dy[0];
+    nn_apply(&nn__op_cross_entropy_back, in, 4, NULL, dx);
+}
+static nn_tensor *nn__sample_classes(nn_ctx *c, nn_dtype dtype, nn_shape shape, int64_t classes) {
+    nn_tensor *y = nn_zeros(c, dtype, shape);
+    if (y && y->st->data)
+        for (int64_t i = 0; i < nn_numel(y); i++) nn__store(dtype, y->st->data, i, (double)((i * 5 + 2) % classes));
+    return y;
+}
+static int nn__sample_cross_entropy(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn_shape x[3] = {{2, {3, 5, 0, 0, 0, 0}}, {3, {2, 3, 17, 0, 0, 0}}, {1, {7, 0, 0, 0, 0, 0}}};
+    static const nn_dtype d[3] = {NN_I32, NN_I64, NN_U8};
+    nn_shape              rows;
+    if (k >= 3) return 0;
+    rows = x[k];
+    rows.ndim--;
+    s->n_in    = 2;
+    s->in[0]   = nn__sample_values(c, real, x[k], k, -2, 3);
+    s->in[1]   = nn__sample_classes(c, d[k], rows, x[k].dim[rows.ndim]);
+    s->no_grad = 2;
+    return 1;
+}
+static const nn_op nn__op_cross_entropy = {"cross_entropy", 2, 2, 0, NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_cross_entropy, nn__run_cross_entropy, nn__grad_cross_entropy,
+                                           nn__grad_fast_cross_entropy, nn__cost_rows, nn__sample_cross_entropy, 0};
+NN_API nn_tensor *nn_cross_entropy(nn_tensor *logits, nn_tensor *classes) { return nn__apply2(&nn__op_cross_entropy, logits, classes, NULL); }
+
+/* -- mse:  mean of (x - y)^2; unlike sub it refuses to broadcast, which in a loss is nearly always a mistake -- */
+NN_API nn_tensor *nn_mse(nn_tensor *x, nn_tensor *y) {
+    nn__text t, u;
+    if (x && y && nn__ok(x->ctx) && !nn__same_shape(x, y))
+        return nn__fail(x->ctx, "mse", NN__M_SHAPES_DIFFER, "the prediction", nn__shape_text(&t, x->ndim, x->size), "the target", nn__shape_text(&u, y->ndim, y->size)), (nn_tensor *)NULL;
+    return nn_mean(nn_square(nn_sub(x, y)), NN_ALL, 0);
+}
+
+/* -- dropout:  y = x mask / (1-p)                     dx = dy mask / (1-p); output 2 is the mask (Srivastava et al. 2014) -- */
+typedef struct nn__fill_work { const nn__kernel_set *k; nn_node *n; nn__rng rng; int64_t total; const double *p; } nn__fill_work;
+
+static nn__rng nn__node_rng(const nn_node *n) {
+    nn__rng r;
+    r.seed = n->ctx->config.seed; r.stream = n->stream; r.step = (uint32_t)n->ctx->step;
+    return r;
+}
+static int nn__shape_mask(nn_node *n, nn_spec *out) {
+    nn_spec_like(out, n->in[0]);
+    return nn__check_real(n, 1);
+}
+static void nn__mask_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn_node *n = ((nn__fill_work *)arg)->n;
+    size_t   e = nn__dtypes[n->in[0]->dtype].size;
+    (void)worker;
+    ((nn__fill_work *)arg)->k->mask((char *)nn__data(n->in[0]) + (size_t)begin * e, (uint8_t *)nn__data(n->in[1]) + begin, (char *)nn__data(n->out[0]) + (size_t)begin * e, end - begin,
+                                    (const double *)n->attr);
+}
+static void nn__run_mask(nn_node *n) {
+    nn__fill_work w;
+    memset(&w, 0, sizeof w);
+    w.k = nn__kernels_for(n->ctx, n->in[0]->dtype);
+    w.n = n;
+    nn__parallel(n->ctx, nn_numel(n->out[0]), 0.5, nn__mask_part, &w);
+}
+static nn_tensor *nn__mask_apply(nn_tensor *x, nn_tensor *mask, double scale);
+static void       nn__grad_mask(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__mask_apply(dy[0], n->in[1], *(const double *)n->attr); }
+static int        nn__sample_mask(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const double scale[1] = {1.25};
+    if (!nn__sample_unary(c, real, k, s)) return 0;
+    s->n_in    = 2;
+    s->in[1]   = nn__sample_classes(c, NN_U8, nn_shape_of(s->in[0]), 2);
+    s->attr    = scale;
+    s->no_grad = 2;
+    return 1;
+}
+static const nn_op nn__op_mask = {"mask", 2, 1, sizeof(double), NN__MAP, nn__shape_mask, nn__run_mask, nn__grad_mask, NULL, nn__cost_map, nn__sample_mask, 0};
+static nn_tensor *nn__mask_apply(nn_tensor *x, nn_tensor *mask, double scale) { return nn__apply2(&nn__op_mask, x, mask, &scale); }
+
+static int nn__shape_dropout(nn_node *n, nn_spec *out) {
+    nn_spec_like(&out[0], n->in[0]);
+    nn_spec_like(&out[1], n->in[0]);
+    out[1].dtype = NN_U8;
+    return nn__check_real(n, 1);
+}
+static void nn__dropout_part(void *arg, int64_t begin, int64_t end, int worker) { /* in blocks of 64 elements */
+    nn__fill_work *w = (nn__fill_work *)arg;
+    size_t         e = nn__dtypes[w->n->in[0]->dtype].size, at = (size_t)begin * 64;
+    (void)worker;
+    w->k->dropout(w->rng, begin, (char *)nn__data(w->n->in[0]) + at * e, (char *)nn__data(w->n->out[0]) + at * e, (uint8_t *)nn__data(w->n->out[1]) + at, nn__min64(end * 64, w->total) - begin * 64, w->p);
+}
+static void nn__run_dropout(nn_node *n) {
+    nn__fill_work w;
+    w.k = nn__kernels_for(n->ctx, n->in[0]->dtype);
+    w.n = n; w.rng = nn__node_rng(n); w.total = nn_numel(n->in[0]); w.p = (const double *)n->attr;
+    nn__parallel(n->ctx, nn__ceil_div(w.total, 64), 100, nn__dropout_part, &w);
+}
+static void nn__grad_dropout(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    double p = *(const double *)n->attr;
+    dx[0] = nn__mask_apply(dy[0], n->out[1], p < 1 ? 1 / (1 - p) : 0);
+}
+static int nn__sample_dropout(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const double p[1] = {0.4};
+    s->attr = p;
+    return nn__sample_unary(c, real, k, s);
+}
+static const nn_op nn__op_dropout = {"dropout", 1, 2, sizeof(double), NN__MAP | NN_OP_RANDOM | NN_OP_SAVES_OUT, nn__shape_dropout, nn__run_dropout, nn__grad_dropout, NULL, nn__cost_map, nn__sample_dropout, 0};
+NN_API nn_tensor *nn_dropout(nn_tensor *x, double p, int training) {
+    if (!nn__ok_tensor("dropout", x)) return NULL;
+    if (!(p >= 0 && p <= 1)) return nn__fail(x->ctx, "dropout", NN__M_PROBABILITY, p), (nn_tensor *)NULL;
+    return training && p > 0 ? nn__apply1(&nn__op_dropout, x, &p) : x;
+}
+
+/* -- uniform, normal: no input; the attributes say what to make -- */
+typedef struct nn__fill_attr { double p[2]; nn_shape shape; int64_t dtype; } nn__fill_attr;
+static int nn__shape_fill(nn_node *n, nn_spec *out) {
+    const nn__fill_attr *a = (const nn__fill_attr *)n->attr;
+    out->dtype = (nn_dtype)a->dtype;
+    out->shape = a->shape;
+    return 1;
+}
+static void nn__uniform_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__fill_work *w = (nn__fill_work *)arg;
+    nn_tensor     *y = w->n->out[0];
+    (void)worker;
+    w->k->uniform(w->rng, begin, (char *)nn__data(y) + (size_t)begin * 64 * nn__dtypes[y->dtype].size, nn__min64(end * 64, w->total) - begin * 64, w->p);
+}
+static void nn__normal_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__fill_work *w = (nn__fill_work *)arg;
+    nn_tensor     *y = w->n->out[0];
+    (void)worker;
+    w->k->normal(w->rng, begin, (char *)nn__data(y) + (size_t)begin * 64 * nn__dtypes[y->dtype].size, nn__min64(end * 64, w->total) - begin * 64, w->p);
+}
+static void nn__run_fill(nn_node *n, nn__task part) {
+    nn__fill_work w;
+    w.k = nn__kernels_for(n->ctx, n->out[0]->dtype);
+    w.n = n; w.rng = nn__node_rng(n); w.total = nn_numel(n->out[0]); w.p = ((const nn__fill_attr *)n->attr)->p;
+    nn__parallel(n->ctx, nn__ceil_div(w.total, 64), 150, part, &w);
+}
+static void nn__run_uniform(nn_node *n) { nn__run_fill(n, nn__uniform_part); }
+static void nn__run_normal(nn_node *n) { nn__run_fill(n, nn__normal_part); }
+static const nn_op nn__op_uniform = {"uniform", 0, 1, sizeof(nn__fill_attr), NN_OP_RANDOM | NN_OP_FLOAT, nn__shape_fill, nn__run_uniform, NULL, NULL, nn__cost_map, NULL, 0};
+static const nn_op nn__op_normal  = {"normal", 0, 1, sizeof(nn__fill_attr), NN_OP_RANDOM | NN_OP_FLOAT, nn__shape_fill, nn__run_normal, NULL, NULL, nn__cost_map, NULL, 0};
+
+static nn_tensor *nn__fill_random(nn_ctx *c, const nn_op *op, nn_dtype dtype, nn_shape shape, double p, double q) {
+    nn__fill_attr a;
+    nn_tensor    *y;
+    nn_dtype      made = dtype == NN_F64 ? NN_F64 : NN_F32;
+    if (!nn__ok(c) || !nn__check_shape(c, op->name, dtype, shape)) return NULL;
+#if defined(NN_NO_F64)
+    if (dtype == NN_F64) return nn__fail(c, op->name, NN__M_NO_F64), (nn_tensor *)NULL;
+#endif
+    memset(&a, 0, sizeof a);
+    a.p[0] = p; a.p[1] = q; a.dtype = made; a.shape.ndim = shape.ndim;
+    for (int i = 0; i < shape.ndim; i++) a.shape.dim[i] = shape.dim[i];
+    if (!nn__apply(c, op, NULL, 0, &a, &y)) return NULL;
+    return made == dtype ? y : nn_cast(y, dtype);
+}
+NN_API nn_tensor *nn_uniform(nn_ctx *c, nn_dtype dtype, nn_shape shape, double low, double high) { return nn__fill_random(c, &nn__op_uniform, dtype, shape, low, high); }
+NN_API nn_tensor *nn_normal(nn_ctx *c, nn_dtype dtype, nn_shape shape, double mean, double std) { return nn__fill_random(c, &nn__op_normal, dtype, shape, mean, std); }
+
+NN_API double nn_accuracy(nn_tensor *logits, nn_tensor *classes) {
+    nn__text   t, u;
+    nn_tensor *x, *y;
+    int64_t    row, rows, hits = 0;
+    if (!nn__ok_host("accuracy", logits) || !nn__ok_arg(logits->ctx, "accuracy", classes, "classes")) return NAN;
+    if (!nn__ok_host("accuracy", classes)) return NAN;
+    if (classes->dtype != NN_I32 && classes->dtype != NN_I64 && classes->dtype != NN_U8) return nn__fail(logits->ctx, "accuracy", NN__M_NOT_INTEGER, "the classes", nn_dtype_name(classes->dtype)), NAN;
+    if (logits->ndim < 1 || nn_numel(logits) == 0) return nn__fail(logits->ctx, NULL, NN__M_EMPTY, "accuracy", nn__shape_text(&t, logits->ndim, logits->size)), NAN;
+    row  = logits->size[logits->ndim - 1];
+    rows = nn_numel(logits) / row;
+    if (nn_numel(classes) != rows) return nn__fail(logits->ctx, "accuracy", NN__M_SHAPES_DIFFER, "the rows of x", nn__shape_text(&t, logits->ndim - 1, logits->size), "the classes", nn__shape_text(&u, classes->ndim, classes->size)), NAN;
+    x = nn_contiguous(nn_detach(logits));
+    y = nn_contiguous(nn_detach(classes));
+    if (!x || !y) return NAN;
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t best = 0;
+        for (int64_t i = 1; i < row; i++)
+            if (nn__load(x->dtype, nn__data(x), r * row + i) > nn__load(x->dtype, nn__data(x), r * row + best)) best = i;
+        hits += best == nn__load_int(y->dtype, nn__data(y), r);
+    }
+    return (double)hits / (double)rows;
+}
+
+/* ---- >>ops move -------------------------------------------------------------------------------------
+   Views first: their shape rules set strides and offset, and nothing runs. Attributes are the target shape, the
+   axes, or the slice; a view's gradient is the view backwards. */
+typedef struct nn__list { int32_t n, pad; int64_t at[NN_MAX_DIMS]; } nn__list; /* a shape or axes, as attributes: no stray bytes */
+
+static nn__list nn__list_of(nn_shape s) {
+    nn__list l;
+    memset(&l, 0, sizeof l);
+    l.n = s.ndim;
+    for (int i = 0; i < s.ndim; i++) l.at[i] = s.dim[i];
+    return l;
+}
+static nn_shape nn__shape_from(const void *list) {
+    const nn__list *l = (const nn__list *)list;
+    nn_shape        s = nn__shape_none();
+    s.ndim = l->n;
+    for (int i = 0; i < l->n; i++) s.dim[i] = l->at[i];
+    return s;
+}
+
+/* The strides with which a view of x has shape s; 0 if only a copy can. Axes are matched group by group: [2,6] as
+   [2,3,2] splits one, [2,3,2] as [6,2] joins two, if the joined ones follow each other in memory. */
+static int nn__view_strides(const nn_tensor *x, nn_shape s, int64_t *stride) {
+    int     xi = 0, si = 0;
+    int64_t next = 1;
+    if (nn_numel(x) == 0 || nn_is_contiguous(x)) {
+        for (int i = s.ndim - 1; i >= 0; i--) { stride[i] = next; next *= s.dim[i] ? s.dim[i] : 1; }
+        return 1;
+    }
+    while (xi < x->ndim || si < s.ndim) {
+        int64_t xn = xi < x->ndim ? x->size[xi] : 1, sn = si < s.ndim ? s.dim[si] : 1;
+        int     xe = xi < x->ndim ? xi + 1 : xi, se = si < s.ndim ? si + 1 : si, last;
+        while (xn != sn) {
+            if (xn < sn) xn *= x->size[xe++];
+            else sn *= s.dim[se++];
+        }
+        for (last = xi; last < xe; last++) { /* x's axes xi ... xe-1 must be evenly spaced, those of size 1 apart */
+            int after = last + 1;
+            if (x->size[last] == 1) continue;
+            while (after < xe && x->size[after] == 1) after++;
+            if (after < xe && x->stride[last] != x->stride[after] * x->size[after]) return 0;
+            next = x->stride[last];
+        }
+        if (xn == 1) next = 1;
+        for (int i = se - 1; i >= si; i--) { stride[i] = next; next *= s.dim[i]; }
+        xi = xe; si = se;
+    }
+    return 1;
+}
+
+/* -- reshape                                          dx = dy, reshaped back -- */
+static int nn__shape_reshape(nn_node *n, nn_spec *out) {
+    out->dtype  = n->in[0]->dtype;
+    out->offset = n->in[0]->offset;
+    out->shape  = nn__shape_from(n->attr);
+    return nn__view_strides(n->in[0], out->shape, out->stride);
+}
+static void nn__grad_reshape(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_reshape(dy[0], nn_shape_of(n->in[0])); }
+static int  nn__sample_reshape(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn_shape to[3] = {{3, {5, 1, 3, 0, 0, 0}}, {1, {15, 0, 0, 0, 0, 0}}, {2, {3, 5, 0, 0, 0, 0}}};
+    nn__list              l;
+    if (k >= 3) return 0;
+    l = nn__list_of(to[k]);
+    memcpy(s->room, &l, sizeof l);
+    s->attr  = s->room;
+    s->n_in  = 1;
+    s->in[0] = nn__sample_values(c, real, NN_SHAPE(3, 5), k, -1, 1);
+    return 1;
+}
+static const nn_op nn__op_reshape = {"reshape", 1, 1, sizeof(nn__list), NN_OP_VIEW | NN_OP_STRIDED, nn__shape_reshape, NULL, nn__grad_reshape, NULL, NULL, nn__sample_reshape, 0};
+NN_API nn_tensor *nn_reshape(nn_tensor *x, nn_shape s) {
+    nn__text t, u;
+    int      guess = -1;
+    int64_t  n = 1, stride[NN_MAX_DIMS];
+    nn__list l;
+    if (!nn__ok_tensor("reshape", x)) return NULL;
+    if (s.ndim < 0 || s.ndim > NN_MAX_DIMS) return nn__fail(x->ctx, "reshape", NN__M_RANK_LIMIT, s.ndim, NN_MAX_DIMS), (nn_tensor *)NULL;
+    for (int i = 0; i < s.ndim; i++) {
+        if (s.dim[i] == -1 && guess < 0) guess = i;
+        else if (s.dim[i] < 0) return nn__fail(x->ctx, "reshape", NN__M_NEGATIVE_SIZE, (long long)s.dim[i], i), (nn_tensor *)NULL;
+        else if (s.dim[i] && n > INT64_MAX / s.dim[i]) n = INT64_MAX / 2; /* overflows: cannot match */
+        else n *= s.dim[i];
+    }
+    if (guess >= 0) {
+        if (n == 0 || nn_numel(x) % n) return nn__fail(x->ctx, "reshape", NN__M_RESHAPE_GUESS, nn__shape_text(&t, x->ndim, x->size), nn__text_of(&u, s)), (nn_tensor *)NULL;
+        s.dim[guess] = nn_numel(x) / n;
+        n *= s.dim[guess];
+    }
+    if (n != nn_numel(x)) return nn__fail(x->ctx, "reshape", NN__M_RESHAPE, nn__shape_text(&t, x->ndim, x->size), (long long)nn_numel(x), nn__text_of(&u, s)), (nn_tensor *)NULL;
+    if (!nn__view_strides(x, s, stride)) x = nn_contiguous(x);
+    l = nn__list_of(s);
+    return nn__apply1(&nn__op_reshape, x, &l);
+}
+NN_API nn_tensor *nn_squeeze(nn_tensor *x, int axis) {
+    nn__text t;
+    int64_t  a = axis;
+    nn_shape s = nn_shape_of(x);
+    if (!nn__ok_tensor("squeeze", x) || !nn__check_axis(x->ctx, "squeeze", &a, x->ndim)) return NULL;
+    if (s.dim[a] != 1) return nn__fail(x->ctx, "squeeze", NN__M_SQUEEZE, (long long)axis, nn__text_of(&t, s)), (nn_tensor *)NULL;
+    s.ndim--;
+    for (int i = (int)a; i < s.ndim; i++) s.dim[i] = s.dim[i + 1];
+    return nn_reshape(x, s);
+}
+NN_API nn_tensor *nn_unsqueeze(nn_tensor *x, int axis) {
+    int64_t  a = axis;
+    nn_shape s = nn_shape_of(x);
+    if (!nn__ok_tensor("unsqueeze", x) || !nn__check_axis(x->ctx, "unsqueeze", &a, x->ndim + 1)) return NULL;
+    if (x->ndim == NN_MAX_DIMS) return nn__fail(x->ctx, "unsqueeze", NN__M_RANK_LIMIT, x->ndim + 1, NN_MAX_DIMS), (nn_tensor *)NULL;
+    for (int i = s.ndim++; i > a; i--) s.dim[i] = s.dim[i - 1];
+    s.dim[a] = 1;
+    return nn_reshape(x, s);
+}
+NN_API nn_tensor *nn_flatten(nn_tensor *x, int from) {
+    int64_t  a = from;
+    nn_shape s = nn_shape_of(x);
+    if (!nn__ok_tensor("flatten", x)) return NULL;
+    if (x->ndim == 0) return nn_reshape(x, NN_SHAPE(1));
+    if (!nn__check_axis(x->ctx, "flatten", &a, x->ndim)) return NULL;
+    s.dim[a] = nn__count(x->ndim - (int)a, x->size + a);
+    s.ndim   = (int)a + 1;
+    return nn_reshape(x, s);
+}
+
+/* -- permute                                          dx = dy with the inverse permutation -- */
+static int nn__shape_permute(nn_node *n, nn_spec *out) {
+    nn_shape axes = nn__shape_from(n->attr);
+    out->dtype      = n->in[0]->dtype;
+    out->offset     = n->in[0]->offset;
+    out->shape.ndim = axes.ndim;
+    for (int i = 0; i < axes.ndim; i++) {
+        out->shape.dim[i] = n->in[0]->size[axes.dim[i]];
+        out->stride[i]    = n->in[0]->stride[axes.dim[i]];
+    }
+    return 1;
+}
+static void nn__grad_permute(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_shape axes = nn__shape_from(n->attr), back = axes;
+    for (int i = 0; i < axes.ndim; i++) back.dim[axes.dim[i]] = i;
+    dx[0] = nn_permute(dy[0], back);
+}
+static int nn__sample_permute(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn_shape axes[2] = {{3, {2, 0, 1, 0, 0, 0}}, {3, {1, 0, 2, 0, 0, 0}}};
+    nn__list              l;
+    if (k >= 2) return 0;
+    l = nn__list_of(axes[k]);
+    memcpy(s->room, &l, sizeof l);
+    s->attr  = s->room;
+    s->n_in  = 1;
+    s->in[0] = nn__sample_values(c, real, NN_SHAPE(2, 3, 4), k, -1, 1);
+    return 1;
+}
+static const nn_op nn__op_permute = {"permute", 1, 1, sizeof(nn__list), NN_OP_VIEW | NN_OP_STRIDED, nn__shape_permute, NULL, nn__grad_permute, NULL, NULL, nn__sample_permute, 0};
+NN_API nn_tensor *nn_permute(nn_tensor *x, nn_shape axes) {
+    nn__axes a;
+    nn__list l;
+    if (!nn__ok_tensor("permute", x)) return NULL;
+    if (axes.ndim != x->ndim) return nn__fail(x->ctx, "permute", NN__M_AXES_COUNT, axes.ndim, x->ndim), (nn_tensor *)NULL;
+    if (!nn__axes_of("permute", x, axes, 0, &a)) return NULL;
+    for (int i = 0; i < axes.ndim; i++) axes.dim[i] = a.axis[i];
+    l = nn__list_of(axes);
+    return nn__apply1(&nn__op_permute, x, &l);
+}
+NN_API nn_tensor *nn_transpose(nn_tensor *x, int a, int b) {
+    int64_t  i = a, j = b;
+    nn_shape axes = nn__shape_none();
+    if (!nn__ok_tensor("transpose", x) || !nn__check_axis(x->ctx, "transpose", &i, x->ndim) || !nn__check_axis(x->ctx, "transpose", &j, x->ndim)) return NULL;
+    for (axes.ndim = 0; axes.ndim < x->ndim; axes.ndim++) axes.dim[axes.ndim] = axes.ndim;
+    axes.dim[i] = j;
+    axes.dim[j] = i;
+    return nn_permute(x, axes);
+}
+
+/* -- slice                                            dx = zeros with dy in the slice's place -- */
+typedef struct nn__slice { int64_t axis, start, step, count, size; } nn__slice; /* size: of the axis that was sliced */
+static nn_tensor *nn__unslice(nn_tensor *dy, const nn__slice *a) ;
+static int nn__shape_slice(nn_node *n, nn_spec *out) {
+    const nn__slice *a = (const nn__slice *)n->attr;
+    nn_tensor       *x = n->in[0];
+    nn_spec_like(out, x);
+    for (int i = 0; i < x->ndim; i++) out->stride[i] = x->stride[i];
+    out->shape.dim[a->axis] = a->count;
+    out->stride[a->axis]    = x->stride[a->axis] * a->step;
+    out->offset             = x->offset + (a->count ? x->stride[a->axis] * a->start : 0);
+    return 1;
+}
+static void nn__grad_slice(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__unslice(dy[0], (const nn__slice *)n->attr); }
+static int  nn__sample_slice(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn__slice a[4] = {{1, 1, 1, 3, 5}, {0, 2, -1, 3, 3}, {1, 0, 2, 3, 5}, {0, 0, 1, 0, 3}};
+    if (k >= 4) return 0;
+    s->n_in  = 1;
+    s->attr  = &a[k];
+    s->in[0] = nn__sample_values(c, real, NN_SHAPE(3, 5), k, -1, 1);
+    return 1;
+}
+static const nn_op nn__op_slice = {"slice", 1, 1, sizeof(nn__slice), NN_OP_VIEW | NN_OP_STRIDED, nn__shape_slice, NULL, nn__grad_slice, NULL, NULL, nn__sample_slice, 0};
+NN_API nn_tensor *nn_slice(nn_tensor *x, int axis, int64_t start, int64_t stop, int64_t step) { /* Python's rules: out of range is clipped */
+    int64_t   a = axis, n, low, high;
+    nn__slice s;
+    if (!nn__ok_tensor("slice", x) || !nn__check_axis(x->ctx, "slice", &a, x->ndim)) return NULL;
+    if (step == 0 || step == INT64_MIN) return nn__fail(x->ctx, "slice", NN__M_SLICE_STEP), (nn_tensor *)NULL;
+    n    = x->size[a];
+    low  = step > 0 ? 0 : -1;
+    high = step > 0 ? n : n - 1;
+    if (step < 0 && stop == NN_TO_END) stop = -1; /* to the end of the walk, which is the front */
+    else if (stop < 0) stop = nn__max64(stop + n, low);
+    else if (stop > high) stop = high;
+    if (start < 0) start = nn__max64(start + n, low);
+    else if (start > high) start = high;
+    memset(&s, 0, sizeof s);
+    s.axis  = a;
+    s.start = start;
+    s.step  = step;
+    s.size  = n;
+    s.count = step > 0 ? (stop > start ? (stop - start - 1) / step + 1 : 0) : (start > stop ? (start - stop - 1) / -step + 1 : 0);
+    return nn__apply1(&nn__op_slice, x, &s);
+}
+NN_API nn_tensor *nn_select(nn_tensor *x, int axis, int64_t index) {
+    int64_t a = axis, i = index;
+    if (!nn__ok_tensor("select", x) || !nn__check_axis(x->ctx, "select", &a, x->ndim)) return NULL;
+    if (i < 0) i += x->size[a];
+    if (i < 0 || i >= x->size[a]) return nn__fail(x->ctx, "select", NN__M_INDEX, (long long)index, (int)a, (long long)x->size[a]), (nn_tensor *)NULL;
+    return nn_squeeze(nn_slice(x, (int)a, i, i + 1, 1), (int)a);
+}
+
+/* -- unslice: the gradient of slice                   its own gradient is the slice -- */
+static int nn__shape_unslice(nn_node *n, nn_spec *out) {
+    const nn__slice *a = (const nn__slice *)n->attr;
+    nn_spec_like(out, n->in[0]);
+    out->shape.dim[a->axis] = a->size;
+    return 1;
+}
+static void nn__run_unslice(nn_node *n) {
+    const nn__slice *a = (const nn__slice *)n->attr;
+    nn_tensor        place = *n->out[0];
+    nn__fill_data(n->out[0], 0);
+    place.size[a->axis] = a->count;
+    place.offset += a->count ? place.stride[a->axis] * a->start : 0;
+    place.stride[a->axis] *= a->step;
+    nn__copy_rows(&place, place.dtype, nn__data(n->in[0]), 0, nn_numel(n->in[0]), 1);
+}
+static void nn__grad_unslice(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__apply1(&nn__op_slice, dy[0], n->attr); }
+static int  nn__sample_unslice(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn__slice a[2] = {{1, 1, 2, 2, 5}, {0, 4, -2, 3, 6}};
+    if (k >= 2) return 0;
+    s->n_in  = 1;
+    s->attr  = &a[k];
+    s->in[0] = nn__sample_values(c, real, NN_SHAPE(3, 2), k, -1, 1);
+    return 1;
+}
+static const nn_op nn__op_unslice = {"unslice", 1, 1, sizeof(nn__slice), 0, nn__shape_unslice, nn__run_unslice, nn__grad_unslice, NULL, NULL, nn__sample_unslice, 0};
+static nn_tensor *nn__unslice(nn_tensor *dy, const nn__slice *a) { return nn__apply1(&nn__op_unslice, dy, a); }
+
+/* -- expand                                           dx = dy; the walk sums it -- */
+static int nn__shape_expand(nn_node *n, nn_spec *out) {
+    nn_tensor *x = n->in[0];
+    int        extra;
+    out->dtype  = x->dtype;
+    out->offset = x->offset;
+    out->shape  = nn__shape_from(n->attr);
+    extra       = out->shape.ndim - x->ndim;
+    for (int i = 0; i < out->shape.ndim; i++) out->stride[i] = i < extra || x->size[i - extra] != out->shape.dim[i] ? 0 : x->stride[i - extra];
+    return 1;
+}
+static void nn__grad_expand(nn_node *n, nn_tensor **dy, nn_tensor **dx) { (void)n; dx[0] = dy[0]; }
+static int  nn__sample_expand(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    nn__list l;
+    if (k >= 2) return 0;
+    l = nn__list_of(k ? NN_SHAPE(2, 4) : NN_SHAPE(2, 3, 4));
+    memcpy(s->room, &l, sizeof l);
+    s->attr  = s->room;
+    s->n_in  = 1;
+    s->in[0] = nn__sample_values(c, real, k ? NN_SHAPE(4) : NN_SHAPE(3, 1), k, -1, 1);
+    return 1;
+}
+static const nn_op nn__op_expand = {"expand", 1, 1, sizeof(nn__list), NN_OP_VIEW | NN_OP_STRIDED, nn__shape_expand, NULL, nn__grad_expand, NULL, NULL, nn__sample_expand, 0};
+NN_API nn_tensor *nn_expand(nn_tensor *x, nn_shape s) {
+    nn__text t, u;
+    nn__list l;
+    int      extra = x ? s.ndim - x->ndim : 0;
+    if (!nn__ok_tensor("expand", x) || !nn__check_shape(x->ctx, "expand", x->dtype, s)) return NULL;
+    for (int i = 0; i < x->ndim; i++)
+        if (extra < 0 || (x->size[i] != s.dim[i + extra] && x->size[i] != 1)) return nn__fail(x->ctx, "expand", NN__M_EXPAND, nn__shape_text(&t, x->ndim, x->size), nn__text_of(&u, s)), (nn_tensor *)NULL;
+    l = nn__list_of(s);
+    return nn__apply1(&nn__op_expand, x, &l);
+}
+
+/* -- copy (a contiguous copy)                         dx = dy -- */
+typedef struct nn__copy_work { nn_tensor *x, *y; } nn__copy_work;
+static void nn__copy_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__copy_work *w = (nn__copy_work *)arg;
+    (void)worker;
+    nn__copy_rows(w->x, w->y->dtype, nn__data(w->y), begin, end, 0);
+}
+static void nn__run_copy(nn_node *n) {
+    nn__copy_work w;
+    w.x = n->in[0];
+    w.y = n->out[0];
+    nn__parallel(n->ctx, nn_numel(w.y), 0.5, nn__copy_part, &w);
+}
+static int  nn__shape_copy(nn_node *n, nn_spec *out) { nn_spec_like(out, n->in[0]); return 1; }
+static void nn__grad_copy(nn_node *n, nn_tensor **dy, nn_tensor **dx) { (void)n; dx[0] = dy[0]; }
+static const nn_op nn__op_copy = {"copy", 1, 1, 0, NN_OP_STRIDED, nn__shape_copy, nn__run_copy, nn__grad_copy, NULL, NULL, nn__sample_unary, 0};
+NN_API nn_tensor *nn_clone(nn_tensor *x) { return nn__apply1(&nn__op_copy, x, NULL); }
+NN_API nn_tensor *nn_contiguous(nn_tensor *x) { return x && nn__ok(x->ctx) && nn_is_contiguous(x) ? x : nn_clone(x); }
+
+/* -- cast                                             dx = dy, cast back -- */
+static int nn__shape_cast(nn_node *n, nn_spec *out) {
+    nn_spec_like(out, n->in[0]);
+    out->dtype = (nn_dtype) * (const int *)n->attr;
+    return (unsigned)out->dtype < NN_DTYPES || nn__fail(n->ctx, "cast", NN__M_DTYPE_BAD, (int)out->dtype);
+}
+static void nn__grad_cast(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_cast(dy[0], n->in[0]->dtype); }
+static int  nn__sample_cast(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { /* the op test's own dtype: a cast to f32 would lose what finite differences need */
+    memset(s->room, 0, sizeof s->room);
+    *(int *)(void *)s->room = (int)real;
+    s->attr = s->room;
+    return nn__sample_unary(c, real, k, s);
+}
+static const nn_op nn__op_cast = {"cast", 1, 1, sizeof(int), NN_OP_STRIDED, nn__shape_cast, nn__run_copy, nn__grad_cast, NULL, NULL, nn__sample_cast, 0};
+NN_API nn_tensor *nn_cast(nn_tensor *x, nn_dtype dtype) {
+    int d = (int)dtype;
+    return x && nn__ok(x->ctx) && x->dtype == dtype ? x : nn__apply1(&nn__op_cast, x, &d);
+}
+
+/* -- concat                                           dx[i] = dy's slice -- */
+static int nn__shape_concat(nn_node *n, nn_spec *out) {
+    nn__text t, u;
+    int      axis = *(const int *)n->attr;
+    nn_spec_like(out, n->in[0]);
+    for (int i = 1; i < n->n_in; i++) {
+        nn_tensor *x = n->in[i];
+        if (x->dtype != n->in[0]->dtype) return nn__fail(n->ctx, "concat", NN__M_DTYPES_DIFFER, nn_dtype_name(n->in[0]->dtype), nn_dtype_name(x->dtype));
+        for (int d = 0; d < x->ndim || d < n->in[0]->ndim; d++)
+            if (x->ndim != n->in[0]->ndim || (d != axis && x->size[d] != n->in[0]->size[d]))
+                return nn__fail(n->ctx, "concat", NN__M_SHAPES_DIFFER, "but for the axis, operand 1", nn__shape_text(&t, n->in[0]->ndim, n->in[0]->size), "a later one", nn__shape_text(&u, x->ndim, x->size));
+        out->shape.dim[axis] += x->size[axis];
+    }
+    return 1;
+}
+static void nn__run_concat(nn_node *n) {
+    int     axis  = *(const int *)n->attr;
+    size_t  e     = nn__dtypes[n->out[0]->dtype].size;
+    int64_t outer = nn__count(axis, n->out[0]->size), row = nn__count(n->out[0]->ndim - axis, n->out[0]->size + axis), at = 0;
+    for (int i = 0; i < n->n_in; i++) {
+        int64_t part = nn__count(n->in[i]->ndim - axis, n->in[i]->size + axis);
+        for (int64_t o = 0; o < outer && part; o++) memcpy((char *)nn__data(n->out[0]) + (size_t)(o * row + at) * e, (char *)nn__data(n->in[i]) + (size_t)(o * part) * e, (size_t)part * e);
+        at += part;
+    }
+}
+static void nn__grad_concat(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    int     axis = *(const int *)n->attr;
+    int64_t at = 0;
+    for (int i = 0; i < n->n_in; i++) {
+        int64_t size = nn_dim(n->in[i], axis);
+        if (nn_wants(n, i)) dx[i] = nn_slice(dy[0], axis, at, at + size, 1);
+        at += size;
+    }
+}
+static int nn__sample_concat(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const int axis[2] = {1, 0};
+    if (k >= 2) return 0;
+    s->n_in  = 3;
+    s->attr  = &axis[k];
+    s->in[0] = nn__sample_values(c, real, NN_SHAPE(2, 3), k, -1, 1);
+    s->in[1] = nn__sample_values(c, real, k ? NN_SHAPE(1, 3) : NN_SHAPE(2, 1), k + 1, -1, 1);
+    s->in[2] = nn__sample_values(c, real, k ? NN_SHAPE(0, 3) : NN_SHAPE(2, 4), k + 2, -1, 1);
+    return 1;
+}
+static const nn_op nn__op_concat = {"concat", -1, 1, sizeof(int), 0, nn__shape_concat, nn__run_concat, nn__grad_concat, NULL, NULL, nn__sample_concat, 0};
+NN_API nn_tensor *nn_concat(nn_tensor **list, int n, int axis) {
+    nn_tensor *y;
+    int64_t    a = axis;
+    int        at;
+    if (!list || n < 1 || !nn__ok_tensor("concat", list[0]) || !nn__check_axis(list[0]->ctx, "concat", &a, list[0]->ndim)) return NULL;
+    at = (int)a;
+    return nn_apply(&nn__op_concat, list, n, &at, &y) ? y : NULL;
+}
+
+/* -- gather:  y[o][j][i] = x[o][index[o][j][i]][i]     dx = scatter_add(dy) -- */
+static int nn__shape_indexed(nn_node *n, nn_spec *out, int axis) { /* x and index: equal shapes but for the axis */
+    nn__text   t, u;
+    nn_tensor *x = n->in[0], *k = n->in[1];
+    if (!nn__check_integer(n, 1, "the index")) return 0;
+    for (int d = 0; d < x->ndim || d < k->ndim; d++)
+        if (x->ndim != k->ndim || (d != axis && x->size[d] != k->size[d]))
+            return nn__fail(n->ctx, n->op->name, NN__M_SHAPES_DIFFER, "but for the axis, x", nn__shape_text(&t, x->ndim, x->size), "the index", nn__shape_text(&u, k->ndim, k->size));
+    nn_spec_like(out, x);
+    return 1;
+}
+static int nn__shape_gather(nn_node *n, nn_spec *out) {
+    int axis = *(const int *)n->attr;
+    if (!nn__shape_indexed(n, out, axis)) return 0;
+    out->shape.dim[axis] = n->in[1]->size[axis];
+    return 1;
+}
+static void nn__run_gather(nn_node *n) {
+    nn_tensor *x = n->in[0], *k = n->in[1], *y = n->out[0];
+    int        axis  = *(const int *)n->attr;
+    size_t     e     = nn__dtypes[x->dtype].size;
+    int64_t    inner = nn__count(x->ndim - axis - 1, x->size + axis + 1), from = x->size[axis], to = k->size[axis], total = nn_numel(y);
+    if (!nn__within(k, from)) { nn__fail(n->ctx, "gather", NN__M_INDEX_VALUE, (long long)from - 1); return; }
+    for (int64_t i = 0; i < total; i++)
+        memcpy((char *)nn__data(y) + (size_t)i * e, (char *)nn__data(x) + (size_t)((i / (inner * to) * from + nn__load_int(k->dtype, nn__data(k), i)) * inner + i % inner) * e, e);
+}
+static void nn__grad_gather(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    int axis = *(const int *)n->attr;
+    dx[0] = nn_scatter_add(dy[0], axis, n->in[1], nn_dim(n->in[0], axis));
+}
+static int nn__sample_gather(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const int axis[2] = {1, 0};
+    if (k >= 2) return 0;
+    s->n_in    = 2;
+    s->attr    = &axis[k];
+    s->no_grad = 2;
+    s->in[0]   = nn__sample_values(c, real, NN_SHAPE(3, 5), k, -1, 1);
+    s->in[1]   = nn__sample_classes(c, k ? NN_U8 : NN_I64, k ? NN_SHAPE(4, 5) : NN_SHAPE(3, 2), k ? 3 : 5);
+    return 1;
+}
+static const nn_op nn__op_gather = {"gather", 2, 1, sizeof(int), NN_OP_SAVES_IN, nn__shape_gather, nn__run_gather, nn__grad_gather, NULL, NULL, nn__sample_gather, 0};
+NN_API nn_tensor *nn_gather(nn_tensor *x, int axis, nn_tensor *index) {
+    int64_t a = axis;
+    int     at;
+    if (!nn__ok_tensor("gather", x) || !nn__check_axis(x->ctx, "gather", &a, x->ndim)) return NULL;
+    at = (int)a;
+    return nn__apply2(&nn__op_gather, x, index, &at);
+}
+
+/* -- scatter_add:  y = zeros, y[o][index[o][j][i]][i] += x[o][j][i]            dx = gather(dy) -- */
+typedef struct nn__scatter { int64_t axis, size; } nn__scatter;
+static int nn__shape_scatter(nn_node *n, nn_spec *out) {
+    const nn__scatter *a = (const nn__scatter *)n->attr;
+    nn__text           t, u;
+    if (!nn__check_real(n, 1) || !nn__shape_indexed(n, out, (int)a->axis)) return 0;
+    if (!nn__same_shape(n->in[0], n->in[1]))
+        return nn__fail(n->ctx, "scatter_add", NN__M_SHAPES_DIFFER, "x", nn__shape_text(&t, n->in[0]->ndim, n->in[0]->size), "the index", nn__shape_text(&u, n->in[1]->ndim, n->in[1]->size));
+    out->shape.dim[a->axis] = a->size;
+    return 1;
+}
+static void nn__run_scatter(nn_node *n) {
+    const nn__scatter *a = (const nn__scatter *)n->attr;
+    nn_tensor         *x = n->in[0], *k = n->in[1], *y = n->out[0];
+    int64_t            inner = nn__count(x->ndim - (int)a->axis - 1, x->size + a->axis + 1), from = x->size[a->axis], total = nn_numel(x);
+    nn__fill_data(y, 0);
+    if (!nn__within(k, a->size)) { nn__fail(n->ctx, "scatter_add", NN__M_INDEX_VALUE, (long long)a->size - 1); return; }
+    for (int64_t i = 0; i < total; i++) { /* in order, so that equal indices always add up alike */
+        int64_t at = (i / (inner * from) * a->size + nn__load_int(k->dtype, nn__data(k), i)) * inner + i % inner;
+        nn__store(y->dtype, nn__data(y), at, nn__load(y->dtype, nn__data(y), at) + nn__load(x->dtype, nn__data(x), i));
+    }
+}
+static void nn__grad_scatter(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_gather(dy[0], (int)((const nn__scatter *)n->attr)->axis, n->in[1]); }
+static int  nn__sample_scatter(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn__scatter a[2] = {{1, 3}, {0, 4}};
+    if (k >= 2) return 0;
+    s->n_in    = 2;
+    s->attr    = &a[k];
+    s->no_grad = 2;
+    s->in[0]   = nn__sample_values(c, real, NN_SHAPE(3, 5), k, -1, 1);
+    s->in[1]   = nn__sample_classes(c, NN_I32, NN_SHAPE(3, 5), a[k].size);
+    return 1;
+}
+static const nn_op nn__op_scatter_add = {"scatter_add", 2, 1, sizeof(nn__scatter), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_scatter, nn__run_scatter, nn__grad_scatter, NULL, nn__cost_input, nn__sample_scatter, 0};
+NN_API nn_tensor *nn_scatter_add(nn_tensor *x, int axis, nn_tensor *index, int64_t size) {
+    nn__scatter s;
+    int64_t     a = axis;
+    if (!nn__ok_tensor("scatter_add", x) || !nn__check_axis(x->ctx, "scatter_add", &a, x->ndim)) return NULL;
+    s.axis = a;
+    s.size = size;
+    return nn__apply2(&nn__op_scatter_add, x, index, &s);
+}
+
+/* -- one_hot:  [...] -> [..., classes]                constant -- */
+typedef struct nn__one_hot { int64_t classes, dtype; } nn__one_hot;
+static int nn__shape_one_hot(nn_node *n, nn_spec *out) {
+    const nn__one_hot *a = (const nn__one_hot *)n->attr;
+    nn_spec_like(out, n->in[0]);
+    if (!nn__check_integer(n, 0, "the index")) return 0;
+    if (out->shape.ndim == NN_MAX_DIMS) return nn__fail(n->ctx, "one_hot", NN__M_RANK_LIMIT, NN_MAX_DIMS + 1, NN_MAX_DIMS);
+    out->dtype = (nn_dtype)a->dtype;
+    out->shape.dim[out->shape.ndim++] = a->classes;
+    return 1;
+}
+static void nn__run_one_hot(nn_node *n) {
+    const nn__one_hot *a = (const nn__one_hot *)n->attr;
+    nn__fill_data(n->out[0], 0);
+    if (!nn__within(n->in[0], a->classes)) { nn__fail(n->ctx, "one_hot", NN__M_INDEX_VALUE, (long long)a->classes - 1); return; }
+    for (int64_t i = 0; i < nn_numel(n->in[0]); i++) nn__store(n->out[0]->dtype, nn__data(n->out[0]), i * a->classes + nn__load_int(n->in[0]->dtype, nn__data(n->in[0]), i), 1);
+}
+static const nn_op nn__op_one_hot = {"one_hot", 1, 1, sizeof(nn__one_hot), NN_OP_NO_GRAD, nn__shape_one_hot, nn__run_one_hot, NULL, NULL, NULL, NULL, 0};
+NN_API nn_tensor *nn_one_hot(nn_tensor *index, int64_t classes, nn_dtype real) {
+    nn__one_hot a;
+    a.classes = classes;
+    a.dtype   = (int64_t)real;
+    return nn__apply1(&nn__op_one_hot, index, &a);
+}
+
+/* ---- >>ops list -------------------------------------------------------------------------------------
+   Every op of this file. The op test walks this list: values, gradients, second order, instruction sets, threads. */
+#define NN__OTHER_OPS(X) \
+    X(sum) X(max) X(matmul) X(linear) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
+    X(cross_entropy) X(cross_entropy_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
+    X(expand) X(copy) X(cast) X(concat) X(gather) X(scatter_add) X(one_hot)
+
+static const nn_op *const nn_ops[] = {
+#define NN__X(name) &nn__op_##name,
+    NN__UNARY_OPS(NN__X) NN__BINARY_OPS(NN__X) NN__OTHER_OPS(NN__X)
+#undef NN__X
+};
+NN_API const nn_op *const *nn_op_list(int *count) {
+    if (count) *count = (int)(sizeof nn_ops / sizeof *nn_ops);
+    return nn_ops;
+}
+
+/* ---- >>models ---------------------------------------------------------------------------------------
+   A model is a tree of names, its parameters at the leaves. A scope points into the tree. Before the first real
+   forward the network runs once in a shape-only context, which declares every name and size; then storage is made
+   in one piece, each parameter's first values drawn from (seed, its name), and the tree is frozen. From then on a
+   name is a look-up without locks, and many threads may run the model, each with its own context. */
+struct nn__name {
+    nn__name   *parent, *child, *next;
+    const char *name;
+    int64_t     index; /* of "h.3"; -1: none */
+    int         param; /* place in the model's list; -1: a scope */
+};
+
+typedef struct nn__param {
+    nn__name   *at;
+    const char *path;  /* "h.3.attn.weight" */
+    size_t      path_size;
+    nn_shape    shape;
+    nn_init     init;
+    int         buffer;
+    nn__storage st;
+    void       *block; /* its own, if it was made after the others; */
+    size_t      block_size;
+} nn__param;
+
+struct nn_model {
+    nn__object  object;
+    nn_ctx     *ctx;
+    nn_net      net;
+    void       *user;
+    uint64_t    id;    /* never used again, unlike an address */
+    nn_dtype    dtype;
+    int         made;
+    nn__name    root;
+    nn__param **param;
+    int64_t     n, room;
+    void       *block;
+    size_t      block_size;
+    nn_file    *waiting; /* loaded before the names were known */
+};
+
+struct nn__binding { /* one context's handles of one model's parameters */
+    nn__binding *next;
+    uint64_t     id;
+    nn_tensor  **handle;
+    int64_t      n;
+};
+
+struct nn__state {
+    nn__state      *next;
+    const nn__name *at;
+    nn_tensor      *x;
+    char            name[64];
+};
+
+static size_t nn__place_text(const nn__name *place, char *text, size_t size) {
+    size_t n = place->parent ? nn__place_text(place->parent, text, size) : 0;
+    if (!place->parent) { if (size) text[0] = 0; return 0; }
+    if (n < size) snprintf(text + n, size - n, "%s%s", n ? "." : "", place->name);
+    n = size ? strlen(text) : 0;
+    if (place->index >= 0 && n < size) snprintf(text + n, size - n, ".%lld", (long long)place->index);
+    return size ? strlen(text) : 0;
+}
+
+static nn__name *nn__name_find(nn__name *parent, const char *name, int64_t index) {
+    for (nn__name *k = parent->child; k; k = k->next)
+        if (k->index == index && !strcmp(k->name, name)) return k;
+    return NULL;
+}
+
+static int nn__name_valid(const char *name) {
+    size_t n = strlen(name);
+    for (size_t i = 0; i < n; i++) {
+        char ch = name[i];
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-')) return 0;
+    }
+    return n > 0 && n < 60;
+}
+
+static nn__name *nn__name_add(nn_ctx *c, nn_model *m, nn__name *parent, const char *name, int64_t index) {
+    nn__name *k, **last = &parent->child;
+    size_t    n = strlen(name) + 1;
+    if (!nn__name_valid(name)) return nn__fail(c, NULL, NN__M_NAME_BAD, name), (nn__name *)NULL;
+    k = (nn__name *)nn__alloc_zero(m->ctx, sizeof *k + n);
+    if (!k) return nn__fail(c, NULL, NN__M_MEMORY, (unsigned long long)n), (nn__name *)NULL;
+    k->name   = (char *)memcpy(k + 1, name, n);
+    k->index  = index;
+    k->param  = -1;
+    k->parent = parent;
+    while (*last) last = &(*last)->next; /* in the order of first use */
+    *last = k;
+    return k;
+}
+
+static void nn__names_free(nn_ctx *c, nn__name *k) {
+    while (k) {
+        nn__name *next = k->next;
+        nn__names_free(c, k->child);
+        nn__free(c, k, sizeof *k + strlen(k->name) + 1);
+        k = next;
+    }
+}
+
+/* -- scopes -- */
+NN_API nn_scope nn_enter(nn_model *m, nn_ctx *c, nn_mode mode) {
+    nn_scope s = {NULL, NULL, NULL, 0};
+    if (!nn__ok_arg(c, "enter", m, "the model")) return s;
+    s.ctx   = c;
+    s.model = m;
+    s.at    = &m->root;
+    s.mode  = mode == NN_EVAL ? NN_EVAL : NN_TRAIN;
+    c->place = &m->root;
+    return s;
+}
+
+NN_API nn_scope nn_in_i(nn_scope s, const char *name, int64_t i) {
+    nn__name *k;
+    if (!nn__ok(s.ctx) || !s.at || !nn__ok_arg(s.ctx, "in", name, "name")) { s.at = NULL; return s; }
+    k = nn__name_find((nn__name *)s.at, name, i);
+    if (!k && !s.model->made) s.at = k = nn__name_add(s.ctx, s.model, (nn__name *)s.at, name, i);
+    else if (k) s.at = k; /* a scope that the declaring run did not see stays in its parent */
+    if (s.at) s.ctx->place = (nn__name *)s.at;
+    return s;
+}
+NN_API nn_scope   nn_in(nn_scope s, const char *name) { return nn_in_i(s, name, -1); }
+NN_API void      *nn_user(nn_scope s) { return s.model ? s.model->user : NULL; }
+NN_API nn_tensor *nn_leave(nn_scope s, nn_tensor *y) {
+    if (s.ctx && s.at && !s.ctx->error) s.ctx->place = ((nn__name *)s.at)->parent; /* an error keeps its place */
+    return y;
+}
+
+/* -- initial values -- */
+enum { NN__INIT_CONST, NN__INIT_UNIFORM, NN__INIT_NORMAL };
+static nn_init nn__init(int kind, double a, double b) {
+    nn_init i;
+    i.kind = kind; i.a = a; i.b = b;
+    return i;
+}
+static double  nn__fan(int64_t n) { return n > 0 ? (double)n : 1; }
+NN_API nn_init nn_init_zeros(void) { return nn__init(NN__INIT_CONST, 0, 0); }
+NN_API nn_init nn_init_const(double v) { return nn__init(NN__INIT_CONST, v, 0); }
+NN_API nn_init nn_init_uniform(double low, double high) { return nn__init(NN__INIT_UNIFORM, low, high); }
+NN_API nn_init nn_init_normal(double mean, double std) { return nn__init(NN__INIT_NORMAL, mean, std); }
+static nn_init nn__init_within(double bound) { return nn__init(NN__INIT_UNIFORM, -bound, bound); }
+NN_API nn_init nn_init_fan_in(int64_t in) { return nn__init_within(1 / sqrt(nn__fan(in))); }
+NN_API nn_init nn_init_xavier_uniform(int64_t in, int64_t out) { return nn__init_within(sqrt(6 / nn__fan(in + out))); }
+NN_API nn_init nn_init_xavier_normal(int64_t in, int64_t out) { return nn__init(NN__INIT_NORMAL, 0, sqrt(2 / nn__fan(in + out))); }
+NN_API nn_init nn_init_he_uniform(int64_t in) { return nn__init_within(sqrt(6 / nn__fan(in))); }
+NN_API nn_init nn_init_he_normal(int64_t in) { return nn__init(NN__INIT_NORMAL, 0, sqrt(2 / nn__fan(in))); }
+
+static void nn__init_values(nn_model *m, nn__param *p) {
+    const nn__kernel_set *k = nn__kernels_for(m->ctx, m->dtype);
+    int64_t  n = nn__count(p->shape.ndim, p->shape.dim);
+    uint64_t h = 1469598103934665603u;
+    double   ab[2];
+    nn__rng  r;
+    for (const char *s = p->path; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u; /* FNV-1a */
+    r.seed   = nn__mix(m->ctx->config.seed ^ h);
+    r.stream = 0xffffffffu;
+    r.step   = 0;
+    ab[0] = p->init.a; ab[1] = p->init.b;
+    if (n == 0) return;
+    if (p->init.kind == NN__INIT_UNIFORM) k->uniform(r, 0, p->st.data, n, ab);
+    else if (p->init.kind == NN__INIT_NORMAL) k->normal(r, 0, p->st.data, n, ab);
+    else for (int64_t i = 0; i < n; i++) nn__store(m->dtype, p->st.data, i, p->init.a);
+}
+
+/* -- parameters -- */
+static int nn__model_fill(nn_model *m, nn_file *f, int only); /* >>files */
+
+static int nn__param_make(nn_model *m, nn__param *p, void *data) {
+    p->st.data = data;
+    p->st.home = NN__OUTSIDE;
+    nn__init_values(m, p);
+    return 1;
+}
+
+/* A new name: declared now; its storage comes with the others', or at once in a model that is run by hand. */
+static nn__param *nn__declare(nn_ctx *c, nn_model *m, nn__name *at, nn_shape shape, nn_init init, int buffer) {
+    char       path[512];
+    size_t     n;
+    nn__param *p;
+    if (!nn__check_shape(c, at->name, m->dtype, shape)) return NULL;
+    if (c != m->ctx && !c->shape_only) return nn__fail(c, "param", NN__M_MODEL_THREADS), (nn__param *)NULL;
+    n = nn__place_text(at, path, sizeof path) + 1;
+    if (!nn__grow(m->ctx, &m->param, &m->room, m->n + 1, sizeof *m->param)) return NULL;
+    p = (nn__param *)nn__alloc_zero(m->ctx, sizeof *p + n);
+    if (!p) return nn__fail(c, NULL, NN__M_MEMORY, (unsigned long long)n), (nn__param *)NULL;
+    p->path      = (char *)memcpy(p + 1, path, n);
+    p->path_size = n;
+    p->at        = at;
+    p->shape     = shape;
+    p->init      = init;
+    p->buffer    = buffer;
+    p->st.bytes  = (size_t)nn__count(shape.ndim, shape.dim) * nn__dtypes[m->dtype].size;
+    if (!c->shape_only) {
+        p->block_size = p->st.bytes ? p->st.bytes : 1;
+        p->block      = nn__alloc(m->ctx, p->block_size);
+        if (!p->block) return nn__free(m->ctx, p, sizeof *p + n), (nn__param *)NULL;
+        nn__param_make(m, p, p->block);
+    }
+    m->param[m->n] = p;
+    at->param      = (int)m->n++;
+    if (!c->shape_only && m->waiting && !nn__model_fill(m, m->waiting, at->param)) return NULL;
+    return p;
+}
+
+static nn__binding *nn__bind(nn_ctx *c, nn_model *m) {
+    nn__binding *b = c->bindings;
+    while (b && b->id != m->id) b = b->next;
+    if (!b) {
+        b = (nn__binding *)nn__alloc_zero(c, sizeof *b);
+        if (!b) return NULL;
+        b->id       = m->id;
+        b->next     = c->bindings;
+        c->bindings = b;
+    }
+    return nn__grow(c, &b->handle, &b->n, m->n, sizeof *b->handle) ? b : NULL;
+}
+
+static nn_tensor *nn__handle(nn_ctx *c, nn_model *m, int i) {
+    nn__binding *b = c->bindings && c->bindings->id == m->id && i < c->bindings->n ? c->bindings : NULL;
+    nn__param   *p = m->param[i];
+    int64_t      had;
+    if (!b) {
+        nn__binding *old = c->bindings;
+        while (old && old->id != m->id) old = old->next;
+        had = old ? old->n : 0;
+        b   = nn__bind(c, m);
+        if (!b) return NULL;
+        for (int64_t k = had; k < b->n; k++) b->handle[k] = NULL;
+    }
+    if (!b->handle[i]) {
+        nn_tensor *x = nn__kept_new(c, m->dtype, p->shape.ndim, p->shape.dim, p->st.data);
+        if (!x) return NULL;
+        x->st         = &p->st; /* the model's: contexts see each other's versions */
+        x->needs_grad = !p->buffer;
+        b->handle[i]  = x;
+    }
+    return b->handle[i];
+}
+
+static void nn__bindings_free(nn_ctx *c) {
+    while (c->bindings) {
+        nn__binding *b = c->bindings;
+        c->bindings = b->next;
+        nn__free(c, b->handle, (size_t)b->n * sizeof *b->handle);
+        nn__free(c, b, sizeof *b);
+    }
+    nn_state_clear(c);
+}
+
+static nn_tensor *nn__param_of(nn_scope s, const char *name, nn_shape shape, nn_init init, int buffer) {
+    nn__text   t, u;
+    nn_ctx    *c = s.ctx;
+    nn_model  *m = s.model;
+    nn__name  *k;
+    nn__param *p;
+    if (!nn__ok(c)) return NULL;
+    if (!s.at) return nn__fail(c, "param", NN__M_SCOPE), (nn_tensor *)NULL;
+    if (!nn__ok_arg(c, "param", name, "name")) return NULL;
+    k = nn__name_find((nn__name *)s.at, name, -1);
+    if (!k && !m->made) k = nn__name_add(c, m, (nn__name *)s.at, name, -1);
+    if (!k || (k->param < 0 && m->made)) return nn__fail(c, NULL, NN__M_NAME_UNKNOWN, name), (nn_tensor *)NULL;
+    p = k->param < 0 ? nn__declare(c, m, k, shape, init, buffer) : m->param[k->param];
+    if (!p) return NULL;
+    if (shape.ndim != p->shape.ndim || (shape.ndim && memcmp(shape.dim, p->shape.dim, (size_t)shape.ndim * sizeof shape.dim[0])))
+        return nn__fail(c, NULL, NN__M_NAME_SHAPE, name, nn__text_of(&t, p->shape), nn__text_of(&u, shape)), (nn_tensor *)NULL;
+    if (c->shape_only) {
+        nn_tensor *x = nn__tensor_on(c, m->dtype, shape.ndim, shape.dim, 0);
+        if (x) x->needs_grad = !buffer;
+        return x;
+    }
+    if (!p->st.data) return nn__fail(c, "param", NN__M_MODEL_NOT_MADE), (nn_tensor *)NULL;
+    return nn__handle(c, m, k->param);
+}
+NN_API nn_tensor *nn_param(nn_scope s, const char *name, nn_shape shape, nn_init init) { return nn__param_of(s, name, shape, init, 0); }
+NN_API nn_tensor *nn_buffer(nn_scope s, const char *name, nn_shape shape, nn_init init) { return nn__param_of(s, name, shape, init, 1); }
+
+NN_API nn_tensor *nn_state(nn_scope s, const char *name, nn_dtype dtype, nn_shape shape) {
+    nn__text   t, u;
+    nn_ctx    *c = s.ctx;
+    nn__state *k;
+    if (!nn__ok(c)) return NULL;
+    if (!s.at) return nn__fail(c, "state", NN__M_SCOPE), (nn_tensor *)NULL;
+    if (!nn__ok_arg(c, "state", name, "name")) return NULL;
+    if (!nn__name_valid(name)) return nn__fail(c, "state", NN__M_NAME_BAD, name), (nn_tensor *)NULL;
+    if (!nn__check_shape(c, "state", dtype, shape)) return NULL;
+    for (k = c->states; k; k = k->next)
+        if (k->at == s.at && !strcmp(k->name, name)) break;
+    if (!k) {
+        k = (nn__state *)nn__alloc_zero(c, sizeof *k);
+        if (!k) return NULL;
+        k->x = nn__kept_new(c, dtype, shape.ndim, shape.dim, NULL);
+        if (!k->x) return nn__free(c, k, sizeof *k), (nn_tensor *)NULL;
+        k->at = (const nn__name *)s.at;
+        strcpy(k->name, name);
+        k->next   = c->states;
+        c->states = k;
+    }
+    if (k->x->dtype != dtype || k->x->ndim != shape.ndim || (shape.ndim && memcmp(k->x->size, shape.dim, (size_t)shape.ndim * sizeof shape.dim[0])))
+        return nn__fail(c, "state", NN__M_STATE_SHAPE, name, nn__shape_text(&t, k->x->ndim, k->x->size), nn__text_of(&u, shape)), (nn_tensor *)NULL;
+    return k->x;
+}
+NN_API void nn_state_clear(nn_ctx *c) {
+    while (c && c->states) {
+        nn__state *k = c->states;
+        c->states = k->next;
+        nn__kept_free(k->x);
+        nn__free(c, k, sizeof *k);
+    }
+}
+
+/* -- the model's life -- */
+static void nn__model_destroy(nn__object *o) { nn_model_free((nn_model *)((char *)o - offsetof(nn_model, object))); }
+
+NN_API nn_model *nn_model_new(nn_ctx *c, nn_net net, void *user) {
+    nn_model *m;
+    if (!nn__ok(c)) return NULL;
+    m = (nn_model *)nn__alloc_zero(c, sizeof *m);
+    if (!m) return NULL;
+    m->ctx        = c;
+    m->net        = net;
+    m->user       = user;
+    m->dtype      = NN_F32;
+    m->root.name  = "";
+    m->root.index = -1;
+    m->root.param = -1;
+    m->id         = nn__atomic_add(&c->root->next_id, 1) + 1;
+    nn__object_add(c, &m->object, nn__model_destroy);
+    return m;
+}
+
+NN_API void nn_model_free(nn_model *m) {
+    nn_ctx       *c;
+    nn__binding **b;
+    if (!m) return;
+    c = m->ctx;
+    for (b = &c->bindings; *b; b = &(*b)->next)
+        if ((*b)->id == m->id) {
+            nn__binding *old = *b;
+            for (int64_t i = 0; i < old->n && i < m->n; i++)
+                if (old->handle[i]) nn__kept_free(old->handle[i]);
+            *b = old->next;
+            nn__free(c, old->handle, (size_t)old->n * sizeof *old->handle);
+            nn__free(c, old, sizeof *old);
+            break;
+        }
+    if (m->waiting) nn_file_close(m->waiting);
+    for (int64_t i = 0; i < m->n; i++) {
+        nn__free(c, m->param[i]->block, m->param[i]->block_size);
+        nn__free(c, m->param[i], sizeof *m->param[i] + m->param[i]->path_size);
+    }
+    nn__free(c, m->param, (size_t)m->room * sizeof *m->param);
+    nn__free(c, m->block, m->block_size);
+    nn__names_free(c, m->root.child);
+    c->place = NULL;
+    nn__object_remove(c, &m->object);
+    nn__free(c, m, sizeof *m);
+}
+
+NN_API int nn_model_dtype(nn_model *m, nn_dtype real) {
+    if (!m || !nn__ok(m->ctx)) return 0;
+    if (m->n) return nn__fail(m->ctx, "model_dtype", NN__M_MODEL_MADE);
+    if (real != NN_F32 && real != NN_F64) return nn__fail(m->ctx, "model_dtype", NN__M_NOT_REAL, 2, nn_dtype_name(real));
+    m->dtype = real;
+    return 1;
+}
+
+NN_API int nn_model_freeze(nn_model *m) {
+    nn_ctx *c = m ? m->ctx : NULL;
+    size_t  total = 0, at = 0;
+    if (!m || !nn__ok(c)) return 0;
+    if (m->made) return 1;
+    for (int64_t i = 0; i < m->n; i++)
+        if (!m->param[i]->st.data) total += nn__round_up(m->param[i]->st.bytes, NN__ALIGN);
+    if (total) {
+        m->block = nn__alloc(c, total);
+        if (!m->block) return 0;
+        m->block_size = total;
+    }
+    for (int64_t i = 0; i < m->n; i++) {
+        nn__param *p = m->param[i];
+        if (p->st.data) continue;
+        nn__param_make(m, p, m->block ? (char *)m->block + at : (char *)m + 0);
+        at += nn__round_up(p->st.bytes, NN__ALIGN);
+    }
+    m->made = 1;
+    if (m->waiting) {
+        nn_file *f = m->waiting;
+        int      fine;
+        m->waiting = NULL;
+        fine = nn__model_fill(m, f, -1);
+        nn_file_close(f);
+        return fine;
+    }
+    return 1;
+}
+
+/* Declares the parameters by running the network on a shape alone. */
+static int nn__model_make(nn_model *m, nn_ctx *c, nn_dtype dtype, nn_shape x) {
+    nn_ctx *f;
+    nn_tensor *y;
+    if (!nn__ok_arg(c, "model", m, "the model")) return 0;
+    if (m->made) return 1;
+    if (!m->net) return nn__fail(c, "model", NN__M_MODEL_NO_NET);
+    if (c != m->ctx) return c->shape_only ? 1 : nn__fail(c, "model", NN__M_MODEL_THREADS);
+    f = nn_fork_shapes(c);
+    if (!f) return 0;
+    y = m->net(nn_enter(m, f, NN_TRAIN), nn__tensor(f, "model", dtype, x));
+    if (!y && !f->error) nn__fail(f, "model", NN__M_NET_NULL);
+    if (f->error && !c->error) { /* it was reported there */
+        c->error = f->error;
+        memcpy(c->error_text, f->error_text, sizeof c->error_text);
+    }
+    nn_end(f);
+    return !c->error && nn_model_freeze(m);
+}
+NN_API int nn_model_build(nn_model *m, nn_dtype dtype, nn_shape x) { return m && nn__model_make(m, m->ctx, dtype, x); }
+
+static nn_tensor *nn__model_run(nn_model *m, nn_tensor *x, nn_mode mode) {
+    nn_ctx    *c = x->ctx;
+    nn_tensor *y;
+    if (!nn__model_make(m, c, x->dtype, nn_shape_of(x))) return NULL;
+    if (!m->net) return nn__fail(c, "model", NN__M_MODEL_NO_NET), (nn_tensor *)NULL;
+    y = m->net(nn_enter(m, c, mode), x);
+    if (!y) nn__fail(c, "model", NN__M_NET_NULL);
+    c->place = NULL;
+    return c->error ? NULL : y;
+}
+NN_API nn_tensor *nn_forward(nn_model *m, nn_tensor *x) {
+    return nn__ok_tensor("forward", x) && nn__ok_arg(x->ctx, "forward", m, "the model") ? nn__model_run(m, x, NN_TRAIN) : NULL;
+}
+
+NN_API nn_tensor *nn_predict(nn_model *m, nn_tensor *x) {
+    nn_ctx    *c;
+    nn_tensor *y, *result = NULL, *temps;
+    nn_node   *tape;
+    nn__mark   mark;
+    int        was;
+    if (!nn__ok_tensor("predict", x) || !nn__ok_arg(x->ctx, "predict", m, "the model")) return NULL;
+    c = x->ctx;
+    if (!nn__model_make(m, c, x->dtype, nn_shape_of(x))) return NULL;
+    mark  = nn__arena_mark(c);
+    tape  = c->tape;
+    temps = c->temps;
+    was   = nn_no_grad(c, 1);
+    y     = nn__model_run(m, x, NN_EVAL);
+    if (y && c->shape_only) result = y;
+    else if (y) { /* only the result survives: it waits in the pool while the arena goes back to where it was */
+        nn_tensor copy = *y;
+        int64_t   n = nn_numel(y);
+        size_t    bytes = (size_t)n * nn__dtypes[y->dtype].size;
+        void     *room;
+        if (y->st->device) y = nn_to_device(y, 0);
+        room = y ? nn__pool_get(c, bytes) : NULL;
+        if (room) nn__copy_rows(y, y->dtype, room, 0, n, 0);
+        nn__temps_release(c, temps);
+        c->tape = tape;
+        nn__arena_rewind(c, mark);
+        result = room ? nn__tensor_on(c, copy.dtype, copy.ndim, copy.size, 0) : NULL;
+        if (result && bytes) memcpy(result->st->data, room, bytes);
+        if (room) nn__pool_put(c, room, bytes);
+    }
+    nn_no_grad(c, was);
+    return result;
+}
+
+NN_API int     nn_model_count(const nn_model *m) { return m ? (int)m->n : 0; }
+NN_API int64_t nn_model_size(const nn_model *m) {
+    int64_t n = 0;
+    for (int64_t i = 0; m && i < m->n; i++)
+        if (!m->param[i]->buffer) n += nn__count(m->param[i]->shape.ndim, m->param[i]->shape.dim);
+    return n;
+}
+NN_API const char *nn_model_name(const nn_model *m, int i) { return m && i >= 0 && i < m->n ? m->param[i]->path : NULL; }
+NN_API nn_tensor  *nn_model_tensor(nn_model *m, nn_ctx *c, const char *name) {
+    if (!nn__ok_arg(c, "model_tensor", m, "the model") || !nn__ok_arg(c, "model_tensor", name, "name")) return NULL;
+    for (int i = 0; i < m->n; i++)
+        if (!strcmp(m->param[i]->path, name)) {
+            if (!m->param[i]->st.data) return nn__fail(c, "model_tensor", NN__M_MODEL_NOT_MADE), (nn_tensor *)NULL;
+            return nn__handle(c, m, i);
+        }
+    return nn__fail(c, "model_tensor", m->n ? NN__M_NAME_UNKNOWN : NN__M_MODEL_NOT_MADE, name), (nn_tensor *)NULL;
+}
+
+/* -- summary: the nodes of a shape-only run, those of one scope in one line -- */
+static nn_node *nn__tape_reversed(nn_node *last) { /* only for a tape that is thrown away */
+    nn_node *first = NULL;
+    while (last) {
+        nn_node *prev = last->prev;
+        last->prev = first;
+        first      = last;
+        last       = prev;
+    }
+    return first;
+}
+static int64_t nn__scope_size(const nn_model *m, const nn__name *place) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < m->n; i++)
+        if (m->param[i]->at->parent == place && !m->param[i]->buffer) n += nn__count(m->param[i]->shape.ndim, m->param[i]->shape.dim);
+    return n;
+}
+NN_API int nn_summary_text(nn_model *m, nn_dtype dtype, nn_shape shape, char *text, size_t size) {
+    nn_ctx    *c = m ? m->ctx : NULL, *f;
+    nn_tensor *x;
+    nn__out    o;
+    double     flops = 0;
+    o.text = text; o.size = size; o.n = 0;
+    if (size) text[0] = 0;
+    if (!nn__ok_arg(c, "summary", m, "the model")) return -1;
+    f = nn_fork_shapes(c);
+    if (!f) return -1;
+    f->config.quiet = 1;
+    x = nn__tensor(f, "summary", dtype, shape);
+    if (!m->net) nn__fail(f, "summary", NN__M_MODEL_NO_NET);
+    else if (x && !m->net(nn_enter(m, f, NN_TRAIN), x)) nn__fail(f, "summary", NN__M_NET_NULL);
+    if (f->error) {
+        if (!c->error) nn_fail(c, f->error, "%s", f->error_text);
+        nn_end(f);
+        return -1;
+    }
+    nn__put(&o, "%-28s %-20s %14s %16s\n", "layer", "output", "parameters", "flops");
+    for (nn_node *n = nn__tape_reversed(f->tape); n;) {
+        const nn__name *place = (const nn__name *)n->place;
+        const nn_op    *op = n->op;
+        nn_node        *last = n;
+        nn__text        t;
+        char            name[200];
+        double          here = 0;
+        int             scoped = place && place->parent;
+        do { /* the run of nodes in one scope; at the top, each op by itself */
+            if (n->op->cost) here += n->op->cost(n).flops;
+            last = n;
+            n    = n->prev;
+        } while (scoped && n && n->place == place);
+        flops += here;
+        if (!scoped && (op->flags & NN_OP_VIEW)) continue;
+        if (scoped) nn__place_text(place, name, sizeof name);
+        else snprintf(name, sizeof name, "%s", op->name);
+        nn__put(&o, "%-28s %-20s %14lld %16.0f\n", name, nn__shape_text(&t, last->out[0]->ndim, last->out[0]->size), (long long)(scoped ? nn__scope_size(m, place) : 0), here);
+    }
+    nn__put(&o, "%-28s %-20s %14lld %16.0f\n", "total", "", (long long)nn_model_size(m), flops);
+    nn_end(f);
+    return (int)o.n;
+}
+NN_API int nn_summary(nn_model *m, nn_dtype dtype, nn_shape x) {
+    int n = nn_summary_text(m, dtype, x, NULL, 0);
+#if !defined(NN_NO_STDIO)
+    char *s = n >= 0 ? (char *)nn__alloc(m->ctx, (size_t)n + 1) : NULL;
+    if (!s) return 0;
+    nn_summary_text(m, dtype, x, s, (size_t)n + 1);
+    fputs(s, stdout);
+    nn__free(m->ctx, s, (size_t)n + 1);
+#endif
+    return n >= 0;
+}
+
+/* ---- >>layers ---------------------------------------------------------------------------------------
+   A layer asks for its parameters by name and applies an op; that is all there is to it. */
+NN_API nn_tensor *nn_layer_linear_act(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_act act) {
+    int64_t    in = nn_dim(x, -1); /* x [...,in] -> [...,out] */
+    nn_scope   l  = nn_in(s, name);
+    nn_tensor *w  = nn_param(l, "weight", NN_SHAPE(out, in), nn_init_fan_in(in));
+    nn_tensor *b  = nn_param(l, "bias", NN_SHAPE(out), nn_init_fan_in(in));
+    return b ? nn_leave(l, nn_linear_act(x, w, b, act)) : NULL;
+}
+NN_API nn_tensor *nn_layer_linear(nn_scope s, const char *name, nn_tensor *x, int64_t out) { return nn_layer_linear_act(s, name, x, out, NN_ACT_NONE); }
+
+NN_API nn_tensor *nn_layer_layernorm(nn_scope s, const char *name, nn_tensor *x) {
+    int64_t    n = nn_dim(x, -1);
+    nn_scope   l = nn_in(s, name);
+    nn_tensor *w = nn_param(l, "weight", NN_SHAPE(n), nn_init_const(1));
+    nn_tensor *b = nn_param(l, "bias", NN_SHAPE(n), nn_init_zeros());
+    return nn_leave(l, nn_layernorm(x, w, b, 1e-5));
+}
+
+NN_API nn_tensor *nn_layer_dropout(nn_scope s, nn_tensor *x, double p) { return nn_dropout(x, p, s.mode == NN_TRAIN); }
+
+/* ---- >>optim ----------------------------------------------------------------------------------------
+   An update is an op like any other, one node a parameter. What changes from step to step is in tensors that it
+   reads: hyper [8] = {lr, momentum or beta1, beta2, eps, weight decay, decoupled}, and each parameter's own count
+   of steps. That, the moments, and nothing else is the optimiser's state. */
+enum { NN__H_LR, NN__H_BETA1, NN__H_BETA2, NN__H_EPS, NN__H_DECAY, NN__H_DECOUPLED, NN__H_SIZE = 8 };
+
+typedef struct nn__update { const nn__kernel_set *k; nn_node *n; size_t e; double h[7]; } nn__update;
+
+static char *nn__update_at(nn__update *u, int input, int64_t i) { return (char *)nn__data(u->n->in[input]) + (size_t)i * u->e; }
+
+static int nn__shape_update(nn_node *n, nn_spec *out) { /* p, gradient, moments ..., steps, hyper */
+    (void)out;
+    return nn__check_real(n, n->n_in - 2);
+}
+static const double *nn__update_begin(nn_node *n, nn__update *u, double *t) {
+    u->k = nn__kernels_for(n->ctx, n->in[0]->dtype);
+    u->n = n;
+    u->e = nn__dtypes[n->in[0]->dtype].size;
+    *t   = ++*(double *)nn__data(n->in[n->n_in - 2]);
+    for (int i = 0; i < n->n_in - 1; i++)
+        if (i != 1) n->in[i]->st->version++;
+    return (const double *)nn__data(n->in[n->n_in - 1]);
+}
+
+/* -- sgd:  m = momentum m + g, p -= lr m (g with weight decay added) -- */
+static void nn__sgd_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__update *u = (nn__update *)arg;
+    (void)worker;
+    u->k->sgd(nn__update_at(u, 0, begin), nn__update_at(u, 1, begin), nn__update_at(u, 2, begin), end - begin, u->h);
+}
+static void nn__run_sgd(nn_node *n) {
+    nn__update    u;
+    double        t;
+    const double *h = nn__update_begin(n, &u, &t);
+    u.h[0] = h[NN__H_LR]; u.h[1] = h[NN__H_BETA1]; u.h[2] = h[NN__H_DECAY];
+    nn__parallel(n->ctx, nn_numel(n->in[0]), 0.7, nn__sgd_part, &u);
+}
+static const nn_op nn__op_sgd = {"sgd", 5, 0, 0, NN_OP_WRITES, nn__shape_update, nn__run_sgd, NULL, NULL, NULL, NULL, 0};
+
+/* -- adam:  m = b1 m + (1-b1) g, v = b2 v + (1-b2) g^2, p -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps); weight
+      decay is added to g (Adam), or shrinks p by itself (AdamW) -- */
+static void nn__adam_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__update *u = (nn__update *)arg;
+    (void)worker;
+    u->k->adam(nn__update_at(u, 0, begin), nn__update_at(u, 1, begin), nn__update_at(u, 2, begin), nn__update_at(u, 3, begin), end - begin, u->h);
+}
+static void nn__run_adam(nn_node *n) {
+    nn__update    u;
+    double        t;
+    const double *h = nn__update_begin(n, &u, &t);
+    u.h[0] = h[NN__H_LR] / (1 - pow(h[NN__H_BETA1], t));
+    u.h[1] = 1 / sqrt(1 - pow(h[NN__H_BETA2], t));
+    u.h[2] = h[NN__H_BETA1];
+    u.h[3] = h[NN__H_BETA2];
+    u.h[4] = h[NN__H_EPS];
+    u.h[5] = h[NN__H_DECOUPLED] != 0 ? 1 - h[NN__H_LR] * h[NN__H_DECAY] : 1;
+    u.h[6] = h[NN__H_DECOUPLED] != 0 ? 0 : h[NN__H_DECAY];
+    nn__parallel(n->ctx, nn_numel(n->in[0]), 1.0, nn__adam_part, &u);
+}
+static const nn_op nn__op_adam = {"adam", 6, 0, 0, NN_OP_WRITES, nn__shape_update, nn__run_adam, NULL, NULL, NULL, NULL, 0};
+
+typedef struct nn__slot { nn_tensor *moment[2], *steps; } nn__slot; /* one a parameter, made at its first step */
+struct nn_optim {
+    nn__object       object;
+    nn_ctx          *ctx;
+    nn_model        *model;
+    nn_optim_options options;
+    nn_lr            lr;
+    int64_t          step;
+    nn_tensor       *hyper;
+    nn__slot        *slot;
+    int64_t          slots;
+};
+
+static void nn__optim_destroy(nn__object *o) { nn_optim_free((nn_optim *)((char *)o - offsetof(nn_optim, object))); }
+
+NN_API nn_lr nn_lr_constant(float lr) {
+    nn_lr s = {0, 0, 0, 0, 0};
+    s.base = lr;
+    return s;
+}
+NN_API nn_lr nn_lr_cosine(float lr, int64_t warmup, int64_t total, float last) {
+    nn_lr s;
+    s.kind = 1; s.base = lr; s.last = last; s.warmup = warmup; s.total = total;
+    return s;
+}
+NN_API double nn_lr_at(nn_lr s, int64_t step) {
+    if (s.kind == 0) return s.base;
+    if (step < s.warmup) return (double)s.base * (double)(step + 1) / (double)s.warmup;
+    if (step >= s.total) return s.last;
+    return s.last + ((double)s.base - s.last) * 0.5 * (1 + cos(3.14159265358979323846 * (double)(step - s.warmup) / (double)(s.total - s.warmup)));
+}
+
+static float nn__option(float given, float otherwise) { return given == 0 ? otherwise : given == NN_ZERO ? 0 : given; }
+
+NN_API nn_optim *nn_optim_new(nn_model *m, const nn_optim_options *options) {
+    nn_ctx          *c = m ? m->ctx : NULL;
+    nn_optim_options o;
+    nn_optim        *p;
+    int64_t          eight = NN__H_SIZE;
+    memset(&o, 0, sizeof o);
+    if (!m || !nn__ok(c)) return NULL;
+    if (options) o = *options;
+    if ((unsigned)o.kind > NN_ADAMW) return nn__fail(c, "optim", NN__M_OPTION, "kind", (double)o.kind), (nn_optim *)NULL;
+    o.lr           = nn__option(o.lr, o.kind == NN_SGD ? 0.01f : 0.001f);
+    o.momentum     = nn__option(o.momentum, 0);
+    o.beta1        = nn__option(o.beta1, 0.9f);
+    o.beta2        = nn__option(o.beta2, 0.999f);
+    o.eps          = nn__option(o.eps, 1e-8f);
+    o.weight_decay = nn__option(o.weight_decay, o.kind == NN_ADAMW ? 0.01f : 0);
+    if (!(o.lr >= 0 && o.lr < 1e30f)) return nn__fail(c, "optim", NN__M_OPTION, "lr", (double)o.lr), (nn_optim *)NULL;
+    if (!(o.momentum >= 0 && o.momentum < 1)) return nn__fail(c, "optim", NN__M_OPTION, "momentum", (double)o.momentum), (nn_optim *)NULL;
+    if (!(o.beta1 >= 0 && o.beta1 < 1)) return nn__fail(c, "optim", NN__M_OPTION, "beta1", (double)o.beta1), (nn_optim *)NULL;
+    if (!(o.beta2 >= 0 && o.beta2 < 1)) return nn__fail(c, "optim", NN__M_OPTION, "beta2", (double)o.beta2), (nn_optim *)NULL;
+    if (!(o.eps >= 0 && o.eps < 1)) return nn__fail(c, "optim", NN__M_OPTION, "eps", (double)o.eps), (nn_optim *)NULL;
+    if (!(o.weight_decay >= 0 && o.weight_decay < 1e30f)) return nn__fail(c, "optim", NN__M_OPTION, "weight_decay", (double)o.weight_decay), (nn_optim *)NULL;
+    p = (nn_optim *)nn__alloc_zero(c, sizeof *p);
+    if (!p) return NULL;
+    p->hyper = nn__kept_new(c, NN_F64, 1, &eight, NULL);
+    if (!p->hyper) return nn__free(c, p, sizeof *p), (nn_optim *)NULL;
+    p->ctx     = c;
+    p->model   = m;
+    p->options = o;
+    p->lr      = nn_lr_constant(o.lr);
+    nn__object_add(c, &p->object, nn__optim_destroy);
+    return p;
+}
+static nn_optim *nn__optim_short(nn_model *m, nn_optim_kind kind, float lr, float momentum, float decay) {
+    nn_optim_options o;
+    memset(&o, 0, sizeof o);
+    o.kind = kind; o.lr = lr == 0 ? NN_ZERO : lr; o.momentum = momentum; o.weight_decay = decay == 0 ? NN_ZERO : decay;
+    return nn_optim_new(m, &o);
+}
+NN_API nn_optim *nn_sgd(nn_model *m, float lr, float momentum) { return nn__optim_short(m, NN_SGD, lr, momentum, 0); }
+NN_API nn_optim *nn_adam(nn_model *m, float lr) { return nn__optim_short(m, NN_ADAM, lr, 0, 0); }
+NN_API nn_optim *nn_adamw(nn_model *m, float lr, float weight_decay) { return nn__optim_short(m, NN_ADAMW, lr, 0, weight_decay); }
+
+NN_API void nn_optim_free(nn_optim *o) {
+    nn_ctx *c;
+    if (!o) return;
+    c = o->ctx;
+    for (int64_t i = 0; i < o->slots; i++) {
+        if (o->slot[i].moment[0]) nn__kept_free(o->slot[i].moment[0]);
+        if (o->slot[i].moment[1]) nn__kept_free(o->slot[i].moment[1]);
+        if (o->slot[i].steps) nn__kept_free(o->slot[i].steps);
+    }
+    nn__free(c, o->slot, (size_t)o->slots * sizeof *o->slot);
+    nn__kept_free(o->hyper);
+    nn__object_remove(c, &o->object);
+    nn__free(c, o, sizeof *o);
+}
+
+NN_API int nn_set_lr(nn_optim *o, nn_lr schedule) {
+    if (!o || !nn__ok(o->ctx)) return 0;
+    if (!(schedule.base >= 0 && schedule.base < 1e30f)) return nn__fail(o->ctx, "set_lr", NN__M_OPTION, "lr", (double)schedule.base);
+    if (schedule.kind && (schedule.warmup < 0 || schedule.total < schedule.warmup)) return nn__fail(o->ctx, "set_lr", NN__M_OPTION, "total", (double)schedule.total);
+    o->lr = schedule;
+    return 1;
+}
+NN_API double nn_get_lr(const nn_optim *o) { return o ? nn_lr_at(o->lr, o->step) : NAN; }
+
+/* The state of parameter i, made on first use. 0 if memory ran out. */
+static int nn__slot_make(nn_optim *o, int i) {
+    nn__param *p = o->model->param[i];
+    nn__slot  *s;
+    int64_t    had = o->slots, one = 1;
+    int        moments = o->options.kind == NN_SGD ? 1 : 2;
+    if (!nn__grow(o->ctx, &o->slot, &o->slots, o->model->n, sizeof *o->slot)) return 0;
+    if (o->slots > had) memset(o->slot + had, 0, (size_t)(o->slots - had) * sizeof *o->slot);
+    s = &o->slot[i];
+    for (int k = 0; k < moments; k++)
+        if (!s->moment[k] && !(s->moment[k] = nn__kept_new(o->ctx, o->model->dtype, p->shape.ndim, p->shape.dim, NULL))) return 0;
+    if (!s->steps) s->steps = nn__kept_new(o->ctx, NN_F64, 1, &one, NULL);
+    return s->steps != NULL;
+}
+
+static int nn__step_param(nn_optim *o, int i, nn_tensor *g) {
+    nn_tensor *in[6];
+    if (!nn__slot_make(o, i)) return 0;
+    in[0] = nn__handle(o->ctx, o->model, i);
+    in[1] = g;
+    in[2] = o->slot[i].moment[0];
+    if (o->options.kind == NN_SGD) {
+        in[3] = o->slot[i].steps;
+        in[4] = o->hyper;
+        return in[0] && nn_apply(&nn__op_sgd, in, 5, NULL, in);
+    }
+    in[3] = o->slot[i].moment[1];
+    in[4] = o->slot[i].steps;
+    in[5] = o->hyper;
+    return in[0] && nn_apply(&nn__op_adam, in, 6, NULL, in);
+}
+
+NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
+    nn_ctx *c = o ? o->ctx : NULL;
+    double *h;
+    int     used = 0, fine = 1;
+    if (!o || !nn__ok_arg(c, "step", contexts, "contexts")) return 0;
+    for (int k = 0; k < n; k++) {
+        if (!nn__ok_arg(c, "step", contexts[k], "a context")) return 0;
+        if (contexts[k]->error) return nn_fail(c, contexts[k]->error, "%s", contexts[k]->error_text), 0;
+    }
+    if (!nn_model_freeze(o->model)) return 0;
+    h = (double *)nn__data(o->hyper);
+    h[NN__H_LR]        = nn_lr_at(o->lr, o->step);
+    h[NN__H_BETA1]     = o->options.kind == NN_SGD ? o->options.momentum : o->options.beta1;
+    h[NN__H_BETA2]     = o->options.beta2;
+    h[NN__H_EPS]       = o->options.eps;
+    h[NN__H_DECAY]     = o->options.weight_decay;
+    h[NN__H_DECOUPLED] = o->options.kind == NN_ADAMW;
+    for (int i = 0; i < o->model->n && fine; i++) {
+        nn_tensor *sum = NULL;
+        if (o->model->param[i]->buffer) continue;
+        for (int k = 0; k < n; k++) { /* added into the first, in the order given */
+            nn_tensor *x = nn__handle(contexts[k], o->model, i);
+            if (!x || !x->grad) continue;
+            if (!sum) sum = x->grad;
+            else nn__kernels_for(c, sum->dtype)->add(nn__data(sum), 1, nn__data(x->grad), 1, nn__data(sum), nn_numel(sum), NULL);
+        }
+        if (!sum) continue;
+        used++;
+        fine = nn__step_param(o, i, sum->ctx == c ? sum : nn_share(c, sum));
+        for (int k = 0; k < n; k++) {
+            nn_tensor *x = nn__handle(contexts[k], o->model, i);
+            if (x) nn__grad_release(x);
+        }
+    }
+    if (!fine) return 0;
+    if (!used) return nn__fail(c, "step", NN__M_NO_GRADIENTS);
+    o->step++;
+    return 1;
+}
+NN_API int nn_step(nn_optim *o) { return o ? nn_step_from(o, &o->ctx, 1) : 0; }
+
+NN_API double nn_clip_grad_norm(nn_optim *o, double max) {
+    nn_ctx *c = o ? o->ctx : NULL;
+    double  sum = 0, norm;
+    if (!o || !nn__ok(c)) return NAN;
+    if (!(max > 0)) return nn__fail(c, "clip_grad_norm", NN__M_OPTION, "max", max), NAN;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < o->model->n; i++) {
+            nn_tensor *x = o->model->param[i]->st.data ? nn__handle(c, o->model, i) : NULL, *g = x ? x->grad : NULL;
+            if (!g) continue;
+            if (pass == 0) sum += nn__kernels_for(c, g->dtype)->sum_squares(nn__data(g), nn_numel(g));
+            else {
+                double ab[2] = {max / (sqrt(sum) + 1e-6), 0};
+                nn__kernels_for(c, g->dtype)->affine(nn__data(g), nn__data(g), nn_numel(g), ab);
+            }
+        }
+        norm = sqrt(sum);
+        if (!(norm + 1e-6 > max)) break;
+    }
+    return norm;
+}
+
+/* ---- >>data -----------------------------------------------------------------------------------------
+   Samples stay as they came (images as bytes); a batch gathers rows of them as real numbers. Splits share the
+   samples and hold lists of indices. */
+typedef struct nn__samples { nn_ctx *ctx; int uses; nn_tensor *x, *y; double scale; } nn__samples;
+
+struct nn_data {
+    nn__object   object;
+    nn_ctx      *ctx;
+    nn__samples *samples;
+    int64_t     *index, *order, n;   /* index: which samples; order: of this epoch */
+    int64_t      batch, at;
+    int          drop_last, shuffle, running;
+    uint64_t     id, epoch;
+    nn_tensor   *bx, *by;
+};
+
+static int64_t nn__row_size(const nn_tensor *x) { return nn__count(x->ndim - 1, x->size + 1); }
+
+static void nn__samples_release(nn__samples *s) {
+    if (--s->uses) return;
+    if (s->x) nn__kept_free(s->x);
+    if (s->y) nn__kept_free(s->y);
+    nn__free(s->ctx, s, sizeof *s);
+}
+
+NN_API void nn_data_free(nn_data *d) {
+    nn_ctx *c;
+    if (!d) return;
+    c = d->ctx;
+    if (d->bx) nn__kept_free(d->bx);
+    if (d->by) nn__kept_free(d->by);
+    nn__free(c, d->index, (size_t)d->n * sizeof *d->index);
+    nn__free(c, d->order, (size_t)d->n * sizeof *d->order);
+    nn__samples_release(d->samples);
+    nn__object_remove(c, &d->object);
+    nn__free(c, d, sizeof *d);
+}
+static void nn__data_destroy(nn__object *o) { nn_data_free((nn_data *)((char *)o - offsetof(nn_data, object))); }
+
+/* Takes over one use of `s`; frees it on failure. */
+static nn_data *nn__data_over(nn_ctx *c, nn__samples *s, int64_t n) {
+    nn_data *d = (nn_data *)nn__alloc_zero(c, sizeof *d);
+    if (d) {
+        d->index = (int64_t *)nn__alloc(c, (size_t)n * sizeof *d->index);
+        d->order = d->index ? (int64_t *)nn__alloc(c, (size_t)n * sizeof *d->order) : NULL;
+    }
+    if (!d || !d->order) {
+        if (d) nn__free(c, d->index, (size_t)n * sizeof *d->index);
+        nn__free(c, d, sizeof *d);
+        nn__samples_release(s);
+        return NULL;
+    }
+    d->ctx     = c;
+    d->samples = s;
+    d->n       = n;
+    d->batch   = 32;
+    d->shuffle = 1;
+    d->id      = nn__atomic_add(&c->root->next_id, 1) + 1;
+    for (int64_t i = 0; i < n; i++) d->index[i] = d->order[i] = i;
+    nn__object_add(c, &d->object, nn__data_destroy);
+    return d;
+}
+
+/* Takes over two kept tensors, x [n,...] and y [n,...]. */
+static nn_data *nn__data_take(nn_ctx *c, nn_tensor *x, nn_tensor *y, double scale) {
+    nn__samples *s = x && y && !c->error ? (nn__samples *)nn__alloc_zero(c, sizeof *s) : NULL;
+    if (!s) {
+        if (x) nn__kept_free(x);
+        if (y) nn__kept_free(y);
+        return NULL;
+    }
+    s->ctx = c; s->uses = 1; s->x = x; s->y = y; s->scale = scale;
+    return nn__data_over(c, s, x->size[0]);
+}
+
+static int nn__check_samples(nn_ctx *c, const nn_tensor *x, const nn_tensor *y) {
+    nn__text t;
+    if (x->ndim < 1 || y->ndim < 1) return nn__fail(c, "data", NN__M_RANK, x->ndim < 1 ? "x" : "y", nn__shape_text(&t, 0, NULL), "at least 1");
+    if (x->size[0] != y->size[0]) return nn__fail(c, "data", NN__M_SAMPLES, (long long)x->size[0], (long long)y->size[0]);
+    if (x->size[0] == 0) return nn__fail(c, NULL, NN__M_EMPTY, "data", nn__shape_text(&t, x->ndim, x->size));
+    return 1;
+}
+
+NN_API nn_data *nn_data_new(nn_tensor *x, nn_tensor *y) {
+    nn_ctx    *c = x ? x->ctx : NULL;
+    nn_tensor *kx, *ky;
+    if (!nn__ok_tensor("data", x) || !nn__ok_arg(c, "data", y, "y")) return NULL;
+    if (!nn__live(c, y)) return nn__operand_bad(c, "data", y, 1), (nn_data *)NULL;
+    if (!nn__check_samples(c, x, y)) return NULL;
+    kx = nn_keep(x);
+    ky = nn_keep(y);
+    return nn__data_take(c, kx, ky, 1);
+}
+
+/* -- reading files whole: the readers below work on memory -- */
+static void *nn__read_file(nn_ctx *c, const char *path, size_t *size) { /* with a 0 after its end; *size is without it */
+#if !defined(NN_NO_STDIO)
+    FILE *f;
+    char *p = NULL;
+    long  n;
+    if (!nn__ok_arg(c, "file", path, "path")) return NULL;
+    f = fopen(path, "rb");
+    if (!f) return nn__fail(c, NULL, NN__M_FILE_OPEN, path, "cannot be opened"), (void *)NULL;
+    if (fseek(f, 0, SEEK_END) || (n = ftell(f)) < 0 || (unsigned long)n >= SIZE_MAX / 2 || fseek(f, 0, SEEK_SET)) nn__fail(c, NULL, NN__M_FILE_READ, path);
+    else if ((p = (char *)nn__alloc(c, (size_t)n + 1)) != NULL) {
+        *size = (size_t)n;
+        if (fread(p, 1, (size_t)n, f) != (size_t)n) {
+            nn__free(c, p, (size_t)n + 1);
+            nn__fail(c, NULL, NN__M_FILE_READ, path);
+            p = NULL;
+        } else p[n] = 0;
+    }
+    fclose(f);
+    return p;
+#else
+    (void)path; (void)size;
+    return nn__fail(c, NULL, NN__M_FILE_NONE), (void *)NULL;
+#endif
+}
+static void nn__file_forget(nn_ctx *c, void *p, size_t size) { nn__free(c, p, size + 1); }
+
+/* -- idx, the format of MNIST: 0, 0, type, rank, big-endian sizes, data -- */
+static nn_tensor *nn__idx_read(nn_ctx *c, const char *path, const unsigned char *p, size_t size) {
+    static const struct { int code; nn_dtype dtype; } types[] = {{8, NN_U8}, {9, NN_I8}, {12, NN_I32}, {13, NN_F32}, {14, NN_F64}};
+    nn_shape   s = nn__shape_none();
+    nn_dtype   dtype = NN_DTYPES;
+    nn_tensor *x;
+    size_t     e, head;
+    if (size >= 4)
+        for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+            if (p[2] == types[i].code) dtype = types[i].dtype;
+    if (size < 4 || p[0] || p[1] || dtype == NN_DTYPES) return nn__fail(c, "idx", NN__M_FORMAT, path, "not an idx file (unpack it first if it ends in .gz)"), (nn_tensor *)NULL;
+    s.ndim = p[3];
+    head   = 4 + 4 * (size_t)p[3];
+    if (s.ndim < 1 || s.ndim > NN_MAX_DIMS || size < head) return nn__fail(c, "idx", NN__M_FORMAT, path, "its header is cut short"), (nn_tensor *)NULL;
+    for (int i = 0; i < s.ndim; i++) {
+        const unsigned char *q = p + 4 + 4 * i;
+        s.dim[i] = (int64_t)(((uint32_t)q[0] << 24) | ((uint32_t)q[1] << 16) | ((uint32_t)q[2] << 8) | q[3]);
+    }
+    if (!nn__check_shape(c, "idx", dtype, s)) return NULL;
+    e = nn_dtype_size(dtype);
+    if (size - head != (size_t)nn__count(s.ndim, s.dim) * e) return nn__fail(c, "idx", NN__M_FORMAT, path, "its length is not what its header says"), (nn_tensor *)NULL;
+    x = nn__kept_new(c, dtype, s.ndim, s.dim, NULL);
+    if (!x || !x->st->data) return x;
+    for (size_t i = 0; i < size - head; i += e) /* big-endian elements */
+        for (size_t b = 0; b < e; b++) ((unsigned char *)x->st->data)[i + b] = p[head + i + e - 1 - b];
+    return x;
+}
+NN_API nn_tensor *nn_idx(nn_ctx *c, const void *bytes, size_t size) { return nn__ok_arg(c, "idx", bytes, "bytes") ? nn__idx_read(c, "idx data", (const unsigned char *)bytes, size) : NULL; }
+
+static nn_tensor *nn__idx_file(nn_ctx *c, const char *path) {
+    size_t     size = 0;
+    void      *p = nn__read_file(c, path, &size);
+    nn_tensor *x = p ? nn__idx_read(c, path, (const unsigned char *)p, size) : NULL;
+    if (p) nn__file_forget(c, p, size);
+    return x;
+}
+
+NN_API nn_data *nn_data_idx(nn_ctx *c, const char *images, const char *labels) {
+    nn_tensor *x, *y;
+    if (!nn__ok(c)) return NULL;
+    x = nn__idx_file(c, images);
+    y = x ? nn__idx_file(c, labels) : NULL;
+    if (x && y) nn__check_samples(c, x, y);
+    return nn__data_take(c, x, y, x && x->dtype == NN_U8 ? 1 / 255.0 : 1);
+}
+
+NN_API nn_data *nn_data_mnist(nn_ctx *c, const char *folder, nn_mode part) {
+    char        images[1024], labels[1024];
+    const char *stem = part == NN_TRAIN ? "train" : "t10k";
+    if (!nn__ok_arg(c, "mnist", folder, "folder")) return NULL;
+    snprintf(images, sizeof images, "%.900s/%s-images-idx3-ubyte", folder, stem);
+    snprintf(labels, sizeof labels, "%.900s/%s-labels-idx1-ubyte", folder, stem);
+    return nn_data_idx(c, images, labels);
+}
+
+/* -- csv -- */
+/* A decimal number; the locale, on which strtod depends, does not matter here. NULL if there is none. */
+static const char *nn__parse_number(const char *s, const char *end, double *value) {
+    uint64_t mantissa = 0;
+    int      exponent = 0, negative = 0, point = 0, any = 0;
+    if (s < end && (*s == '-' || *s == '+')) negative = *s++ == '-';
+    for (; s < end; s++) {
+        if (*s == '.' && !point) { point = 1; continue; }
+        if (*s < '0' || *s > '9') break;
+        any = 1;
+        if (mantissa < 1000000000000000000u / 10) { mantissa = mantissa * 10 + (uint64_t)(*s - '0'); exponent -= point; }
+        else if (exponent < 100000) exponent += !point; /* digits that no double can show */
+    }
+    if (!any) return NULL;
+    if (s < end && (*s == 'e' || *s == 'E')) {
+        const char *t = s + 1;
+        int         sign = 1, e = 0;
+        if (t < end && (*t == '-' || *t == '+')) sign = *t++ == '-' ? -1 : 1;
+        if (t < end && *t >= '0' && *t <= '9') {
+            for (; t < end && *t >= '0' && *t <= '9'; t++)
+                if (e < 100000) e = e * 10 + (*t - '0');
+            exponent += sign * e;
+            s = t;
+        }
+    }
+    *value = (double)mantissa;
+    if (mantissa && exponent > 0) *value *= pow(10, exponent < 400 ? exponent : 400);
+    for (; mantissa && exponent < 0; exponent += 300) { /* in two steps where 10^-exponent is beyond a double */
+        *value /= pow(10, exponent < -300 ? 300 : -exponent);
+        if (exponent < -900) *value = 0;
+        if (exponent >= -300 || *value == 0) break;
+    }
+    if (negative) *value = -*value;
+    return s;
+}
+
+/* One field, perhaps in quotes, with spaces around; returns what follows it, or NULL. */
+static const char *nn__csv_field(const char *s, const char *end, double *value) {
+    int quoted;
+    while (s < end && (*s == ' ' || *s == '\t')) s++;
+    quoted = s < end && *s == '"';
+    s = nn__parse_number(s + quoted, end, value);
+    if (!s || (quoted && (s >= end || *s++ != '"'))) return NULL;
+    while (s < end && (*s == ' ' || *s == '\t' || *s == '\r')) s++;
+    return s;
+}
+
+static int64_t nn__csv_columns(const char *s, const char *end, char separator) {
+    int64_t n = 1;
+    for (int quoted = 0; s < end && (*s != '\n' || quoted); s++) {
+        if (*s == '"') quoted = !quoted;
+        else if (*s == separator && !quoted) n++;
+    }
+    return n;
+}
+
+/* Calls with x == NULL check and count; then the same walk fills x and y. Returns the number of rows, -1 on error. */
+static int64_t nn__csv_walk(nn_ctx *c, const char *s, const char *end, const nn_csv_options *o, int64_t columns, nn_tensor *x, nn_tensor *y) {
+    int64_t row = 0, line = 1;
+    if (o->header)
+        while (s < end && *s++ != '\n') {}
+    line += o->header != 0;
+    for (; s < end; line++) {
+        const char *stop = (const char *)memchr(s, '\n', (size_t)(end - s));
+        const char *next = stop ? stop + 1 : end;
+        stop = stop ? stop : end;
+        while (s < stop && (*s == ' ' || *s == '\r' || *s == '\t')) s++;
+        if (s == stop) { s = next; continue; } /* an empty line */
+        for (int64_t k = 0; k < columns; k++) {
+            double v;
+            int64_t to = k - (columns - o->target);
+            if (!(s = nn__csv_field(s, stop, &v))) return nn__fail(c, "csv", NN__M_CSV, (long long)line, "a field is not a number"), -1;
+            if (k < columns - 1 ? s >= stop || *s++ != o->separator : s != stop) return nn__fail(c, "csv", NN__M_CSV, (long long)line, "another number of columns than the first line"), -1;
+            if (to >= 0 && !o->regression && (v != floor(v) || v < 0 || v > 2147483647.0)) return nn__fail(c, "csv", NN__M_CSV, (long long)line, "the class is not a whole number from 0 on (regression targets need the option)"), -1;
+            if (!x) continue;
+            if (to < 0) nn__store(x->dtype, x->st->data, row * (columns - o->target) + k, v * (double)o->scale);
+            else nn__store(y->dtype, y->st->data, row * o->target + to, v);
+        }
+        row++;
+        s = next;
+    }
+    return row;
+}
+
+NN_API nn_data *nn_data_csv_text(nn_ctx *c, const char *text, size_t size, const nn_csv_options *options) {
+    nn_csv_options o;
+    const char    *end, *first;
+    int64_t        columns, rows;
+    nn_tensor     *x = NULL, *y = NULL;
+    nn_shape       xs, ys;
+    if (!nn__ok_arg(c, "csv", text, "text")) return NULL;
+    memset(&o, 0, sizeof o);
+    if (options) o = *options;
+    if (!o.separator) o.separator = ',';
+    if (!o.target) o.target = 1;
+    if (o.scale == 0) o.scale = 1;
+    if (o.target < 1 || (o.target > 1 && !o.regression)) return nn__fail(c, "csv", NN__M_OPTION, "target", (double)o.target), (nn_data *)NULL;
+    end   = text + size;
+    first = text;
+    if (o.header)
+        while (first < end && *first++ != '\n') {}
+    while (first < end && (*first == '\n' || *first == '\r' || *first == ' ')) first++;
+    columns = nn__csv_columns(first, end, o.separator);
+    if (first >= end || columns <= o.target) return nn__fail(c, "csv", NN__M_CSV, 1LL + o.header, "too few columns"), (nn_data *)NULL;
+    rows = nn__csv_walk(c, text, end, &o, columns, NULL, NULL);
+    if (rows < 1) return NULL;
+    xs = NN_SHAPE(rows, columns - o.target);
+    ys = o.regression ? NN_SHAPE(rows, o.target) : NN_SHAPE(rows);
+    if (nn__check_shape(c, "csv", NN_F32, xs) && nn__check_shape(c, "csv", NN_F32, ys)) {
+        x = nn__kept_new(c, NN_F32, xs.ndim, xs.dim, NULL);
+        y = x ? nn__kept_new(c, o.regression ? NN_F32 : NN_I32, ys.ndim, ys.dim, NULL) : NULL;
+        if (y && y->st->data) nn__csv_walk(c, text, end, &o, columns, x, y);
+    }
+    return nn__data_take(c, x, y, 1);
+}
+NN_API nn_data *nn_data_csv(nn_ctx *c, const char *path, const nn_csv_options *options) {
+    size_t   size = 0;
+    char    *p = nn__ok(c) ? (char *)nn__read_file(c, path, &size) : NULL;
+    nn_data *d = p ? nn_data_csv_text(c, p, size, options) : NULL;
+    if (p) nn__file_forget(c, p, size);
+    return d;
+}
+
+/* -- splits and batches -- */
+static int nn__is_class(const nn_tensor *y) { return !nn__is_real(y->dtype) && y->ndim == 1; }
+
+NN_API int nn_data_split(nn_data *d, double share, nn_data **rest, nn_data **part) {
+    nn_ctx  *c = d ? d->ctx : NULL;
+    int64_t  n[2] = {0, 0}, *seen, classes = 1;
+    nn_data *out[2] = {NULL, NULL};
+    int      stratify;
+    if (rest) *rest = NULL;
+    if (part) *part = NULL;
+    if (!d || !nn__ok(c)) return 0;
+    if (!rest || !part) return nn__fail(c, "split", NN__M_ARG_NULL, "the result");
+    stratify = nn__is_class(d->samples->y);
+    if (stratify)
+        for (int64_t i = 0; i < d->n; i++) {
+            int64_t k = nn__load_int(d->samples->y->dtype, d->samples->y->st->data, d->index[i]);
+            if (k < 0 || k > 1000000) { stratify = 0; classes = 1; break; }
+            classes = nn__max64(classes, k + 1);
+        }
+    seen = (int64_t *)nn__alloc_zero(c, (size_t)(classes + 1) * sizeof *seen);
+    if (!seen) return 0;
+    for (int pass = 0; pass < 2; pass++) { /* count, then hand out: of each class, sample j goes where j * share steps up */
+        memset(seen, 0, (size_t)classes * sizeof *seen);
+        for (int64_t i = 0, at[2] = {0, 0}; i < d->n; i++) {
+            int64_t k = stratify ? nn__load_int(d->samples->y->dtype, d->samples->y->st->data, d->index[i]) : 0, j = seen[k]++;
+            int     to = floor((double)(j + 1) * share + 1e-9) > floor((double)j * share + 1e-9);
+            if (pass == 0) n[to]++;
+            else out[to]->index[at[to]++] = d->index[i];
+        }
+        if (pass) break;
+        if (!(share > 0 && share < 1) || !n[0] || !n[1]) { nn__fail(c, "split", NN__M_SPLIT, share, (long long)d->n); break; }
+        for (int k = 0; k < 2 && !c->error; k++) {
+            d->samples->uses++;
+            out[k] = nn__data_over(c, d->samples, n[k]);
+        }
+        if (c->error) break;
+    }
+    nn__free(c, seen, (size_t)(classes + 1) * sizeof *seen);
+    if (c->error) {
+        nn_data_free(out[0]);
+        nn_data_free(out[1]);
+        return 0;
+    }
+    for (int k = 0; k < 2; k++) { out[k]->batch = d->batch; out[k]->drop_last = d->drop_last; out[k]->shuffle = d->shuffle; }
+    *rest = out[0];
+    *part = out[1];
+    return 1;
+}
+
+NN_API int nn_data_batch(nn_data *d, int64_t size, int drop_last) {
+    if (!d || !nn__ok(d->ctx)) return 0;
+    if (size < 1) return nn__fail(d->ctx, "batch", NN__M_OPTION, "size", (double)size);
+    d->batch     = size;
+    d->drop_last = drop_last;
+    if (d->bx) nn__kept_free(d->bx);
+    if (d->by) nn__kept_free(d->by);
+    d->bx = d->by = NULL;
+    return 1;
+}
+NN_API int nn_data_shuffle(nn_data *d, int on) {
+    if (!d || !nn__ok(d->ctx)) return 0;
+    d->shuffle = on != 0;
+    return 1;
+}
+NN_API void    nn_data_rewind(nn_data *d) { if (d) d->running = 0; }
+NN_API int64_t nn_data_count(const nn_data *d) { return d ? d->n : 0; }
+
+/* Rows of `from` as elements of `to`'s dtype */
+static void nn__gather_rows(nn_tensor *to, const nn_tensor *from, const int64_t *index, int64_t n, double scale) {
+    int64_t row = nn__row_size(from);
+    size_t  e = nn__dtypes[from->dtype].size, te = nn__dtypes[to->dtype].size;
+    for (int64_t i = 0; i < n; i++) {
+        const char *src = (const char *)from->st->data + (size_t)(index[i] * row) * e;
+        char       *dst = (char *)to->st->data + (size_t)(i * row) * te;
+        if (from->dtype == NN_U8 && to->dtype == NN_F32) { /* images */
+            float s = (float)scale;
+            for (int64_t k = 0; k < row; k++) ((float *)(void *)dst)[k] = (float)((const uint8_t *)src)[k] * s;
+        } else {
+            nn__convert(to->dtype, dst, 1, from->dtype, src, 1, row);
+            if (scale != 1 && nn__is_real(to->dtype))
+                for (int64_t k = 0; k < row; k++) nn__store(to->dtype, dst, k, nn__load(to->dtype, dst, k) * scale);
+        }
+    }
+}
+static nn_dtype nn__batch_dtype(const nn_tensor *x, int target) {
+    if (nn__is_real(x->dtype)) return x->dtype;
+    return target && nn__is_class(x) ? NN_I32 : NN_F32;
+}
+static nn_tensor *nn__batch_room(nn_data *d, const nn_tensor *from, int target) {
+    nn_shape s = nn_shape_of(from);
+    s.dim[0] = nn__min64(d->batch, d->n);
+    return nn__kept_new(d->ctx, nn__batch_dtype(from, target), s.ndim, s.dim, NULL);
+}
+
+NN_API int nn_data_next(nn_data *d, nn_batch *b) {
+    nn_ctx *c = d ? d->ctx : NULL;
+    int64_t n;
+    if (b) memset(b, 0, sizeof *b);
+    if (!d || !nn__ok_arg(c, "data_next", b, "the batch")) return 0;
+    if (c->shape_only) return nn__fail(c, "data_next", NN__M_NO_DATA, "read");
+    if (!d->running) { /* a new epoch: its order is a function of seed, data set and epoch */
+        nn__rng r;
+        r.seed = nn__mix(c->config.seed + d->id * 0x9e3779b97f4a7c15u); r.stream = 0xfffffffeu; r.step = (uint32_t)d->epoch++;
+        for (int64_t i = 0; i < d->n; i++) d->order[i] = d->index[i];
+        if (d->shuffle) nn__shuffle(r, d->order, d->n);
+        d->at      = 0;
+        d->running = 1;
+    }
+    n = nn__min64(d->batch, d->n - d->at);
+    if (n <= 0 || (d->drop_last && n < d->batch)) {
+        d->running = 0;
+        return 0;
+    }
+    if (!d->bx) d->bx = nn__batch_room(d, d->samples->x, 0);
+    if (!d->by && d->bx) d->by = nn__batch_room(d, d->samples->y, 1);
+    if (!d->by) return 0;
+    d->bx->size[0] = d->by->size[0] = n;
+    d->bx->st->version++;
+    d->by->st->version++;
+    nn__gather_rows(d->bx, d->samples->x, d->order + d->at, n, d->samples->scale);
+    nn__gather_rows(d->by, d->samples->y, d->order + d->at, n, 1);
+    b->x     = d->bx;
+    b->y     = d->by;
+    b->n     = n;
+    b->index = d->order + d->at;
+    d->at += n;
+    return 1;
+}
+
+static nn_tensor *nn__data_rows(nn_data *d, int64_t from, int64_t n, int target) {
+    const nn_tensor *all = d ? (target ? d->samples->y : d->samples->x) : NULL;
+    nn_tensor       *x;
+    nn_shape         s;
+    if (!d || !nn__ok(d->ctx)) return NULL;
+    if (from < 0 || n < 0 || n > d->n - from) return nn__fail(d->ctx, "data", NN__M_INDEX, (long long)(from + n), 0, (long long)d->n), (nn_tensor *)NULL;
+    s        = nn_shape_of(all);
+    s.dim[0] = n;
+    x        = nn__tensor(d->ctx, "data", nn__batch_dtype(all, target), s);
+    if (x && x->st->data) nn__gather_rows(x, all, d->index + from, n, target ? 1 : d->samples->scale);
+    return x;
+}
+NN_API nn_tensor *nn_data_x(nn_data *d, int64_t from, int64_t n) { return nn__data_rows(d, from, n, 0); }
+NN_API nn_tensor *nn_data_y(nn_data *d, int64_t from, int64_t n) { return nn__data_rows(d, from, n, 1); }
+
+/* ---- >>files ----------------------------------------------------------------------------------------
+   safetensors: 8 bytes length of the header, the header as JSON ({"name": {"dtype": "F32", "shape": [2,3],
+   "data_offsets": [0,24]}, ...}), the data. The reader trusts nothing: every length is checked before it is used. */
+typedef struct nn__entry { char *name; nn_dtype dtype; nn_shape shape; size_t begin; int used; } nn__entry;
+struct nn_file {
+    nn__object object;
+    nn_ctx    *ctx;
+    char      *bytes; /* a copy; names are decoded in place */
+    size_t     size, data;
+    nn__entry *entry;
+    int64_t    n, room;
+    char       path[200];
+};
+static const struct nn__file_dtype { const char *name; nn_dtype dtype; } nn__file_dtypes[] = {
+    {"F32", NN_F32}, {"F64", NN_F64}, {"F16", NN_F16}, {"BF16", NN_BF16}, {"I8", NN_I8}, {"U8", NN_U8}, {"I32", NN_I32}, {"I64", NN_I64}, {"BOOL", NN_U8}};
+
+typedef struct nn__json { char *p, *end; } nn__json;
+
+static int nn__json_at(nn__json *j, char ch) { /* skips spaces; takes ch if it is next */
+    while (j->p < j->end && (*j->p == ' ' || *j->p == '\n' || *j->p == '\t' || *j->p == '\r')) j->p++;
+    if (j->p >= j->end || *j->p != ch) return 0;
+    j->p++;
+    return 1;
+}
+
+static int nn__json_hex(const char *s, unsigned *value) {
+    *value = 0;
+    for (int i = 0; i < 4; i++) {
+        char ch = s[i];
+        int  d = ch >= '0' && ch <= '9' ? ch - '0' : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10 : -1;
+        if (d < 0) return 0;
+        *value = *value * 16 + (unsigned)d;
+    }
+    return 1;
+}
+
+/* A string, decoded in place (it never grows) and closed by a 0 in the place of its quote. */
+static char *nn__json_string(nn__json *j) {
+    char *out, *start;
+    if (!nn__json_at(j, '"')) return NULL;
+    start = out = j->p;
+    while (j->p < j->end && *j->p != '"') {
+        unsigned u, low;
+        if ((unsigned char)*j->p < 0x20) return NULL;
+        if (*j->p != '\\') { *out++ = *j->p++; continue; }
+        if (j->end - j->p < 2) return NULL;
+        j->p++;
+        switch (*j->p++) {
+        case '"': *out++ = '"'; break;
+        case '\\': *out++ = '\\'; break;
+        case '/': *out++ = '/'; break;
+        case 'b': *out++ = '\b'; break;
+        case 'f': *out++ = '\f'; break;
+        case 'n': *out++ = '\n'; break;
+        case 'r': *out++ = '\r'; break;
+        case 't': *out++ = '\t'; break;
+        case 'u':
+            if (j->end - j->p < 4 || !nn__json_hex(j->p, &u)) return NULL;
+            j->p += 4;
+            if (u >= 0xd800 && u < 0xdc00) { /* a surrogate pair */
+                if (j->end - j->p < 6 || j->p[0] != '\\' || j->p[1] != 'u' || !nn__json_hex(j->p + 2, &low) || low < 0xdc00 || low > 0xdfff) return NULL;
+                j->p += 6;
+                u = 0x10000 + ((u - 0xd800) << 10) + (low - 0xdc00);
+            }
+            if (u == 0) return NULL;
+            if (u < 0x80) *out++ = (char)u;
+            else {
+                if (u < 0x800) *out++ = (char)(0xc0 | (u >> 6));
+                else {
+                    if (u < 0x10000) *out++ = (char)(0xe0 | (u >> 12));
+                    else { *out++ = (char)(0xf0 | (u >> 18)); *out++ = (char)(0x80 | ((u >> 12) & 63)); }
+                    *out++ = (char)(0x80 | ((u >> 6) & 63));
+                }
+                *out++ = (char)(0x80 | (u & 63));
+            }
+            break;
+        default: return NULL;
+        }
+    }
+    if (j->p >= j->end) return NULL;
+    j->p++;
+    *out = 0;
+    return start;
+}
+
+static int nn__json_size(nn__json *j, uint64_t *value) { /* a whole number from 0 on */
+    int any = 0;
+    nn__json_at(j, 0);
+    *value = 0;
+    for (; j->p < j->end && *j->p >= '0' && *j->p <= '9'; j->p++, any = 1) {
+        if (*value > (UINT64_MAX >> 1) / 10 - 1) return 0;
+        *value = *value * 10 + (uint64_t)(*j->p - '0');
+    }
+    return any;
+}
+
+static int nn__json_sizes(nn__json *j, uint64_t *list, int most, int *n) { /* [1, 2, 3] */
+    *n = 0;
+    if (!nn__json_at(j, '[')) return 0;
+    if (nn__json_at(j, ']')) return 1;
+    do {
+        if (*n == most || !nn__json_size(j, &list[*n])) return 0;
+        ++*n;
+    } while (nn__json_at(j, ','));
+    return nn__json_at(j, ']');
+}
+
+static int nn__json_map_of_strings(nn__json *j) { /* __metadata__ */
+    if (!nn__json_at(j, '{')) return 0;
+    if (nn__json_at(j, '}')) return 1;
+    do {
+        if (!nn__json_string(j) || !nn__json_at(j, ':') || !nn__json_string(j)) return 0;
+    } while (nn__json_at(j, ','));
+    return nn__json_at(j, '}');
+}
+
+/* {"dtype": ..., "shape": ..., "data_offsets": ...}, and the entry added; NULL or what is wrong */
+static const char *nn__file_entry(nn_file *f, nn__json *j, char *name) {
+    uint64_t  shape[NN_MAX_DIMS], offsets[2] = {0, 0}, bytes = 1;
+    int       ndim = -1, n_offsets = 0;
+    nn_dtype  dtype = NN_DTYPES;
+    nn__entry e;
+    if (!nn__json_at(j, '{')) return "its header is not what it should be";
+    do {
+        char *key = nn__json_string(j), *type;
+        if (!key || !nn__json_at(j, ':')) return "its header is not what it should be";
+        if (!strcmp(key, "dtype")) {
+            if (!(type = nn__json_string(j))) return "its header is not what it should be";
+            for (size_t i = 0; i < sizeof nn__file_dtypes / sizeof *nn__file_dtypes; i++)
+                if (!strcmp(type, nn__file_dtypes[i].name)) dtype = nn__file_dtypes[i].dtype;
+            if (dtype == NN_DTYPES) return "it has a tensor of a dtype that nn.h does not know";
+        } else if (!strcmp(key, "shape")) {
+            if (!nn__json_sizes(j, shape, NN_MAX_DIMS, &ndim)) return "it has a tensor with a shape that nn.h cannot hold";
+        } else if (!strcmp(key, "data_offsets")) {
+            if (!nn__json_sizes(j, offsets, 2, &n_offsets)) return "its header is not what it should be";
+        } else return "its header is not what it should be";
+    } while (nn__json_at(j, ','));
+    if (!nn__json_at(j, '}') || dtype == NN_DTYPES || ndim < 0 || n_offsets != 2) return "its header is not what it should be";
+    memset(&e, 0, sizeof e);
+    e.name       = name;
+    e.dtype      = dtype;
+    e.shape.ndim = ndim;
+    for (int i = 0; i < ndim; i++) {
+        if (shape[i] && bytes > (uint64_t)PTRDIFF_MAX / 16 / shape[i]) return "it has a tensor that is larger than memory";
+        bytes *= shape[i];
+        if (shape[i] > (uint64_t)PTRDIFF_MAX / 16) return "it has a tensor that is larger than memory";
+        e.shape.dim[i] = (int64_t)shape[i];
+    }
+    bytes *= nn_dtype_size(dtype);
+    if (offsets[0] > offsets[1] || offsets[1] > f->size - f->data || offsets[1] - offsets[0] != bytes) return "a tensor's place or length does not fit the file";
+    e.begin = f->data + (size_t)offsets[0];
+    for (int64_t i = 0; i < f->n && f->n < 4096; i++)
+        if (!strcmp(f->entry[i].name, name)) return "it has two tensors of one name";
+    if (!nn__grow(f->ctx, &f->entry, &f->room, f->n + 1, sizeof *f->entry)) return "out of memory";
+    f->entry[f->n++] = e;
+    return NULL;
+}
+
+static const char *nn__file_parse(nn_file *f) { /* NULL or what is wrong */
+    nn__json j;
+    uint64_t length = 0;
+    if (f->size < 8) return "not a safetensors file";
+    for (int i = 7; i >= 0; i--) length = length << 8 | (unsigned char)f->bytes[i];
+    if (length > f->size - 8) return "not a safetensors file, or cut short";
+    f->data = 8 + (size_t)length;
+    j.p     = f->bytes + 8;
+    j.end   = f->bytes + f->data;
+    if (!nn__json_at(&j, '{')) return "its header is not what it should be";
+    if (!nn__json_at(&j, '}')) {
+        do {
+            char       *name = nn__json_string(&j);
+            const char *wrong;
+            if (!name || !nn__json_at(&j, ':')) return "its header is not what it should be";
+            if (!strcmp(name, "__metadata__")) {
+                if (!nn__json_map_of_strings(&j)) return "its header is not what it should be";
+            } else if ((wrong = nn__file_entry(f, &j, name)) != NULL) return wrong;
+        } while (nn__json_at(&j, ','));
+        if (!nn__json_at(&j, '}')) return "its header is not what it should be";
+    }
+    nn__json_at(&j, 0);
+    return j.p == j.end ? NULL : "its header is not what it should be";
+}
+
+NN_API void nn_file_close(nn_file *f) {
+    if (!f) return;
+    nn__file_forget(f->ctx, f->bytes, f->size);
+    nn__free(f->ctx, f->entry, (size_t)f->room * sizeof *f->entry);
+    nn__object_remove(f->ctx, &f->object);
+    nn__free(f->ctx, f, sizeof *f);
+}
+static void nn__file_destroy(nn__object *o) { nn_file_close((nn_file *)((char *)o - offsetof(nn_file, object))); }
+
+static nn_file *nn__file_take(nn_ctx *c, char *bytes, size_t size, const char *path) { /* takes bytes over */
+    nn_file    *f = bytes ? (nn_file *)nn__alloc_zero(c, sizeof *f) : NULL;
+    const char *wrong;
+    if (!f) {
+        if (bytes) nn__file_forget(c, bytes, size);
+        return NULL;
+    }
+    f->ctx = c; f->bytes = bytes; f->size = size;
+    snprintf(f->path, sizeof f->path, "%.190s", path);
+    nn__object_add(c, &f->object, nn__file_destroy);
+    wrong = nn__file_parse(f);
+    if (!wrong) return f;
+    nn__fail(c, "load", NN__M_FORMAT, f->path, wrong);
+    nn_file_close(f);
+    return NULL;
+}
+NN_API nn_file *nn_file_open(nn_ctx *c, const char *path) {
+    size_t size = 0;
+    char  *bytes = nn__ok(c) ? (char *)nn__read_file(c, path, &size) : NULL;
+    return bytes ? nn__file_take(c, bytes, size, path) : NULL;
+}
+NN_API nn_file *nn_file_memory(nn_ctx *c, const void *bytes, size_t size) {
+    char *copy;
+    if (!nn__ok_arg(c, "file", bytes, "bytes") || size >= SIZE_MAX / 2) return NULL;
+    copy = (char *)nn__alloc(c, size + 1);
+    if (!copy) return NULL;
+    memcpy(copy, bytes, size);
+    copy[size] = 0;
+    return nn__file_take(c, copy, size, "safetensors data");
+}
+NN_API int         nn_file_count(const nn_file *f) { return f ? (int)f->n : 0; }
+NN_API const char *nn_file_name(const nn_file *f, int i) { return f && i >= 0 && i < f->n ? f->entry[i].name : NULL; }
+NN_API nn_shape    nn_file_shape(const nn_file *f, int i) { return f && i >= 0 && i < f->n ? f->entry[i].shape : nn__shape_none(); }
+NN_API nn_dtype    nn_file_dtype(const nn_file *f, int i) { return f && i >= 0 && i < f->n ? f->entry[i].dtype : NN_F32; }
+
+static nn__entry *nn__file_find(nn_file *f, const char *name) {
+    for (int64_t i = 0; i < f->n; i++)
+        if (!strcmp(f->entry[i].name, name)) return &f->entry[i];
+    return NULL;
+}
+NN_API nn_tensor *nn_file_tensor(nn_file *f, const char *name) {
+    nn__entry *e;
+    nn_tensor *x;
+    if (!f || !nn__ok_arg(f->ctx, "file_tensor", name, "name")) return NULL;
+    e = nn__file_find(f, name);
+    if (!e) return nn__fail(f->ctx, "file_tensor", NN__M_NAME_MISSING, name), (nn_tensor *)NULL;
+    x = nn__tensor(f->ctx, "file_tensor", e->dtype, e->shape);
+    if (x && x->st->data && x->st->bytes) memcpy(x->st->data, f->bytes + e->begin, x->st->bytes);
+    return x;
+}
+
+/* -- writing: to a file beside the old one, which then takes its place in one step -- */
+typedef struct nn__named { const char *prefix, *name, *suffix; nn_tensor *x; } nn__named;
+
+#if !defined(NN_NO_STDIO)
+static void nn__json_put(nn__out *o, const char *s) {
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\') nn__put(o, "\\%c", *s);
+        else if ((unsigned char)*s < 0x20) nn__put(o, "\\u%04x", (unsigned)(unsigned char)*s);
+        else nn__put(o, "%c", *s);
+    }
+}
+static void nn__file_header(nn__out *o, const nn__named *list, int64_t n) {
+    size_t at = 0;
+    nn__put(o, "{");
+    for (int64_t i = 0; i < n; i++) {
+        nn_tensor *x = list[i].x;
+        size_t     bytes = (size_t)nn_numel(x) * nn_dtype_size(x->dtype);
+        nn__put(o, i ? ",\"" : "\"");
+        nn__json_put(o, list[i].prefix);
+        nn__json_put(o, list[i].name);
+        nn__json_put(o, list[i].suffix);
+        nn__put(o, "\":{\"dtype\":\"%s\",\"shape\":[", nn__file_dtypes[x->dtype].name);
+        for (int d = 0; d < x->ndim; d++) nn__put(o, d ? ",%lld" : "%lld", (long long)x->size[d]);
+        nn__put(o, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)at, (unsigned long long)(at + bytes));
+        at += bytes;
+    }
+    nn__put(o, "}");
+    while (o->n % 8) nn__put(o, " ");
+}
+static int nn__file_put(FILE *f, const nn__out *header, const nn__named *list, int64_t n) {
+    unsigned char length[8];
+    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header->n >> (8 * i));
+    if (fwrite(length, 1, 8, f) != 8 || fwrite(header->text, 1, header->n, f) != header->n) return 0;
+    for (int64_t i = 0; i < n; i++) {
+        nn_tensor *x = nn_contiguous(nn_detach(list[i].x));
+        size_t     bytes = x ? (size_t)nn_numel(x) * nn_dtype_size(x->dtype) : 0;
+        if (!x || (bytes && fwrite(nn__data(x), 1, bytes, f) != bytes)) return 0;
+    }
+    return fflush(f) == 0;
+}
+#endif
+
+static int nn__file_write(nn_ctx *c, const char *path, const nn__named *list, int64_t n) {
+#if !defined(NN_NO_STDIO)
+    nn__out header = {NULL, 0, 0};
+    char   *beside;
+    size_t  length = strlen(path) + 16, room;
+    FILE   *f;
+    int     fine = 0;
+    nn__file_header(&header, list, n);
+    room        = header.n + 1;
+    header.text = (char *)nn__alloc(c, room);
+    beside      = header.text ? (char *)nn__alloc(c, length) : NULL;
+    if (beside) {
+        header.size = room;
+        header.n    = 0;
+        nn__file_header(&header, list, n);
+        snprintf(beside, length, "%s.partial", path);
+        f = fopen(beside, "wb");
+        if (!f) nn__fail(c, "save", NN__M_FILE_WRITE, path, "the folder is missing or not writable");
+        else {
+            fine = nn__file_put(f, &header, list, n);
+            fine = fclose(f) == 0 && fine;
+#if defined(_WIN32)
+            if (fine) remove(path); /* there, rename does not replace */
+#endif
+            fine = fine && rename(beside, path) == 0;
+            if (!fine) {
+                remove(beside);
+                nn__fail(c, "save", NN__M_FILE_WRITE, path, "no space, or the file is protected");
+            }
+        }
+    }
+    nn__free(c, beside, length);
+    nn__free(c, header.text, room);
+    return fine;
+#else
+    (void)path; (void)list; (void)n;
+    return nn__fail(c, "save", NN__M_FILE_NONE);
+#endif
+}
+
+NN_API int nn_file_write(nn_ctx *c, const char *path, const char *const *names, nn_tensor **tensors, int n) {
+    nn__named *list;
+    int        fine = 1;
+    if (!nn__ok_arg(c, "save", path, "path") || !nn__ok_arg(c, "save", names, "names") || !nn__ok_arg(c, "save", tensors, "tensors")) return 0;
+    list = (nn__named *)nn__alloc(c, (size_t)(n > 0 ? n : 1) * sizeof *list);
+    if (!list) return 0;
+    for (int i = 0; i < n && fine; i++) {
+        list[i].prefix = list[i].suffix = "";
+        list[i].name   = names[i];
+        list[i].x      = tensors[i];
+        fine = nn__ok_arg(c, "save", names[i], "a name") && nn__ok_arg(c, "save", tensors[i], "a tensor") && nn__ok_host("save", tensors[i]);
+    }
+    fine = fine && nn__file_write(c, path, list, n);
+    nn__free(c, list, (size_t)(n > 0 ? n : 1) * sizeof *list);
+    return fine;
+}
+
+/* The model's tensors, and, with an optimiser, its state: "optim.fc1.weight.m", ".v", ".steps", and "optim.step". */
+static int nn__save(nn_model *m, nn_optim *o, const char *path) {
+    nn_ctx    *c = m->ctx;
+    nn__named *list;
+    int64_t    room = m->n * 4 + 1, n = 0;
+    int        fine = 1;
+    if (!m->made && !nn_model_freeze(m)) return 0;
+    if (m->n == 0) return nn__fail(c, "save", NN__M_MODEL_NOT_MADE);
+    list = (nn__named *)nn__alloc_zero(c, (size_t)room * sizeof *list);
+    if (!list) return 0;
+    for (int i = 0; i < m->n && fine; i++) {
+        nn__slot   none = {{NULL, NULL}, NULL}, *s = o && i < o->slots ? &o->slot[i] : &none;
+        nn_tensor *part[4];
+        static const char *const suffix[4] = {"", ".m", ".v", ".steps"};
+        part[0] = nn__handle(c, m, i); part[1] = s->moment[0]; part[2] = s->moment[1]; part[3] = s->steps;
+        fine    = part[0] != NULL;
+        for (int k = 0; k < 4; k++)
+            if (part[k]) {
+                list[n].prefix = k ? "optim." : "";
+                list[n].name   = m->param[i]->path;
+                list[n].suffix = suffix[k];
+                list[n++].x    = part[k];
+            }
+    }
+    if (o && fine) {
+        double step = (double)o->step;
+        list[n].prefix = "optim."; list[n].name = "step"; list[n].suffix = "";
+        list[n].x = nn_from(c, &step, NN_F64, NN_SHAPE(1));
+        fine = list[n++].x != NULL;
+    }
+    fine = fine && nn__file_write(c, path, list, n);
+    nn__free(c, list, (size_t)room * sizeof *list);
+    return fine;
+}
+NN_API int nn_save(nn_model *m, const char *path) { return m && nn__ok_arg(m->ctx, "save", path, "path") && nn__save(m, NULL, path); }
+NN_API int nn_optim_save(nn_optim *o, const char *path) { return o && nn__ok_arg(o->ctx, "save", path, "path") && nn__save(o->model, o, path); }
+
+static int nn__entry_fits(nn_ctx *c, const nn__entry *e, const char *path, nn_shape s) {
+    nn__text t, u;
+    if (!nn__is_real(e->dtype)) return nn__fail(c, "load", NN__M_NAME_FITS_NOT, path, nn_dtype_name(e->dtype), "real");
+    if (e->shape.ndim == s.ndim && (s.ndim == 0 || !memcmp(e->shape.dim, s.dim, (size_t)s.ndim * sizeof s.dim[0]))) return 1;
+    return nn__fail(c, "load", NN__M_NAME_FITS_NOT, path, nn__text_of(&t, e->shape), nn__text_of(&u, s));
+}
+/* A file's data may lie at any address: through a small aligned buffer. */
+static void nn__entry_copy(const nn_file *f, const nn__entry *e, nn_dtype to_type, void *to) {
+    double  tile[128];
+    size_t  es = nn__dtypes[e->dtype].size, ts = nn__dtypes[to_type].size;
+    int64_t n = nn__count(e->shape.ndim, e->shape.dim), step = (int64_t)(sizeof tile / es);
+    for (int64_t i = 0; i < n; i += step) {
+        int64_t k = nn__min64(step, n - i);
+        memcpy(tile, f->bytes + e->begin + (size_t)i * es, (size_t)k * es);
+        nn__convert(to_type, (char *)to + (size_t)i * ts, 1, e->dtype, tile, 1, k);
+    }
+}
+/* All parameters from the file, or the one named by `only`. Everything is checked before anything is changed. */
+static int nn__model_fill(nn_model *m, nn_file *f, int only) {
+    nn_ctx *c = m->ctx;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < m->n; i++) {
+            nn__param *p = m->param[i];
+            nn__entry *e = only < 0 || only == i ? nn__file_find(f, p->path) : NULL;
+            if (only >= 0 && only != i) continue;
+            if (!e) return nn__fail(c, "load", NN__M_NAME_MISSING, p->path);
+            if (!nn__entry_fits(c, e, p->path, p->shape)) return 0;
+            e->used = 1;
+            if (!pass || !p->st.data) continue;
+            nn__entry_copy(f, e, m->dtype, p->st.data);
+            p->st.version++;
+        }
+        if (only < 0)
+            for (int64_t i = 0; i < f->n; i++)
+                if (!f->entry[i].used && strncmp(f->entry[i].name, "optim.", 6)) return nn__fail(c, "load", NN__M_NAME_LEFT, f->entry[i].name);
+    }
+    return 1;
+}
+static int nn__model_load(nn_model *m, nn_file *f) { /* takes f over */
+    int fine;
+    if (!f) return 0;
+    if (!m->made) { /* the names are not known yet: wait for them */
+        if (m->waiting) nn_file_close(m->waiting);
+        m->waiting = f;
+        return 1;
+    }
+    fine = nn__model_fill(m, f, -1);
+    nn_file_close(f);
+    return fine;
+}
+NN_API int nn_load(nn_model *m, const char *path) { return m && nn__ok(m->ctx) && nn__model_load(m, nn_file_open(m->ctx, path)); }
+NN_API int nn_load_memory(nn_model *m, const void *bytes, size_t size) { return m && nn__ok(m->ctx) && nn__model_load(m, nn_file_memory(m->ctx, bytes, size)); }
+
+NN_API int nn_optim_load(nn_optim *o, const char *path) {
+    nn_ctx    *c = o ? o->ctx : NULL;
+    nn_file   *f;
+    nn__entry *e;
+    int64_t    one = 1;
+    int        fine;
+    if (!o || !nn__ok(c)) return 0;
+    if (!o->model->n || !nn_model_freeze(o->model)) return nn__fail(c, "load", NN__M_MODEL_NOT_MADE);
+    f = nn_file_open(c, path);
+    if (!f) return 0;
+    e    = nn__file_find(f, "optim.step");
+    fine = e ? nn__entry_fits(c, e, "optim.step", NN_SHAPE(one)) && nn__model_fill(o->model, f, -1) : nn__fail(c, "load", NN__M_NAME_MISSING, "optim.step");
+    for (int pass = 0; pass < 2 && fine; pass++) /* check, then change */
+        for (int i = 0; i < o->model->n && fine; i++) {
+            char        name[600];
+            nn_tensor  *part[3];
+            static const char *const suffix[3] = {".m", ".v", ".steps"};
+            snprintf(name, sizeof name, "optim.%s.steps", o->model->param[i]->path);
+            if (!nn__file_find(f, name)) continue; /* it never had a gradient */
+            if (!(fine = nn__slot_make(o, i))) break;
+            part[0] = o->slot[i].moment[0]; part[1] = o->slot[i].moment[1]; part[2] = o->slot[i].steps;
+            for (int k = 0; k < 3 && fine; k++) {
+                if (!part[k]) continue;
+                snprintf(name, sizeof name, "optim.%s%s", o->model->param[i]->path, suffix[k]);
+                e    = nn__file_find(f, name);
+                fine = e ? nn__entry_fits(c, e, name, nn_shape_of(part[k])) : nn__fail(c, "load", NN__M_NAME_MISSING, name);
+                if (fine && pass) nn__entry_copy(f, e, part[k]->dtype, part[k]->st->data);
+            }
+        }
+    if (fine) {
+        double step;
+        nn__entry_copy(f, nn__file_find(f, "optim.step"), NN_F64, &step);
+        o->step = step >= 0 && step < 9e15 ? (int64_t)step : 0;
+    }
+    nn_file_close(f);
+    return fine;
+}
+
+/* ---- >>train ----------------------------------------------------------------------------------------
+   nn_fit is the loop that anyone could write with the functions above, with its reporting. */
+static nn_tensor *nn__default_loss(nn_tensor *prediction, nn_tensor *target) {
+    return target && nn__is_real(target->dtype) ? nn_mse(prediction, target) : nn_cross_entropy(prediction, target);
+}
+
+NN_API nn_fit_options nn_fit_defaults(void) {
+    nn_fit_options o;
+    memset(&o, 0, sizeof o);
+    return o;
+}
+
+NN_API nn_scores nn_evaluate(nn_model *m, nn_data *d, nn_loss loss) {
+    nn_scores s = {0, 0, 0};
+    nn_ctx   *c = d ? d->ctx : NULL;
+    int       classes;
+    s.loss = s.accuracy = NAN;
+    if (!m || !d || !nn__ok(c)) return s;
+    classes = nn__is_class(d->samples->y);
+    s.loss  = 0;
+    s.accuracy = classes ? 0 : NAN;
+    for (int64_t at = 0; at < d->n && !c->error; at += 256) { /* in order; the arena goes back after each piece */
+        int64_t   n    = nn__min64(256, d->n - at);
+        nn__mark  mark = nn__arena_mark(c);
+        int       was  = nn_no_grad(c, 1);
+        nn_tensor *y = nn_data_y(d, at, n), *p = nn_predict(m, nn_data_x(d, at, n)), *l = p ? (loss ? loss : nn__default_loss)(p, y) : NULL;
+        s.loss += nn_item(l) * (double)n;
+        if (classes && p) s.accuracy += nn_accuracy(p, y) * (double)n;
+        nn_no_grad(c, was);
+        nn__arena_rewind(c, mark);
+    }
+    s.n = d->n;
+    s.loss /= (double)d->n;
+    s.accuracy /= (double)d->n;
+    if (c->error) s.loss = s.accuracy = NAN;
+    return s;
+}
+
+typedef struct nn__history { nn__object object; nn_ctx *ctx; size_t size; } nn__history; /* followed by its numbers */
+static void nn__history_destroy(nn__object *o) {
+    nn__history *h = (nn__history *)((char *)o - offsetof(nn__history, object));
+    nn__object_remove(h->ctx, &h->object);
+    nn__free(h->ctx, h, h->size);
+}
+static int nn__history_new(nn_ctx *c, int epochs, nn_history *h) {
+    size_t       size = sizeof(nn__history) + (size_t)epochs * 4 * sizeof(double);
+    nn__history *own  = (nn__history *)nn__alloc(c, size);
+    double      *p;
+    if (!own) return 0;
+    own->ctx  = c;
+    own->size = size;
+    nn__object_add(c, &own->object, nn__history_destroy);
+    p = (double *)(void *)(own + 1);
+    h->loss = p; h->accuracy = p + epochs; h->valid_loss = p + 2 * epochs; h->valid_accuracy = p + 3 * epochs;
+    for (int i = 0; i < epochs * 4; i++) p[i] = NAN;
+    return 1;
+}
+
+/* -- progress: a bar on a terminal, a line an epoch in a log -- */
+typedef struct nn__progress { nn_ctx *ctx; int on, bar, epoch, epochs; int64_t done, all; double begin, last; } nn__progress;
+
+static int nn__is_terminal(void) {
+#if defined(NN_NO_STDIO)
+    return 0;
+#elif defined(_WIN32)
+    return _isatty(2);
+#else
+    return isatty(2);
+#endif
+}
+static void nn__progress_bar(nn__progress *p, double loss, int64_t n) {
+#if !defined(NN_NO_STDIO)
+    double now, rate, share;
+    p->done += n;
+    if (!p->on || !p->bar) return;
+    now = nn_time();
+    if (now - p->last < 0.1 && p->done < p->all) return;
+    p->last = now;
+    rate    = now > p->begin ? (double)(p->all * p->epoch + p->done) / (now - p->begin) : 0;
+    share   = (double)p->done / (double)p->all;
+    fprintf(stderr, "\repoch %d/%d [%-20.*s] %3.0f %%  loss %.4f  %.0f samples/s  ETA %.0f s   ", p->epoch + 1, p->epochs, (int)(20 * share), "====================", 100 * share, loss, rate,
+            rate > 0 ? ((double)p->all * p->epochs - (double)(p->all * p->epoch + p->done)) / rate : 0);
+    fflush(stderr);
+#else
+    (void)p; (void)loss; (void)n;
+#endif
+}
+static void nn__progress_epoch(nn__progress *p, const nn_history *h, int e) {
+    char   line[300];
+    size_t n;
+    if (!p->on) return;
+    n = (size_t)snprintf(line, sizeof line, "epoch %d/%d  loss %.4f", e + 1, p->epochs, h->loss[e]);
+    if (h->accuracy[e] == h->accuracy[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  accuracy %.4f", h->accuracy[e]);
+    if (h->valid_loss[e] == h->valid_loss[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  valid loss %.4f", h->valid_loss[e]);
+    if (h->valid_accuracy[e] == h->valid_accuracy[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  valid accuracy %.4f", h->valid_accuracy[e]);
+    snprintf(line + n, sizeof line - n, "  %.1f s", nn_time() - p->begin);
+#if !defined(NN_NO_STDIO)
+    if (p->bar) fprintf(stderr, "\r%*s\r", 100, "");
+#endif
+    nn__note_v(p->ctx, NN_LOG_INFO, line);
+}
+
+/* One pass over the training part: the mean loss and accuracy */
+static int nn__fit_epoch(nn_model *m, nn_data *d, nn_optim *o, const nn_fit_options *f, nn__progress *p, nn_history *h, int e) {
+    nn_ctx  *c = m->ctx;
+    nn_batch b;
+    double   loss_sum = 0, accuracy_sum = 0;
+    int64_t  n = 0;
+    int      classes = nn__is_class(d->samples->y);
+    p->epoch = e;
+    p->done  = 0;
+    while (nn_data_next(d, &b)) {
+        nn_tensor *y = nn_forward(m, b.x), *loss = y ? (f->loss ? f->loss : nn__default_loss)(y, b.y) : NULL;
+        nn_backward(loss);
+        if (f->clip > 0) nn_clip_grad_norm(o, f->clip);
+        nn_step(o);
+        loss_sum += nn_item(loss) * (double)b.n;
+        if (classes && y) accuracy_sum += nn_accuracy(y, b.y) * (double)b.n;
+        n += b.n;
+        nn_reset(c);
+        if (c->error) return 0;
+        nn__progress_bar(p, loss_sum / (double)n, b.n);
+    }
+    h->loss[e] = n ? loss_sum / (double)n : NAN;
+    if (classes && n) h->accuracy[e] = accuracy_sum / (double)n;
+    return !c->error;
+}
+
+static int nn__fit_check(nn_ctx *c, const nn_fit_options *f) {
+    if (f->epochs < 0) return nn__fail(c, "fit", NN__M_OPTION, "epochs", (double)f->epochs);
+    if (f->batch < 0) return nn__fail(c, "fit", NN__M_OPTION, "batch", (double)f->batch);
+    if (!(f->lr >= 0)) return nn__fail(c, "fit", NN__M_OPTION, "lr", (double)f->lr);
+    if (!(f->clip >= 0)) return nn__fail(c, "fit", NN__M_OPTION, "clip", (double)f->clip);
+    if (!(f->validation >= 0 && f->validation <= 0.9f)) return nn__fail(c, "fit", NN__M_OPTION, "validation", (double)f->validation);
+    return 1;
+}
+
+NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options) {
+    nn_ctx        *c = m ? m->ctx : NULL;
+    nn_fit_options f = nn_fit_defaults();
+    nn_history     h;
+    nn_data       *train, *valid = NULL;
+    nn_optim      *o;
+    nn__progress   p;
+    memset(&h, 0, sizeof h);
+    if (!m || !nn__ok_arg(c, "fit", d, "the data")) return h;
+    if (d->ctx != c) return nn__fail(c, "fit", NN__M_FORK_ENDED, "the data"), h;
+    if (options) f = *options;
+    if (!nn__fit_check(c, &f)) return h;
+    if (!f.epochs) f.epochs = 10;
+    if (!f.batch) f.batch = 32;
+    if (f.lr == 0) f.lr = 0.001f;
+    train = d;
+    if (f.validation > 0 && !nn_data_split(d, f.validation, &train, &valid)) return h;
+    o = f.optim ? f.optim : nn__optim_short(m, NN_ADAMW, f.lr, 0, f.weight_decay == 0 ? 0.01f : f.weight_decay == NN_ZERO ? 0 : f.weight_decay);
+    if (o && nn_data_batch(train, f.batch, 0) && nn__history_new(c, f.epochs, &h)) {
+        int64_t steps = nn__ceil_div(train->n, train->batch) * f.epochs;
+        if (!f.optim) nn_set_lr(o, f.schedule.base > 0 ? f.schedule : nn_lr_cosine(f.lr, steps / 20, steps, 0));
+        memset(&p, 0, sizeof p);
+        p.ctx = c; p.on = !f.quiet; p.bar = nn__is_terminal() && !c->config.log; p.epochs = f.epochs; p.all = train->n; p.begin = nn_time();
+        nn_data_rewind(train);
+        for (int e = 0; e < f.epochs && nn__fit_epoch(m, train, o, &f, &p, &h, e); e++) {
+            if (valid) {
+                nn_scores s = nn_evaluate(m, valid, f.loss);
+                h.valid_loss[e]     = s.loss;
+                h.valid_accuracy[e] = s.accuracy;
+            }
+            h.epochs  = e + 1;
+            h.seconds = nn_time() - p.begin;
+            nn__progress_epoch(&p, &h, e);
+            if (c->error || (f.on_epoch && !f.on_epoch(f.user, &h))) break;
+        }
+    }
+    if (!f.optim) nn_optim_free(o);
+    if (valid) { nn_data_free(train); nn_data_free(valid); }
+    return h;
+}
+
+/* ---- >>kernels --------------------------------------------------------------------------------------
+   The inner loops, written once over a small vocabulary of vector words and compiled once for each instruction
+   set and type: this file includes itself, and what follows the passes is all that the inner inclusions see. */
+#if defined(__x86_64__) && !defined(NN_NO_SIMD)
+#  include <immintrin.h>
+#elif defined(__aarch64__) && !defined(NN_NO_SIMD)
+#  include <arm_neon.h>
+#endif
+/* Where floats are computed in a wider format (x87), roundings that a formula relies on go through memory. */
+#if FLT_EVAL_METHOD == 0
+#  define NN__ROUNDED
+#else
+#  define NN__ROUNDED volatile
+#endif
+
+// ---- what all passes of the matrix product share --------------------------------------------------------
+#define NN__GEMM_INLINE static inline __attribute__((always_inline, unused))
+// Before a loop whose bound is known once the function is inlined: unroll it all, early enough that the arrays inside
+// become registers. (clang takes a count literally: with "unroll 16", 14 turns would unroll only after that point.)
+#if defined(__clang__)
+#define NN__GEMM_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define NN__GEMM_UNROLL _Pragma("GCC unroll 16")
+#endif
+#define NN__GEMM_NOINLINE static __attribute__((noinline, unused))
+
+// Steps of k in a block, for 512-bit and for smaller vectors; rows of B fetched ahead. KC is part of the results' bits.
+#ifndef NN__GEMM_KC512
+#define NN__GEMM_KC512 384
+#endif
+#ifndef NN__GEMM_KC256
+#define NN__GEMM_KC256 256
+#endif
+#ifndef NN__GEMM_AHEAD
+#define NN__GEMM_AHEAD 8
+#endif
+
+// How a product is computed. 0 means "decide from g itself", which is right only when g is the whole problem;
+// a piece of C must carry the path of its whole (see "Determinism" in gemm_kernel.h).
+enum { NN__GEMM_TILES = 1, NN__GEMM_PACK_A = 2, NN__GEMM_PACK_B = 4, NN__GEMM_DOT = 8 };
+
+// One tile of C as the microkernels see it: at most MR rows, and one strip of columns.
+typedef struct nn__gemm_tile {
+    int64_t k;
+    const void *a; int64_t a_row, a_col;
+    const void *b; int64_t b_row;
+    void *c; int64_t c_row;
+    const void *bias;                       // NULL unless this is the last k block
+    int add, act;                           // add to C; activation, 0 unless this is the last k block
+    int rows, cols;                         // what of the tile is real
+} nn__gemm_tile;
+
+// Turns blocks of a matrix over, for packing: four rows x[0..3] along k, `count` (a multiple of 4) steps, to out[step][4]
+// where two steps lie `width` apart. Written over 16-byte vectors, which every machine has; without the shuffle builtin
+// the plain loop does it.
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define NN__GEMM_SHUFFLE 1
+#endif
+#endif
+typedef float nn__gemm_f4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef double nn__gemm_d2 __attribute__((vector_size(16), aligned(8), may_alias));
+
+NN__GEMM_INLINE void nn__gemm_turn_float(float *out, int64_t width, const float *x, int64_t lane, int64_t count) {
+    const float *x0 = x, *x1 = x0 + lane, *x2 = x1 + lane, *x3 = x2 + lane;
+    for (int64_t p = 0; p < count; p += 4, out += 4 * width) {
+#ifdef NN__GEMM_SHUFFLE
+        const nn__gemm_f4 r0 = *(const nn__gemm_f4 *)(x0 + p), r1 = *(const nn__gemm_f4 *)(x1 + p);
+        const nn__gemm_f4 r2 = *(const nn__gemm_f4 *)(x2 + p), r3 = *(const nn__gemm_f4 *)(x3 + p);
+        const nn__gemm_f4 s0 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), s1 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+        const nn__gemm_f4 s2 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7), s3 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+        *(nn__gemm_f4 *)out = __builtin_shufflevector(s0, s1, 0, 1, 4, 5);
+        *(nn__gemm_f4 *)(out + width) = __builtin_shufflevector(s0, s1, 2, 3, 6, 7);
+        *(nn__gemm_f4 *)(out + 2 * width) = __builtin_shufflevector(s2, s3, 0, 1, 4, 5);
+        *(nn__gemm_f4 *)(out + 3 * width) = __builtin_shufflevector(s2, s3, 2, 3, 6, 7);
+#else
+        for (int q = 0; q < 4; q++) {
+            float *o = out + q * width;
+            o[0] = x0[p + q]; o[1] = x1[p + q]; o[2] = x2[p + q]; o[3] = x3[p + q];
+        }
+#endif
+    }
+}
+NN__GEMM_INLINE void nn__gemm_turn_double(double *out, int64_t width, const double *x, int64_t lane, int64_t count) {
+    const double *x0 = x, *x1 = x0 + lane, *x2 = x1 + lane, *x3 = x2 + lane;
+    for (int64_t p = 0; p < count; p += 2, out += 2 * width) {
+#ifdef NN__GEMM_SHUFFLE
+        const nn__gemm_d2 r0 = *(const nn__gemm_d2 *)(x0 + p), r1 = *(const nn__gemm_d2 *)(x1 + p);
+        const nn__gemm_d2 r2 = *(const nn__gemm_d2 *)(x2 + p), r3 = *(const nn__gemm_d2 *)(x3 + p);
+        *(nn__gemm_d2 *)out = __builtin_shufflevector(r0, r1, 0, 2);
+        *(nn__gemm_d2 *)(out + 2) = __builtin_shufflevector(r2, r3, 0, 2);
+        *(nn__gemm_d2 *)(out + width) = __builtin_shufflevector(r0, r1, 1, 3);
+        *(nn__gemm_d2 *)(out + width + 2) = __builtin_shufflevector(r2, r3, 1, 3);
+#else
+        for (int q = 0; q < 2; q++) {
+            double *o = out + q * width;
+            o[0] = x0[p + q]; o[1] = x1[p + q]; o[2] = x2[p + q]; o[3] = x3[p + q];
+        }
+#endif
+    }
+}
+#define NN__GEMM_PASTE_(a, b) a##b
+#define NN__GEMM_PASTE(a, b) NN__GEMM_PASTE_(a, b)
+
+// Cuts `total` into equal blocks of at most `most`, each a multiple of `unit` (but for the last): the block's size.
+static inline int64_t nn__gemm_even(int64_t total, int64_t most, int64_t unit) {
+    if (total <= most) return total;
+    int64_t blocks = (total + most - 1) / most, size = (total + blocks - 1) / blocks;
+    return (size + unit - 1) / unit * unit;
+}
+
+#define NN__PASS_ISA 0
+#define NN__PASS_F64 0
+#define NN__K(name) nn__scalar_f32_##name
+#include NN_HEADER_NAME
+#if !defined(NN_NO_F64)
+#define NN__PASS_ISA 0
+#define NN__PASS_F64 1
+#define NN__K(name) nn__scalar_f64_##name
+#include NN_HEADER_NAME
+#endif
+#if NN__HAS_SSE2
+#define NN__PASS_ISA 1
+#define NN__PASS_F64 0
+#define NN__K(name) nn__sse2_f32_##name
+#include NN_HEADER_NAME
+#if !defined(NN_NO_F64)
+#define NN__PASS_ISA 1
+#define NN__PASS_F64 1
+#define NN__K(name) nn__sse2_f64_##name
+#include NN_HEADER_NAME
+#endif
+#endif
+#if NN__HAS_AVX2
+#define NN__PASS_ISA 2
+#define NN__PASS_F64 0
+#define NN__K(name) nn__avx2_f32_##name
+#include NN_HEADER_NAME
+#if !defined(NN_NO_F64)
+#define NN__PASS_ISA 2
+#define NN__PASS_F64 1
+#define NN__K(name) nn__avx2_f64_##name
+#include NN_HEADER_NAME
+#endif
+#endif
+#if NN__HAS_AVX512
+#define NN__PASS_ISA 3
+#define NN__PASS_F64 0
+#define NN__K(name) nn__avx512_f32_##name
+#include NN_HEADER_NAME
+#if !defined(NN_NO_F64)
+#define NN__PASS_ISA 3
+#define NN__PASS_F64 1
+#define NN__K(name) nn__avx512_f64_##name
+#include NN_HEADER_NAME
+#endif
+#endif
+#if NN__HAS_NEON
+#define NN__PASS_ISA 4
+#define NN__PASS_F64 0
+#define NN__K(name) nn__neon_f32_##name
+#include NN_HEADER_NAME
+#if !defined(NN_NO_F64)
+#define NN__PASS_ISA 4
+#define NN__PASS_F64 1
+#define NN__K(name) nn__neon_f64_##name
+#include NN_HEADER_NAME
+#endif
+#endif
+
+#if defined(NN_NO_F64)
+#  define NN__SETS(isa) {#isa, &nn__##isa##_f32_set, NULL}
+#else
+#  define NN__SETS(isa) {#isa, &nn__##isa##_f32_set, &nn__##isa##_f64_set}
+#endif
+static const nn__kernels *nn__kernels_of(int isa) {
+    static const nn__kernels scalar = NN__SETS(scalar);
+#if NN__HAS_SSE2
+    static const nn__kernels sse2 = NN__SETS(sse2);
+    if (isa == NN__ISA_SSE2) return &sse2;
+#endif
+#if NN__HAS_AVX2
+    static const nn__kernels avx2 = NN__SETS(avx2);
+    if (isa == NN__ISA_AVX2) return &avx2;
+#endif
+#if NN__HAS_AVX512
+    static const nn__kernels avx512 = NN__SETS(avx512);
+    if (isa == NN__ISA_AVX512) return &avx512;
+#endif
+#if NN__HAS_NEON
+    static const nn__kernels neon = NN__SETS(neon);
+    if (isa == NN__ISA_NEON) return &neon;
+#endif
+    return isa == NN__ISA_SCALAR ? &scalar : NULL;
+}
+#undef NN__SETS
+
+#endif /* NN_IMPLEMENTATION */
+#else  /* NN__PASS_ISA: one pass of the kernels */
+
+// ---- the vocabulary ----------------------------------------------------------------------------------------
+// NN__R scalar, NN__V vector of NN__W scalars, NN__M mask, NN__VI int32 lanes (float passes only).
+//   min, max     as x86 does: the second operand if either is NaN, so clamp(x) = min(hi, max(lo, x))
+//                lets a NaN x through
+//   fma, fnma    a*b+c, c-a*b; one rounding on avx2, avx512 and neon, two on the others
+//   load_n ..    the first n lanes, 0 <= n <= NN__W; the rest reads as 0 and is never touched
+//   round        to nearest even, |a| < 2^22 (float), 2^51 (double);  toint the same, |a| < 2^22
+//   isnan        as a mask; lt, gt, eq are false where an operand is NaN
+// Words that would evaluate an argument twice, or need a statement, are functions: NN__K(v_xxx).
+
+// The region in which the compiler may use the set; closed in vocab_undef.h.
+#if NN__PASS_ISA == 2 && defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#elif NN__PASS_ISA == 2
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#elif NN__PASS_ISA == 3 && defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#elif NN__PASS_ISA == 3
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#endif
+
+#if NN__PASS_F64
+#define NN__R double
+#else
+#define NN__R float
+#endif
+
+// ---- scalar: one lane, both types -------------------------------------------------------------
+#if NN__PASS_ISA == 0
+
+#define NN__V NN__R
+#define NN__M int
+#define NN__W 1
+#define nn__v_load(p)           (*(p))
+#define nn__v_store(p, v)       ((void)(*(p) = (v)))
+#define nn__v_load_n(p, n)      ((n) ? *(p) : (NN__R)0)
+#define nn__v_store_n(p, v, n)  ((void)((n) ? (*(p) = (v)) : (NN__R)0))
+#define nn__v_set1(x)           ((NN__R)(x))
+#define nn__v_zero()            ((NN__R)0)
+#define nn__v_add(a, b)         ((a) + (b))
+#define nn__v_sub(a, b)         ((a) - (b))
+#define nn__v_mul(a, b)         ((a) * (b))
+#define nn__v_div(a, b)         ((a) / (b))
+#define nn__v_fma(a, b, c)      ((a) * (b) + (c))
+#define nn__v_fnma(a, b, c)     ((c) - (a) * (b))
+#define nn__v_neg(a)            (-(a))
+#define nn__v_min(a, b)         NN__K(v_min)(a, b)
+#define nn__v_max(a, b)         NN__K(v_max)(a, b)
+#define nn__v_round(a)          NN__K(v_round)(a)
+#define nn__v_lt(a, b)          ((a) < (b))
+#define nn__v_gt(a, b)          ((a) > (b))
+#define nn__v_eq(a, b)          ((a) == (b))
+#define nn__v_isnan(a)          NN__K(v_isnan)(a)
+#define nn__v_or(m, k)          ((m) | (k))
+#define nn__v_select(m, a, b)   ((m) ? (a) : (b))
+#define nn__v_hsum(v)           (v)
+#define nn__v_hmax(v)           (v)
+
+static inline NN__UNUSED NN__R NN__K(v_min)(NN__R a, NN__R b) { return a < b ? a : b; }
+static inline NN__UNUSED NN__R NN__K(v_max)(NN__R a, NN__R b) { return a > b ? a : b; }
+static inline NN__UNUSED int NN__K(v_isnan)(NN__R a) { return a != a; }
+
+// Adding 1.5 * 2^(mantissa bits) leaves no room for a fraction.  volatile: x87 must round here too.
+#if NN__PASS_F64
+#define nn__v_sqrt(a)           sqrt(a)
+#define nn__v_abs(a)            fabs(a)
+static inline NN__UNUSED NN__R NN__K(v_round)(NN__R a)
+{
+    NN__ROUNDED double t = a + 6755399441055744.0;
+    return t - 6755399441055744.0;
+}
+#else
+#define nn__v_sqrt(a)           sqrtf(a)
+#define nn__v_abs(a)            fabsf(a)
+#define NN__VI uint32_t // unsigned: wraps
+#define nn__v_toint(v)          (nn__v_bits((v) + 12582912.0f) - 0x4b400000u)
+#define nn__v_fromint(i)        ((float)(int32_t)(i))
+#define nn__v_bits(v)           NN__K(v_bits)(v)
+#define nn__v_frombits(i)       NN__K(v_frombits)(i)
+#define nn__vi_set1(x)          ((uint32_t)(x))
+#define nn__vi_add(a, b)        ((a) + (b))
+#define nn__vi_sub(a, b)        ((a) - (b))
+#define nn__vi_and(a, b)        ((a) & (b))
+#define nn__vi_or(a, b)         ((a) | (b))
+#define nn__vi_shl(i, k)        ((i) << (k))
+#define nn__vi_shr(i, k)        ((i) >> (k))
+#define nn__vi_sar(i, k)        ((uint32_t)((int32_t)(i) >> (k)))
+static inline NN__UNUSED NN__R NN__K(v_round)(NN__R a)
+{
+    NN__ROUNDED float t = a + 12582912.0f;
+    return t - 12582912.0f;
+}
+static inline NN__UNUSED uint32_t NN__K(v_bits)(float a)
+{
+    NN__ROUNDED float f = a;
+    float g = f;
+    uint32_t i;
+    memcpy(&i, &g, 4);
+    return i;
+}
+static inline NN__UNUSED float NN__K(v_frombits)(uint32_t i)
+{
+    float f;
+    memcpy(&f, &i, 4);
+    return f;
+}
+#endif
+
+// ---- sse2 (the x86-64 baseline: nothing later) --------------------------------------------------
+#elif NN__PASS_ISA == 1 && !NN__PASS_F64
+
+#define NN__V  __m128
+#define NN__VI __m128i
+#define NN__M  __m128
+#define NN__W  4
+#define nn__v_load(p)           _mm_loadu_ps(p)
+#define nn__v_store(p, v)       _mm_storeu_ps(p, v)
+#define nn__v_load_n(p, n)      NN__K(v_load_n)(p, n)
+#define nn__v_store_n(p, v, n)  NN__K(v_store_n)(p, v, n)
+#define nn__v_set1(x)           _mm_set1_ps(x)
+#define nn__v_zero()            _mm_setzero_ps()
+#define nn__v_add(a, b)         _mm_add_ps(a, b)
+#define nn__v_sub(a, b)         _mm_sub_ps(a, b)
+#define nn__v_mul(a, b)         _mm_mul_ps(a, b)
+#define nn__v_div(a, b)         _mm_div_ps(a, b)
+#define nn__v_fma(a, b, c)      _mm_add_ps(_mm_mul_ps(a, b), c)
+#define nn__v_fnma(a, b, c)     _mm_sub_ps(c, _mm_mul_ps(a, b))
+#define nn__v_min(a, b)         _mm_min_ps(a, b)
+#define nn__v_max(a, b)         _mm_max_ps(a, b)
+#define nn__v_sqrt(a)           _mm_sqrt_ps(a)
+#define nn__v_abs(a)            _mm_andnot_ps(_mm_set1_ps(-0.0f), a)
+#define nn__v_neg(a)            _mm_xor_ps(_mm_set1_ps(-0.0f), a)
+#define nn__v_lt(a, b)          _mm_cmplt_ps(a, b)
+#define nn__v_gt(a, b)          _mm_cmpgt_ps(a, b)
+#define nn__v_eq(a, b)          _mm_cmpeq_ps(a, b)
+#define nn__v_isnan(a)          _mm_cmpunord_ps(a, _mm_setzero_ps())
+#define nn__v_or(m, k)          _mm_or_ps(m, k)
+#define nn__v_select(m, a, b)   NN__K(v_select)(m, a, b)
+#define nn__v_round(a)          _mm_cvtepi32_ps(_mm_cvtps_epi32(a))
+#define nn__v_hsum(v)           NN__K(v_hsum)(v)
+#define nn__v_hmax(v)           NN__K(v_hmax)(v)
+#define nn__v_toint(v)          _mm_cvtps_epi32(v)
+#define nn__v_fromint(i)        _mm_cvtepi32_ps(i)
+#define nn__v_bits(v)           _mm_castps_si128(v)
+#define nn__v_frombits(i)       _mm_castsi128_ps(i)
+#define nn__vi_set1(x)          _mm_set1_epi32((int)(x))
+#define nn__vi_add(a, b)        _mm_add_epi32(a, b)
+#define nn__vi_sub(a, b)        _mm_sub_epi32(a, b)
+#define nn__vi_and(a, b)        _mm_and_si128(a, b)
+#define nn__vi_or(a, b)         _mm_or_si128(a, b)
+#define nn__vi_shl(i, k)        _mm_slli_epi32(i, k)
+#define nn__vi_shr(i, k)        _mm_srli_epi32(i, k)
+#define nn__vi_sar(i, k)        _mm_srai_epi32(i, k)
+
+static inline NN__UNUSED __m128 NN__K(v_select)(__m128 m, __m128 a, __m128 b)
+{
+    return _mm_or_ps(_mm_and_ps(m, a), _mm_andnot_ps(m, b));
+}
+static inline NN__UNUSED float NN__K(v_hsum)(__m128 v)
+{
+    v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_add_ss(v, _mm_shuffle_ps(v, v, 1)));
+}
+static inline NN__UNUSED float NN__K(v_hmax)(__m128 v)
+{
+    v = _mm_max_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_max_ss(v, _mm_shuffle_ps(v, v, 1)));
+}
+
+#elif NN__PASS_ISA == 1
+
+#define NN__V __m128d
+#define NN__M __m128d
+#define NN__W 2
+#define nn__v_load(p)           _mm_loadu_pd(p)
+#define nn__v_store(p, v)       _mm_storeu_pd(p, v)
+#define nn__v_load_n(p, n)      NN__K(v_load_n)(p, n)
+#define nn__v_store_n(p, v, n)  NN__K(v_store_n)(p, v, n)
+#define nn__v_set1(x)           _mm_set1_pd(x)
+#define nn__v_zero()            _mm_setzero_pd()
+#define nn__v_add(a, b)         _mm_add_pd(a, b)
+#define nn__v_sub(a, b)         _mm_sub_pd(a, b)
+#define nn__v_mul(a, b)         _mm_mul_pd(a, b)
+#define nn__v_div(a, b)         _mm_div_pd(a, b)
+#define nn__v_fma(a, b, c)      _mm_add_pd(_mm_mul_pd(a, b), c)
+#define nn__v_fnma(a, b, c)     _mm_sub_pd(c, _mm_mul_pd(a, b))
+#define nn__v_min(a, b)         _mm_min_pd(a, b)
+#define nn__v_max(a, b)         _mm_max_pd(a, b)
+#define nn__v_sqrt(a)           _mm_sqrt_pd(a)
+#define nn__v_abs(a)            _mm_andnot_pd(_mm_set1_pd(-0.0), a)
+#define nn__v_neg(a)            _mm_xor_pd(_mm_set1_pd(-0.0), a)
+#define nn__v_lt(a, b)          _mm_cmplt_pd(a, b)
+#define nn__v_gt(a, b)          _mm_cmpgt_pd(a, b)
+#define nn__v_eq(a, b)          _mm_cmpeq_pd(a, b)
+#define nn__v_isnan(a)          _mm_cmpunord_pd(a, _mm_setzero_pd())
+#define nn__v_or(m, k)          _mm_or_pd(m, k)
+#define nn__v_select(m, a, b)   NN__K(v_select)(m, a, b)
+#define nn__v_round(a)          NN__K(v_round)(a)
+#define nn__v_hsum(v)           NN__K(v_hsum)(v)
+#define nn__v_hmax(v)           NN__K(v_hmax)(v)
+
+static inline NN__UNUSED __m128d NN__K(v_select)(__m128d m, __m128d a, __m128d b)
+{
+    return _mm_or_pd(_mm_and_pd(m, a), _mm_andnot_pd(m, b));
+}
+// SSE2 has no rounding instruction for 64-bit lanes: 1.5 * 2^52 leaves no room for a fraction.
+static inline NN__UNUSED __m128d NN__K(v_round)(__m128d a)
+{
+    const __m128d magic = _mm_set1_pd(6755399441055744.0);
+    return _mm_sub_pd(_mm_add_pd(a, magic), magic);
+}
+static inline NN__UNUSED double NN__K(v_hsum)(__m128d v)
+{
+    return _mm_cvtsd_f64(_mm_add_sd(v, _mm_unpackhi_pd(v, v)));
+}
+static inline NN__UNUSED double NN__K(v_hmax)(__m128d v)
+{
+    return _mm_cvtsd_f64(_mm_max_sd(v, _mm_unpackhi_pd(v, v)));
+}
+
+// ---- avx2 + fma ---------------------------------------------------------------------------------
+#elif NN__PASS_ISA == 2 && !NN__PASS_F64
+
+#define NN__V  __m256
+#define NN__VI __m256i
+#define NN__M  __m256
+#define NN__W  8
+#define nn__v_load(p)           _mm256_loadu_ps(p)
+#define nn__v_store(p, v)       _mm256_storeu_ps(p, v)
+#define nn__v_load_n(p, n)      _mm256_maskload_ps(p, NN__K(v_first)((int)(n)))
+#define nn__v_store_n(p, v, n)  _mm256_maskstore_ps(p, NN__K(v_first)((int)(n)), v)
+#define nn__v_set1(x)           _mm256_set1_ps(x)
+#define nn__v_zero()            _mm256_setzero_ps()
+#define nn__v_add(a, b)         _mm256_add_ps(a, b)
+#define nn__v_sub(a, b)         _mm256_sub_ps(a, b)
+#define nn__v_mul(a, b)         _mm256_mul_ps(a, b)
+#define nn__v_div(a, b)         _mm256_div_ps(a, b)
+#define nn__v_fma(a, b, c)      _mm256_fmadd_ps(a, b, c)
+#define nn__v_fnma(a, b, c)     _mm256_fnmadd_ps(a, b, c)
+#define nn__v_min(a, b)         _mm256_min_ps(a, b)
+#define nn__v_max(a, b)         _mm256_max_ps(a, b)
+#define nn__v_sqrt(a)           _mm256_sqrt_ps(a)
+#define nn__v_abs(a)            _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a)
+#define nn__v_neg(a)            _mm256_xor_ps(_mm256_set1_ps(-0.0f), a)
+#define nn__v_lt(a, b)          _mm256_cmp_ps(a, b, _CMP_LT_OQ)
+#define nn__v_gt(a, b)          _mm256_cmp_ps(a, b, _CMP_GT_OQ)
+#define nn__v_eq(a, b)          _mm256_cmp_ps(a, b, _CMP_EQ_OQ)
+#define nn__v_isnan(a)          _mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_UNORD_Q)
+#define nn__v_or(m, k)          _mm256_or_ps(m, k)
+#define nn__v_select(m, a, b)   _mm256_blendv_ps(b, a, m)
+#define nn__v_round(a)          _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define nn__v_hsum(v)           NN__K(v_hsum)(v)
+#define nn__v_hmax(v)           NN__K(v_hmax)(v)
+#define nn__v_toint(v)          _mm256_cvtps_epi32(v)
+#define nn__v_fromint(i)        _mm256_cvtepi32_ps(i)
+#define nn__v_bits(v)           _mm256_castps_si256(v)
+#define nn__v_frombits(i)       _mm256_castsi256_ps(i)
+#define nn__vi_set1(x)          _mm256_set1_epi32((int)(x))
+#define nn__vi_add(a, b)        _mm256_add_epi32(a, b)
+#define nn__vi_sub(a, b)        _mm256_sub_epi32(a, b)
+#define nn__vi_and(a, b)        _mm256_and_si256(a, b)
+#define nn__vi_or(a, b)         _mm256_or_si256(a, b)
+#define nn__vi_shl(i, k)        _mm256_slli_epi32(i, k)
+#define nn__vi_shr(i, k)        _mm256_srli_epi32(i, k)
+#define nn__vi_sar(i, k)        _mm256_srai_epi32(i, k)
+
+static inline NN__UNUSED __m256i NN__K(v_first)(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline NN__UNUSED float NN__K(v_hsum)(__m256 v)
+{
+    __m128 h = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    h = _mm_add_ps(h, _mm_movehl_ps(h, h));
+    return _mm_cvtss_f32(_mm_add_ss(h, _mm_shuffle_ps(h, h, 1)));
+}
+static inline NN__UNUSED float NN__K(v_hmax)(__m256 v)
+{
+    __m128 h = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    h = _mm_max_ps(h, _mm_movehl_ps(h, h));
+    return _mm_cvtss_f32(_mm_max_ss(h, _mm_shuffle_ps(h, h, 1)));
+}
+
+#elif NN__PASS_ISA == 2
+
+#define NN__V __m256d
+#define NN__M __m256d
+#define NN__W 4
+#define nn__v_load(p)           _mm256_loadu_pd(p)
+#define nn__v_store(p, v)       _mm256_storeu_pd(p, v)
+#define nn__v_load_n(p, n)      _mm256_maskload_pd(p, NN__K(v_first)((int)(n)))
+#define nn__v_store_n(p, v, n)  _mm256_maskstore_pd(p, NN__K(v_first)((int)(n)), v)
+#define nn__v_set1(x)           _mm256_set1_pd(x)
+#define nn__v_zero()            _mm256_setzero_pd()
+#define nn__v_add(a, b)         _mm256_add_pd(a, b)
+#define nn__v_sub(a, b)         _mm256_sub_pd(a, b)
+#define nn__v_mul(a, b)         _mm256_mul_pd(a, b)
+#define nn__v_div(a, b)         _mm256_div_pd(a, b)
+#define nn__v_fma(a, b, c)      _mm256_fmadd_pd(a, b, c)
+#define nn__v_fnma(a, b, c)     _mm256_fnmadd_pd(a, b, c)
+#define nn__v_min(a, b)         _mm256_min_pd(a, b)
+#define nn__v_max(a, b)         _mm256_max_pd(a, b)
+#define nn__v_sqrt(a)           _mm256_sqrt_pd(a)
+#define nn__v_abs(a)            _mm256_andnot_pd(_mm256_set1_pd(-0.0), a)
+#define nn__v_neg(a)            _mm256_xor_pd(_mm256_set1_pd(-0.0), a)
+#define nn__v_lt(a, b)          _mm256_cmp_pd(a, b, _CMP_LT_OQ)
+#define nn__v_gt(a, b)          _mm256_cmp_pd(a, b, _CMP_GT_OQ)
+#define nn__v_eq(a, b)          _mm256_cmp_pd(a, b, _CMP_EQ_OQ)
+#define nn__v_isnan(a)          _mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_UNORD_Q)
+#define nn__v_or(m, k)          _mm256_or_pd(m, k)
+#define nn__v_select(m, a, b)   _mm256_blendv_pd(b, a, m)
+#define nn__v_round(a)          _mm256_round_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define nn__v_hsum(v)           NN__K(v_hsum)(v)
+#define nn__v_hmax(v)           NN__K(v_hmax)(v)
+
+static inline NN__UNUSED __m256i NN__K(v_first)(int n)
+{
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+static inline NN__UNUSED double NN__K(v_hsum)(__m256d v)
+{
+    __m128d h = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(h, _mm_unpackhi_pd(h, h)));
+}
+static inline NN__UNUSED double NN__K(v_hmax)(__m256d v)
+{
+    __m128d h = _mm_max_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(h, _mm_unpackhi_pd(h, h)));
+}
+
+// ---- avx512 f, bw, dq, vl -----------------------------------------------------------------------
+// The maskz forms with all lanes on compile to the plain instruction; the plain intrinsics start from
+// an undefined vector inside g++ 12's own headers, which warns under -Wall.
+#elif NN__PASS_ISA == 3 && !NN__PASS_F64
+
+#define NN__V  __m512
+#define NN__VI __m512i
+#define NN__M  __mmask16
+#define NN__W  16
+#define NN__ALL ((__mmask16)0xffff)
+#define nn__v_load(p)           _mm512_loadu_ps(p)
+#define nn__v_store(p, v)       _mm512_storeu_ps(p, v)
+#define nn__v_load_n(p, n)      _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
+#define nn__v_store_n(p, v, n)  _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
+#define nn__v_set1(x)           _mm512_set1_ps(x)
+#define nn__v_zero()            _mm512_setzero_ps()
+#define nn__v_add(a, b)         _mm512_add_ps(a, b)
+#define nn__v_sub(a, b)         _mm512_sub_ps(a, b)
+#define nn__v_mul(a, b)         _mm512_mul_ps(a, b)
+#define nn__v_div(a, b)         _mm512_div_ps(a, b)
+#define nn__v_fma(a, b, c)      _mm512_fmadd_ps(a, b, c)
+#define nn__v_fnma(a, b, c)     _mm512_fnmadd_ps(a, b, c)
+#define nn__v_min(a, b)         _mm512_maskz_min_ps(NN__ALL, a, b)
+#define nn__v_max(a, b)         _mm512_maskz_max_ps(NN__ALL, a, b)
+#define nn__v_sqrt(a)           _mm512_maskz_sqrt_ps(NN__ALL, a)
+#define nn__v_abs(a)            _mm512_abs_ps(a)
+#define nn__v_neg(a)            _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(a), _mm512_set1_epi32(INT32_MIN)))
+#define nn__v_lt(a, b)          _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ)
+#define nn__v_gt(a, b)          _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ)
+#define nn__v_eq(a, b)          _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)
+#define nn__v_isnan(a)          _mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_UNORD_Q)
+#define nn__v_or(m, k)          ((__mmask16)((m) | (k)))
+#define nn__v_select(m, a, b)   _mm512_mask_blend_ps(m, b, a)
+#define nn__v_round(a)          _mm512_maskz_roundscale_ps(NN__ALL, a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define nn__v_hsum(v)           NN__K(v_hsum)(v)
+#define nn__v_hmax(v)           NN__K(v_hmax)(v)
+#define nn__v_toint(v)          _mm512_maskz_cvtps_epi32(NN__ALL, v)
+#define nn__v_fromint(i)        _mm512_maskz_cvtepi32_ps(NN__ALL, i)
+#define nn__v_bits(v)           _mm512_castps_si512(v)
+#define nn__v_frombits(i)       _mm512_castsi512_ps(i)
+#define nn__v_ldexp(v, i)       _mm512_maskz_scalef_ps(NN__ALL, v, nn__v_fromint(i))
+#define nn__vi_set1(x)          _mm512_set1_epi32((int)(x))
+#define nn__vi_add(a, b)        _mm512_add_epi32(a, b)
+#define nn__vi_sub(a, b)        _mm512_sub_epi32(a, b)
+#define nn__vi_and(a, b)        _mm512_and_si512(a, b)
+#define nn__vi_or(a, b)         _mm512_or_si512(a, b)
+#define nn__vi_shl(i, k)        _mm512_maskz_slli_epi32(NN__ALL, i, k)
+#define nn__vi_shr(i, k)        _mm512_maskz_srli_epi32(NN__ALL, i, k)
+#define nn__vi_sar(i, k)        _mm512_maskz_srai_epi32(NN__ALL, i, k)
+
+static inline NN__UNUSED float NN__K(v_hsum)(__m512 v)
+{
+    __m256 q = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_maskz_extractf32x8_ps(0xff, v, 1));
+    __m128 h = _mm_add_ps(_mm256_castps256_ps128(q), _mm256_extractf128_ps(q, 1));
+    h = _mm_add_ps(h, _mm_movehl_ps(h, h));
+    return _mm_cvtss_f32(_mm_add_ss(h, _mm_shuffle_ps(h, h, 1)));
+}
+static inline NN__UNUSED float NN__K(v_hmax)(__m512 v)
+{
+    __m256 q = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_maskz_extractf32x8_ps(0xff, v, 1));
+    __m128 h = _mm_max_ps(_mm256_castps256_ps128(q), _mm256_extractf128_ps(q, 1));
+    h = _mm_max_ps(h, _mm_movehl_ps(h, h));
+    return _mm_cvtss_f32(_mm_max_ss(h, _mm_shuffle_ps(h, h, 1)));
+}
+
+#elif NN__PASS_ISA == 3
+
+#define NN__V __m512d
+#define NN__M __mmask8
+#define NN__W 8
+#define NN__ALL ((__mmask8)0xff)
+#define nn__v_load(p)           _mm512_loadu_pd(p)
+#define nn__v_store(p, v)       _mm512_storeu_pd(p, v)
+#define nn__v_load_n(p, n)      _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p)
+#define nn__v_store_n(p, v, n)  _mm512_mask_storeu_pd(p, (__mmask8)((1u << (n)) - 1), v)
+#define nn__v_set1(x)           _mm512_set1_pd(x)
+#define nn__v_zero()            _mm512_setzero_pd()
+#define nn__v_add(a, b)         _mm512_add_pd(a, b)
+#define nn__v_sub(a, b)         _mm512_sub_pd(a, b)
+#define nn__v_mul(a, b)         _mm512_mul_pd(a, b)
+#define nn__v_div(a, b)         _mm512_div_pd(a, b)
+#define nn__v_fma(a, b, c)      _mm512_fmadd_pd(a, b, c)
+#define nn__v_fnma(a, b, c)     _mm512_fnmadd_pd(a, b, c)
+#define nn__v_min(a, b)         _mm512_maskz_min_pd(NN__ALL, a, b)
+#define nn__v_max(a, b)         _mm512_maskz_max_pd(NN__ALL, a, b)
+#define nn__v_sqrt(a)           _mm512_maskz_sqrt_pd(NN__ALL, a)
+#define nn__v_abs(a)            _mm512_abs_pd(a)
+#define nn__v_neg(a)            _mm512_castsi512_pd(_mm512_xor_si512(_mm512_castpd_si512(a), _mm512_set1_epi64(INT64_MIN)))
+#define nn__v_lt(a, b)          _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ)
+#define nn__v_gt(a, b)          _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ)
+#define nn__v_eq(a, b)          _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ)
+#define nn__v_isnan(a)          _mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_UNORD_Q)
+#define nn__v_or(m, k)          ((__mmask8)((m) | (k)))
+#define nn__v_select(m, a, b)   _mm512_mask_blend_pd(m, b, a)
+#define nn__v_round(a)          _mm512_maskz_roundscale_pd(NN__ALL, a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define nn__v_hsum(v)           NN__K(v_hsum)(v)
+#define nn__v_hmax(v)           NN__K(v_hmax)(v)
+
+static inline NN__UNUSED double NN__K(v_hsum)(__m512d v)
+{
+    __m256d q = _mm256_add_pd(_mm512_maskz_extractf64x4_pd(0xf, v, 0), _mm512_maskz_extractf64x4_pd(0xf, v, 1));
+    __m128d h = _mm_add_pd(_mm256_castpd256_pd128(q), _mm256_extractf128_pd(q, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(h, _mm_unpackhi_pd(h, h)));
+}
+static inline NN__UNUSED double NN__K(v_hmax)(__m512d v)
+{
+    __m256d q = _mm256_max_pd(_mm512_maskz_extractf64x4_pd(0xf, v, 0), _mm512_maskz_extractf64x4_pd(0xf, v, 1));
+    __m128d h = _mm_max_pd(_mm256_castpd256_pd128(q), _mm256_extractf128_pd(q, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(h, _mm_unpackhi_pd(h, h)));
+}
+
+// ---- neon, aarch64 ------------------------------------------------------------------------------
+// FMIN and FMAX return NaN for a NaN in either operand: compare and select has the x86 meaning.
+#elif NN__PASS_ISA == 4 && !NN__PASS_F64
+
+#define NN__V  float32x4_t
+#define NN__VI int32x4_t
+#define NN__M  uint32x4_t
+#define NN__W  4
+#define nn__v_load(p)           vld1q_f32(p)
+#define nn__v_store(p, v)       vst1q_f32(p, v)
+#define nn__v_load_n(p, n)      NN__K(v_load_n)(p, n)
+#define nn__v_store_n(p, v, n)  NN__K(v_store_n)(p, v, n)
+#define nn__v_set1(x)           vdupq_n_f32(x)
+#define nn__v_zero()            vdupq_n_f32(0)
+#define nn__v_add(a, b)         vaddq_f32(a, b)
+#define nn__v_sub(a, b)         vsubq_f32(a, b)
+#define nn__v_mul(a, b)         vmulq_f32(a, b)
+#define nn__v_div(a, b)         vdivq_f32(a, b)
+#define nn__v_fma(a, b, c)      vfmaq_f32(c, a, b)
+#define nn__v_fnma(a, b, c)     vfmsq_f32(c, a, b)
+#define nn__v_min(a, b)         NN__K(v_min)(a, b)
+#define nn__v_max(a, b)         NN__K(v_max)(a, b)
+#define nn__v_sqrt(a)           vsqrtq_f32(a)
+#define nn__v_abs(a)            vabsq_f32(a)
+#define nn__v_neg(a)            vnegq_f32(a)
+#define nn__v_lt(a, b)          vcltq_f32(a, b)
+#define nn__v_gt(a, b)          vcgtq_f32(a, b)
+#define nn__v_eq(a, b)          vceqq_f32(a, b)
+#define nn__v_isnan(a)          NN__K(v_isnan)(a)
+#define nn__v_or(m, k)          vorrq_u32(m, k)
+#define nn__v_select(m, a, b)   vbslq_f32(m, a, b)
+#define nn__v_round(a)          vrndnq_f32(a)
+#define nn__v_hsum(v)           NN__K(v_hsum)(v)
+#define nn__v_hmax(v)           vmaxvq_f32(v)
+#define nn__v_toint(v)          vcvtnq_s32_f32(v)
+#define nn__v_fromint(i)        vcvtq_f32_s32(i)
+#define nn__v_bits(v)           vreinterpretq_s32_f32(v)
+#define nn__v_frombits(i)       vreinterpretq_f32_s32(i)
+#define nn__vi_set1(x)          vdupq_n_s32((int)(x))
+#define nn__vi_add(a, b)        vaddq_s32(a, b)
+#define nn__vi_sub(a, b)        vsubq_s32(a, b)
+#define nn__vi_and(a, b)        vandq_s32(a, b)
+#define nn__vi_or(a, b)         vorrq_s32(a, b)
+#define nn__vi_shl(i, k)        vshlq_n_s32(i, k)
+#define nn__vi_shr(i, k)        vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(i), k))
+#define nn__vi_sar(i, k)        vshrq_n_s32(i, k)
+
+static inline NN__UNUSED float32x4_t NN__K(v_min)(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+static inline NN__UNUSED float32x4_t NN__K(v_max)(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+static inline NN__UNUSED uint32x4_t NN__K(v_isnan)(float32x4_t a) { return vmvnq_u32(vceqq_f32(a, a)); }
+static inline NN__UNUSED float NN__K(v_hsum)(float32x4_t v)
+{
+    float32x2_t h = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+    return vget_lane_f32(h, 0) + vget_lane_f32(h, 1);
+}
+
+#elif NN__PASS_ISA == 4
+
+#define NN__V float64x2_t
+#define NN__M uint64x2_t
+#define NN__W 2
+#define nn__v_load(p)           vld1q_f64(p)
+#define nn__v_store(p, v)       vst1q_f64(p, v)
+#define nn__v_load_n(p, n)      NN__K(v_load_n)(p, n)
+#define nn__v_store_n(p, v, n)  NN__K(v_store_n)(p, v, n)
+#define nn__v_set1(x)           vdupq_n_f64(x)
+#define nn__v_zero()            vdupq_n_f64(0)
+#define nn__v_add(a, b)         vaddq_f64(a, b)
+#define nn__v_sub(a, b)         vsubq_f64(a, b)
+#define nn__v_mul(a, b)         vmulq_f64(a, b)
+#define nn__v_div(a, b)         vdivq_f64(a, b)
+#define nn__v_fma(a, b, c)      vfmaq_f64(c, a, b)
+#define nn__v_fnma(a, b, c)     vfmsq_f64(c, a, b)
+#define nn__v_min(a, b)         NN__K(v_min)(a, b)
+#define nn__v_max(a, b)         NN__K(v_max)(a, b)
+#define nn__v_sqrt(a)           vsqrtq_f64(a)
+#define nn__v_abs(a)            vabsq_f64(a)
+#define nn__v_neg(a)            vnegq_f64(a)
+#define nn__v_lt(a, b)          vcltq_f64(a, b)
+#define nn__v_gt(a, b)          vcgtq_f64(a, b)
+#define nn__v_eq(a, b)          vceqq_f64(a, b)
+#define nn__v_isnan(a)          NN__K(v_isnan)(a)
+#define nn__v_or(m, k)          vorrq_u64(m, k)
+#define nn__v_select(m, a, b)   vbslq_f64(m, a, b)
+#define nn__v_round(a)          vrndnq_f64(a)
+#define nn__v_hsum(v)           vpaddd_f64(v)
+#define nn__v_hmax(v)           vmaxvq_f64(v)
+
+static inline NN__UNUSED float64x2_t NN__K(v_min)(float64x2_t a, float64x2_t b) { return vbslq_f64(vcltq_f64(a, b), a, b); }
+static inline NN__UNUSED float64x2_t NN__K(v_max)(float64x2_t a, float64x2_t b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
+static inline NN__UNUSED uint64x2_t NN__K(v_isnan)(float64x2_t a)
+{
+    return vreinterpretq_u64_u32(vmvnq_u32(vreinterpretq_u32_u64(vceqq_f64(a, a))));
+}
+
+#endif
+
+// Sets without masked moves go through a small array at the ends of rows.
+#if NN__PASS_ISA == 1 || NN__PASS_ISA == 4
+static inline NN__UNUSED NN__V NN__K(v_load_n)(const NN__R *p, size_t n)
+{
+    NN__R t[NN__W] = {0};
+    for (size_t i = 0; i < n && i < NN__W; ++i) t[i] = p[i];
+    return nn__v_load(t);
+}
+static inline NN__UNUSED void NN__K(v_store_n)(NN__R *p, NN__V v, size_t n)
+{
+    NN__R t[NN__W];
+    nn__v_store(t, v);
+    for (size_t i = 0; i < n && i < NN__W; ++i) p[i] = t[i];
+}
+#endif
+
+// ---- elementary functions ------------------------------------------------------------------------------------
+// Float: branch-free, within 2 ulp of the correctly rounded result for every input, in every
+// instruction set, with and without fma (fit.py and test.c beside this file: the fits, and the proof by
+// trying all 2^32 inputs).  They assume round to nearest and working denormals, and no -ffast-math.
+// Each polynomial is our own minimax fit: a Remez exchange in 40-digit arithmetic, weighted so that
+// the error of the *result* is what is levelled, the coefficients rounded to float one after another
+// from the lowest, the rest fitted again after each.  "u" below is 2^-24, half an ulp of 1.
+// Double: the C library, lane by lane.
+
+#if !NN__PASS_F64
+
+#define NN__C(x) nn__v_set1(x)
+#define NN__SIGN nn__vi_set1(INT32_MIN)
+
+// v * 2^i, -252 <= i <= 254, rounding once where the result is denormal.  One power of two cannot span
+// the way from 1 to the least denormal, so i is taken in two halves.
+static inline NN__UNUSED NN__V NN__K(ldexp)(NN__V v, NN__VI i)
+{
+#ifdef nn__v_ldexp
+    return nn__v_ldexp(v, i);
+#else
+    NN__VI one = nn__v_bits(NN__C(1.0f)), h = nn__vi_sar(i, 1);
+    NN__V a = nn__v_frombits(nn__vi_add(nn__vi_shl(h, 23), one));
+    NN__V b = nn__v_frombits(nn__vi_add(nn__vi_shl(nn__vi_sub(i, h), 23), one));
+    return nn__v_mul(nn__v_mul(v, a), b);
+#endif
+}
+
+// x = n ln2 + r, |r| <= ln2/2 (and a little).  ln2 is split: the high part has 16 bits, so that n times
+// it is exact and so is the first difference, with or without fma.
+static inline NN__UNUSED NN__V NN__K(exp_reduce)(NN__V x, NN__VI *n)
+{
+    NN__V f;
+    *n = nn__v_toint(nn__v_mul(x, NN__C(1.44269504f)));
+    f = nn__v_fromint(*n);
+    x = nn__v_fnma(f, NN__C(0.693145752f), x);
+    return nn__v_fnma(f, NN__C(1.42860682e-6f), x);
+}
+
+// (e^r - 1 - r) / r^2; the error of the e^r made from it is 0.05 u.
+static inline NN__UNUSED NN__V NN__K(exp_poly)(NN__V r)
+{
+    NN__V q = NN__C(0.00138380087f);
+    q = nn__v_fma(q, r, NN__C(0.00836916547f));
+    q = nn__v_fma(q, r, NN__C(0.0416681021f));
+    q = nn__v_fma(q, r, NN__C(0.166665167f));
+    return nn__v_fma(q, r, NN__C(0.49999994f));
+}
+
+// e^x = 2^n e^r.  The clamp keeps n small; its ends are past the least denormal and past infinity.
+static inline NN__UNUSED NN__V NN__K(exp)(NN__V x)
+{
+    NN__VI n;
+    NN__V r, y;
+    x = nn__v_min(NN__C(89.0f), nn__v_max(NN__C(-104.0f), x));
+    r = NN__K(exp_reduce)(x, &n);
+    y = nn__v_fma(NN__K(exp_poly)(r), r, NN__C(1.0f));
+    y = nn__v_fma(y, r, NN__C(1.0f));
+    return NN__K(ldexp)(y, n);
+}
+
+// 1 / (1 + e^-x) = (x < 0 ? z : 1) / (1 + z) with z = e^-|x|, which never overflows, and which keeps the
+// denormal results of x < -87.
+static inline NN__UNUSED NN__V NN__K(sigmoid)(NN__V x)
+{
+    NN__VI n;
+    NN__V r, z, one = NN__C(1.0f);
+    r = NN__K(exp_reduce)(nn__v_max(NN__C(-104.0f), nn__v_neg(nn__v_abs(x))), &n);
+    z = nn__v_fma(nn__v_fma(NN__K(exp_poly)(r), r, one), r, one);
+    z = NN__K(ldexp)(z, n);
+    return nn__v_div(nn__v_select(nn__v_lt(x, nn__v_zero()), z, one), nn__v_add(one, z));
+}
+
+// Odd: of |x|, and the sign put back, which keeps -0.  |x| < 0.625: x + x^3 P(x^2), error 0.08 u.  Beyond:
+// 1 - 2 / (e^2|x| + 1), where the quotient is below half of 1.  (One formula for all x, t / (t + 2) with
+// t = e^2|x| - 1, is a little shorter and an ulp worse.)  From 9.02 on the result is 1.
+static inline NN__UNUSED NN__V NN__K(tanh)(NN__V x)
+{
+    NN__VI n, sign = nn__vi_and(nn__v_bits(x), NN__SIGN);
+    NN__V a = nn__v_abs(x), z = nn__v_mul(x, x), one = NN__C(1.0f), p, r, y;
+    p = NN__C(-0.0056922962f);
+    p = nn__v_fma(p, z, NN__C(0.0206281673f));
+    p = nn__v_fma(p, z, NN__C(-0.0537365153f));
+    p = nn__v_fma(p, z, NN__C(0.133314058f));
+    p = nn__v_fma(p, z, NN__C(-0.333332807f));
+    p = nn__v_fma(nn__v_mul(p, z), a, a);
+    y = nn__v_min(NN__C(9.125f), a);
+    r = NN__K(exp_reduce)(nn__v_add(y, y), &n);
+    y = nn__v_fma(nn__v_fma(NN__K(exp_poly)(r), r, one), r, one);
+    y = nn__v_fma(y, nn__v_frombits(nn__vi_add(nn__vi_shl(n, 23), nn__v_bits(one))), one);
+    y = nn__v_sub(one, nn__v_div(NN__C(2.0f), y));
+    y = nn__v_select(nn__v_lt(a, NN__C(0.625f)), p, y);
+    return nn__v_frombits(nn__vi_or(nn__v_bits(y), sign));
+}
+
+// x = 2^e m, sqrt(1/2) <= m < sqrt(2): subtracting the bits of sqrt(1/2) makes the exponent field
+// step there.  f = m - 1 is exact, log(1 + f) = f - f^2/2 + f^3 P(f), error of the result 0.1 u.
+static inline NN__UNUSED NN__V NN__K(log)(NN__V x)
+{
+    const NN__V inf = NN__C(INFINITY);
+    NN__M tiny = nn__v_lt(x, NN__C(1.17549435e-38f));
+    NN__V v = nn__v_select(tiny, nn__v_mul(x, NN__C(16777216.0f)), x); // denormals, up by 2^24
+    NN__VI k = nn__vi_sar(nn__vi_sub(nn__v_bits(v), nn__vi_set1(0x3f3504f3)), 23);
+    NN__V f = nn__v_frombits(nn__vi_sub(nn__v_bits(v), nn__vi_shl(k, 23)));
+    NN__V e = nn__v_fromint(k), f2, p;
+    e = nn__v_select(tiny, nn__v_sub(e, NN__C(24.0f)), e);
+    f = nn__v_sub(f, NN__C(1.0f));
+    f2 = nn__v_mul(f, f);
+    p = NN__C(-0.0764311403f);
+    p = nn__v_fma(p, f, NN__C(0.127669424f));
+    p = nn__v_fma(p, f, NN__C(-0.13159509f));
+    p = nn__v_fma(p, f, NN__C(0.142009497f));
+    p = nn__v_fma(p, f, NN__C(-0.166233346f));
+    p = nn__v_fma(p, f, NN__C(0.200012609f));
+    p = nn__v_fma(p, f, NN__C(-0.250008225f));
+    p = nn__v_fma(p, f, NN__C(0.333333313f));
+    p = nn__v_fma(p, f, NN__C(-0.5f));
+    p = nn__v_fma(p, f2, nn__v_mul(e, NN__C(1.42860682e-6f)));
+    p = nn__v_fma(e, NN__C(0.693145752f), nn__v_add(f, p));
+    // 0 -> -inf, below 0 -> NaN; inf and NaN are their own logarithms.
+    v = nn__v_select(nn__v_eq(x, nn__v_zero()), nn__v_neg(inf), NN__C(NAN));
+    p = nn__v_select(nn__v_gt(x, nn__v_zero()), p, v);
+    return nn__v_select(nn__v_lt(x, inf), p, x);
+}
+
+// Odd as well.  |x| < 1: x + x P(x^2), error 0.03 u.  Beyond: 1 - q^4 with q fitted to erfc^(1/4) about 1.5.
+// A root of erfc is so much flatter that degree 8 does (0.17 u) where erfc itself needs 14, and since q^4
+// is small, the error that the power multiplies is small beside 1.  From 3.92 on the result is 1.
+static inline NN__UNUSED NN__V NN__K(erf)(NN__V x)
+{
+    NN__VI sign = nn__vi_and(nn__v_bits(x), NN__SIGN);
+    NN__V a = nn__v_abs(x), z = nn__v_mul(x, x), t, p, q;
+    p = NN__C(7.80690316e-05f);
+    p = nn__v_fma(p, z, NN__C(-0.00079978531f));
+    p = nn__v_fma(p, z, NN__C(0.0051871622f));
+    p = nn__v_fma(p, z, NN__C(-0.0268533472f));
+    p = nn__v_fma(p, z, NN__C(0.112835787f));
+    p = nn__v_fma(p, z, NN__C(-0.37612626f));
+    p = nn__v_fma(p, z, NN__C(0.128379166f));
+    p = nn__v_fma(p, a, a);
+    t = nn__v_sub(nn__v_min(NN__C(4.25f), a), NN__C(1.5f));
+    q = NN__C(-2.28988974e-05f);
+    q = nn__v_fma(q, t, NN__C(-8.56274419e-05f));
+    q = nn__v_fma(q, t, NN__C(0.00123577844f));
+    q = nn__v_fma(q, t, NN__C(-0.00156620983f));
+    q = nn__v_fma(q, t, NN__C(-0.0124957673f));
+    q = nn__v_fma(q, t, NN__C(0.0329462029f));
+    q = nn__v_fma(q, t, NN__C(0.0693297312f));
+    q = nn__v_fma(q, t, NN__C(-0.376384526f));
+    q = nn__v_fma(q, t, NN__C(0.429075241f));
+    q = nn__v_mul(q, q);
+    q = nn__v_fnma(q, q, NN__C(1.0f));
+    q = nn__v_select(nn__v_lt(a, NN__C(1.0f)), p, q);
+    return nn__v_frombits(nn__vi_or(nn__v_bits(q), sign));
+}
+
+// sin and cos of 2 pi u, 0 <= u < 1.  u = q/4 + r with |r| <= 1/8, exactly; an odd quarter swaps the two,
+// the second bit of q and of q + 1 is the sign.  Absolute error below 2^-23 (errors of the fits 0.5 u).
+static inline NN__UNUSED void NN__K(sincos2pi)(NN__V u, NN__V *s, NN__V *c)
+{
+    const NN__VI one = nn__vi_set1(1), two = nn__vi_set1(2);
+    NN__VI q = nn__v_toint(nn__v_mul(u, NN__C(4.0f)));
+    NN__V r = nn__v_fnma(nn__v_fromint(q), NN__C(0.25f), u), z = nn__v_mul(r, r), a, b;
+    NN__M swap = nn__v_eq(nn__v_fromint(nn__vi_and(q, one)), NN__C(1.0f));
+    a = nn__v_fma(NN__C(-76.8652267f), z, NN__C(81.627449f));
+    a = nn__v_fma(a, z, NN__C(-41.3418732f));
+    a = nn__v_mul(nn__v_fma(a, z, NN__C(6.28318548f)), r);
+    b = nn__v_fma(NN__C(58.5612144f), z, NN__C(-85.4231186f));
+    b = nn__v_fma(b, z, NN__C(64.9391403f));
+    b = nn__v_fma(b, z, NN__C(-19.7392082f));
+    b = nn__v_fma(b, z, NN__C(1.0f));
+    z = nn__v_select(swap, b, a);
+    b = nn__v_select(swap, a, b);
+    u = nn__v_frombits(nn__vi_shl(nn__vi_and(q, two), 30));
+    r = nn__v_frombits(nn__vi_shl(nn__vi_and(nn__vi_add(q, one), two), 30));
+    *s = nn__v_mul(z, nn__v_frombits(nn__vi_or(nn__v_bits(u), nn__v_bits(NN__C(1.0f)))));
+    *c = nn__v_mul(b, nn__v_frombits(nn__vi_or(nn__v_bits(r), nn__v_bits(NN__C(1.0f)))));
+}
+
+#undef NN__C
+#undef NN__SIGN
+
+#else // double
+
+#define NN__LANES(name, expr)                                            \
+    static inline NN__UNUSED NN__V NN__K(name)(NN__V v)                  \
+    {                                                                    \
+        double t[NN__W];                                                 \
+        nn__v_store(t, v);                                               \
+        for (int i = 0; i < NN__W; ++i) { double x = t[i]; t[i] = expr; } \
+        return nn__v_load(t);                                            \
+    }
+NN__LANES(exp, exp(x))
+NN__LANES(log, log(x))
+NN__LANES(tanh, tanh(x))
+NN__LANES(erf, erf(x))
+NN__LANES(sigmoid, (x < 0 ? exp(x) : 1.0) / (1.0 + exp(-fabs(x))))
+NN__LANES(sin2pi, sin(6.283185307179586 * x))
+NN__LANES(cos2pi, cos(6.283185307179586 * x))
+#undef NN__LANES
+static inline NN__UNUSED void NN__K(sincos2pi)(NN__V u, NN__V *s, NN__V *c)
+{
+    *s = NN__K(sin2pi)(u);
+    *c = NN__K(cos2pi)(u);
+}
+
+#endif
+
+// ---- element-wise: the formulas of >>ops elementwise, over whole rows -----------------------------------
+#define NN__X(name)                                                                                        \
+    static void NN__K(map_##name)(const void *from, void *to, int64_t n, const double *p) {                \
+        const NN__R *x = (const NN__R *)from;                                                              \
+        NN__R       *y = (NN__R *)to;                                                                      \
+        const NN__V  p0 = nn__v_set1((NN__R)(p ? p[0] : 0)), p1 = nn__v_set1((NN__R)(p ? p[1] : 0));       \
+        int64_t      i = 0;                                                                                \
+        (void)p0; (void)p1;                                                                                \
+        for (; i + NN__W <= n; i += NN__W) {                                                               \
+            const NN__V v = nn__v_load(x + i);                                                             \
+            nn__v_store(y + i, NN__F_##name(v, p0, p1));                                                   \
+        }                                                                                                  \
+        if (i < n) {                                                                                       \
+            const NN__V v = nn__v_load_n(x + i, (int)(n - i));                                             \
+            nn__v_store_n(y + i, NN__F_##name(v, p0, p1), (int)(n - i));                                   \
+        }                                                                                                  \
+    }
+NN__UNARY_OPS(NN__X)
+#undef NN__X
+
+#define NN__X(name)                                                                                                                     \
+    static void NN__K(map_##name)(const void *xs, int x_step, const void *ys, int y_step, void *zs, int64_t n, const double *p) {       \
+        const NN__R *x = (const NN__R *)xs, *y = (const NN__R *)ys;                                                                     \
+        NN__R       *z = (NN__R *)zs;                                                                                                   \
+        NN__V        a = nn__v_set1(x[0]), b = nn__v_set1(y[0]); /* a step of 0: one value for the whole row */                         \
+        int64_t      i = 0;                                                                                                             \
+        (void)p;                                                                                                                        \
+        for (; i + NN__W <= n; i += NN__W) {                                                                                            \
+            if (x_step) a = nn__v_load(x + i);                                                                                          \
+            if (y_step) b = nn__v_load(y + i);                                                                                          \
+            nn__v_store(z + i, NN__F_##name(a, b, p0, p1));                                                                             \
+        }                                                                                                                               \
+        if (i < n) {                                                                                                                    \
+            if (x_step) a = nn__v_load_n(x + i, (int)(n - i));                                                                          \
+            if (y_step) b = nn__v_load_n(y + i, (int)(n - i));                                                                          \
+            nn__v_store_n(z + i, NN__F_##name(a, b, p0, p1), (int)(n - i));                                                             \
+        }                                                                                                                               \
+    }
+NN__BINARY_OPS(NN__X)
+#undef NN__X
+
+/* Applied by the matrix product to finished pieces of rows */
+static void NN__K(activate)(NN__R *row, int64_t n, int act) {
+    switch (act) {
+    case NN_ACT_RELU: NN__K(map_relu)(row, row, n, NULL); break;
+    case NN_ACT_SIGMOID: NN__K(map_sigmoid)(row, row, n, NULL); break;
+    case NN_ACT_TANH: NN__K(map_tanh)(row, row, n, NULL); break;
+    case NN_ACT_GELU: NN__K(map_gelu)(row, row, n, NULL); break;
+    default: break;
+    }
+}
+
+// ---- rows: sums, maxima, softmax, layer norm --------------------------------------------------------------
+// A row is walked by full vectors and once over the masked rest, whose missing lanes read as 0.
+#define NN__ROW(n, ...)                                                               \
+    do {                                                                              \
+        int64_t i = 0;                                                                \
+        for (; i + NN__W <= (n); i += NN__W) { const int left = NN__W; __VA_ARGS__ }  \
+        if (i < (n)) { const int left = (int)((n) - i); __VA_ARGS__ }                 \
+    } while (0)
+#define NN__LOAD(p) (left == NN__W ? nn__v_load(p) : nn__v_load_n(p, left))
+#define NN__STORE(p, v) do { if (left == NN__W) nn__v_store(p, v); else nn__v_store_n(p, v, left); } while (0)
+
+// Pairwise: halves down to blocks, a block in four chains. The error grows with log n, not with n.
+enum { NN__K(sum_block) = 256 * NN__W };
+static NN__R NN__K(sum_range)(const NN__R *x, int64_t n) {
+    NN__V   s0 = nn__v_zero(), s1 = s0, s2 = s0, s3 = s0;
+    int64_t i = 0;
+    if (n > NN__K(sum_block)) {
+        int64_t half = (n / 2 + NN__K(sum_block) - 1) / NN__K(sum_block) * NN__K(sum_block);
+        return NN__K(sum_range)(x, half) + NN__K(sum_range)(x + half, n - half);
+    }
+    for (; i + 4 * NN__W <= n; i += 4 * NN__W) {
+        s0 = nn__v_add(s0, nn__v_load(x + i));
+        s1 = nn__v_add(s1, nn__v_load(x + i + NN__W));
+        s2 = nn__v_add(s2, nn__v_load(x + i + 2 * NN__W));
+        s3 = nn__v_add(s3, nn__v_load(x + i + 3 * NN__W));
+    }
+    for (; i < n; i += NN__W) {
+        const int left = n - i < NN__W ? (int)(n - i) : NN__W;
+        s0 = nn__v_add(s0, NN__LOAD(x + i));
+    }
+    s0 = nn__v_add(nn__v_add(s0, s1), nn__v_add(s2, s3));
+    return nn__v_hsum(s0);
+}
+static void NN__K(sum)(const void *x, int64_t n, void *y) { *(NN__R *)y = NN__K(sum_range)((const NN__R *)x, n); }
+
+static double NN__K(sum_squares)(const void *from, int64_t n) { // blocks in the type, their sums in double
+    const NN__R *x = (const NN__R *)from;
+    double       total = 0;
+    for (int64_t at = 0; at < n; at += NN__K(sum_block)) {
+        const int64_t m = n - at < NN__K(sum_block) ? n - at : NN__K(sum_block);
+        NN__V         s = nn__v_zero();
+        NN__ROW(m, { const NN__V v = NN__LOAD(x + at + i); s = nn__v_fma(v, v, s); });
+        total += (double)nn__v_hsum(s);
+    }
+    return total;
+}
+
+// The larger, and NaN as soon as there is one
+#define NN__MAX(a, v) nn__v_select(nn__v_or(nn__v_gt(v, a), nn__v_isnan(v)), v, a)
+static void NN__K(max)(const void *from, int64_t n, void *y) {
+    const NN__R *x = (const NN__R *)from;
+    NN__R        lanes[NN__W], best = x[0];
+    NN__V        m = nn__v_set1(x[0]);
+    int64_t      i = 0;
+    for (; i + NN__W <= n; i += NN__W) {
+        const NN__V v = nn__v_load(x + i);
+        m = NN__MAX(m, v);
+    }
+    nn__v_store(lanes, m);
+    for (int k = 0; k < NN__W; k++)
+        if (lanes[k] > best || lanes[k] != lanes[k]) best = lanes[k];
+    for (; i < n; i++)
+        if (x[i] > best || x[i] != x[i]) best = x[i];
+    *(NN__R *)y = best;
+}
+
+// y[n] from rows of x, `row` apart: four vectors of columns at a time; sums in blocks of 64 rows
+static void NN__K(sum_columns)(const void *from, int64_t rows, int64_t row, int64_t n, void *to) {
+    const NN__R *x = (const NN__R *)from;
+    NN__R       *y = (NN__R *)to;
+    int64_t      i = 0;
+    for (; i + 4 * NN__W <= n; i += 4 * NN__W) {
+        NN__V t0 = nn__v_zero(), t1 = t0, t2 = t0, t3 = t0;
+        for (int64_t at = 0; at < rows; at += 64) {
+            NN__V s0 = nn__v_zero(), s1 = s0, s2 = s0, s3 = s0;
+            for (int64_t r = at; r < rows && r < at + 64; r++) {
+                const NN__R *p = x + r * row + i;
+                s0 = nn__v_add(s0, nn__v_load(p));
+                s1 = nn__v_add(s1, nn__v_load(p + NN__W));
+                s2 = nn__v_add(s2, nn__v_load(p + 2 * NN__W));
+                s3 = nn__v_add(s3, nn__v_load(p + 3 * NN__W));
+            }
+            t0 = nn__v_add(t0, s0); t1 = nn__v_add(t1, s1); t2 = nn__v_add(t2, s2); t3 = nn__v_add(t3, s3);
+        }
+        nn__v_store(y + i, t0);
+        nn__v_store(y + i + NN__W, t1);
+        nn__v_store(y + i + 2 * NN__W, t2);
+        nn__v_store(y + i + 3 * NN__W, t3);
+    }
+    for (; i < n; i += NN__W) {
+        const int left = n - i < NN__W ? (int)(n - i) : NN__W;
+        NN__V     t = nn__v_zero();
+        for (int64_t at = 0; at < rows; at += 64) {
+            NN__V s = nn__v_zero();
+            for (int64_t r = at; r < rows && r < at + 64; r++) s = nn__v_add(s, NN__LOAD(x + r * row + i));
+            t = nn__v_add(t, s);
+        }
+        NN__STORE(y + i, t);
+    }
+}
+static void NN__K(max_columns)(const void *from, int64_t rows, int64_t row, int64_t n, void *to) {
+    const NN__R *x = (const NN__R *)from;
+    NN__R       *y = (NN__R *)to;
+    NN__ROW(n, {
+        NN__V m = NN__LOAD(x + i);
+        for (int64_t r = 1; r < rows; r++) {
+            const NN__V v = NN__LOAD(x + r * row + i);
+            m = NN__MAX(m, v);
+        }
+        NN__STORE(y + i, m);
+    });
+}
+
+// Sum of e^(x - shift), and, with y, those values. The rest's missing lanes count e^-inf = 0.
+static NN__R NN__K(exp_sum)(const NN__R *x, NN__R shift, NN__R *y, int64_t n) {
+    const NN__V s = nn__v_set1(shift);
+    NN__R       total = 0;
+    for (int64_t at = 0; at < n; at += NN__K(sum_block)) {
+        const int64_t end = n - at < NN__K(sum_block) ? n : at + NN__K(sum_block);
+        NN__V         sum = nn__v_zero();
+        int64_t       i = at;
+        for (; i + NN__W <= end; i += NN__W) {
+            const NN__V e = NN__K(exp)(nn__v_sub(nn__v_load(x + i), s));
+            sum = nn__v_add(sum, e);
+            if (y) nn__v_store(y + i, e);
+        }
+        total += nn__v_hsum(sum);
+        if (i < end) {
+            NN__R     lanes[NN__W];
+            const int left = (int)(end - i);
+            nn__v_store(lanes, NN__K(exp)(nn__v_sub(nn__v_load_n(x + i, left), s)));
+            for (int k = 0; k < left; k++) {
+                total += lanes[k];
+                if (y) y[i + k] = lanes[k];
+            }
+        }
+    }
+    return total;
+}
+
+static void NN__K(softmax)(const void *from, void *to, int64_t n) {
+    NN__R *y = (NN__R *)to, largest;
+    NN__V  scale;
+    NN__K(max)(from, n, &largest);
+    scale = nn__v_set1((NN__R)1 / NN__K(exp_sum)((const NN__R *)from, largest, y, n));
+    NN__ROW(n, { NN__STORE(y + i, nn__v_mul(NN__LOAD(y + i), scale)); });
+}
+static void NN__K(log_softmax)(const void *from, void *to, int64_t n) {
+    const NN__R *x = (const NN__R *)from;
+    NN__R       *y = (NN__R *)to, largest;
+    NN__V        m, l;
+    NN__K(max)(from, n, &largest);
+    m = nn__v_set1(largest);
+    l = nn__v_set1((NN__R)log((double)NN__K(exp_sum)(x, largest, NULL, n)));
+    NN__ROW(n, { NN__STORE(y + i, nn__v_sub(nn__v_sub(NN__LOAD(x + i), m), l)); });
+}
+static void NN__K(log_sum_exp)(const void *from, int64_t n, void *to) {
+    NN__R largest;
+    NN__K(max)(from, n, &largest);
+    if (largest - largest != 0) { *(NN__R *)to = largest; return; } // infinite or NaN: it is the answer
+    *(NN__R *)to = (NN__R)((double)largest + log((double)NN__K(exp_sum)((const NN__R *)from, largest, NULL, n)));
+}
+static void NN__K(softmax_back)(const void *dys, const void *ys, void *dxs, int64_t n) { // dx = y (dy - sum of dy y)
+    const NN__R *dy = (const NN__R *)dys, *y = (const NN__R *)ys;
+    NN__R       *dx = (NN__R *)dxs;
+    NN__V        s = nn__v_zero();
+    NN__ROW(n, { s = nn__v_fma(NN__LOAD(dy + i), NN__LOAD(y + i), s); });
+    s = nn__v_set1(nn__v_hsum(s));
+    NN__ROW(n, { NN__STORE(dx + i, nn__v_mul(NN__LOAD(y + i), nn__v_sub(NN__LOAD(dy + i), s))); });
+}
+static void NN__K(log_softmax_back)(const void *dys, const void *ys, void *dxs, int64_t n) { // dx = dy - e^y sum of dy
+    const NN__R *dy = (const NN__R *)dys, *y = (const NN__R *)ys;
+    NN__R       *dx = (NN__R *)dxs;
+    const NN__V  s = nn__v_set1(NN__K(sum_range)(dy, n));
+    NN__ROW(n, { NN__STORE(dx + i, nn__v_fnma(NN__K(exp)(NN__LOAD(y + i)), s, NN__LOAD(dy + i))); });
+}
+static void NN__K(cross_entropy_back)(const void *from, const void *lse, double scale, int64_t label, void *to, int64_t n) {
+    const NN__R *x = (const NN__R *)from;
+    NN__R       *dx = (NN__R *)to;
+    const NN__V  l = nn__v_set1(*(const NN__R *)lse), s = nn__v_set1((NN__R)scale);
+    NN__ROW(n, { NN__STORE(dx + i, nn__v_mul(NN__K(exp)(nn__v_sub(NN__LOAD(x + i), l)), s)); });
+    dx[label] -= (NN__R)scale;
+}
+
+static void NN__K(layernorm)(const void *xs, const void *ws, const void *bs, double eps, void *ys, void *mean, void *rstd, int64_t n) {
+    const NN__R *x = (const NN__R *)xs, *w = (const NN__R *)ws, *b = (const NN__R *)bs;
+    NN__R       *y = (NN__R *)ys, lanes[NN__W], centre = NN__K(sum_range)(x, n) / (NN__R)n, scale, squares;
+    NN__V        m = nn__v_set1(centre), s = nn__v_zero(), r;
+    int64_t      k = 0;
+    for (; k + NN__W <= n; k += NN__W) {
+        const NN__V d = nn__v_sub(nn__v_load(x + k), m);
+        s = nn__v_fma(d, d, s);
+    }
+    nn__v_store(lanes, s);
+    squares = nn__v_hsum(s);
+    for (; k < n; k++) squares += (x[k] - centre) * (x[k] - centre);
+    scale = (NN__R)(1 / sqrt((double)squares / (double)n + eps));
+    r     = nn__v_set1(scale);
+    NN__ROW(n, { NN__STORE(y + i, nn__v_fma(nn__v_mul(nn__v_sub(NN__LOAD(x + i), m), r), NN__LOAD(w + i), NN__LOAD(b + i))); });
+    *(NN__R *)mean = centre;
+    *(NN__R *)rstd = scale;
+}
+static void NN__K(layernorm_back)(const void *dys, const void *xs, const void *ws, const void *mean, const void *rstd, void *dxs, void *dws, void *dbs, int64_t n) {
+    const NN__R *dy = (const NN__R *)dys, *x = (const NN__R *)xs, *w = (const NN__R *)ws;
+    NN__R       *dx = (NN__R *)dxs, *dw = (NN__R *)dws, *db = (NN__R *)dbs;
+    const NN__V  m = nn__v_set1(*(const NN__R *)mean), r = nn__v_set1(*(const NN__R *)rstd);
+    NN__V        s1 = nn__v_zero(), s2 = s1; // sums of h and of h xhat; in the rest's missing lanes h is 0
+    NN__ROW(n, {
+        const NN__V g = NN__LOAD(dy + i), h = nn__v_mul(g, NN__LOAD(w + i)), xhat = nn__v_mul(nn__v_sub(NN__LOAD(x + i), m), r);
+        s1 = nn__v_add(s1, h);
+        s2 = nn__v_fma(h, xhat, s2);
+        NN__STORE(dw + i, nn__v_fma(g, xhat, NN__LOAD(dw + i)));
+        NN__STORE(db + i, nn__v_add(NN__LOAD(db + i), g));
+    });
+    s1 = nn__v_set1(nn__v_hsum(s1) / (NN__R)n);
+    s2 = nn__v_set1(nn__v_hsum(s2) / (NN__R)n);
+    NN__ROW(n, {
+        const NN__V h = nn__v_mul(NN__LOAD(dy + i), NN__LOAD(w + i)), xhat = nn__v_mul(nn__v_sub(NN__LOAD(x + i), m), r);
+        NN__STORE(dx + i, nn__v_mul(r, nn__v_sub(nn__v_sub(h, s1), nn__v_mul(xhat, s2))));
+    });
+}
+
+// ---- optimisers: one pass over parameter, gradient and moments (>>optim says what h holds) ------------------
+static void NN__K(sgd)(void *ps, const void *gs, void *ms, int64_t n, const double *h) {
+    NN__R       *p = (NN__R *)ps, *m = (NN__R *)ms;
+    const NN__R *g = (const NN__R *)gs;
+    const NN__V  lr = nn__v_set1((NN__R)h[0]), momentum = nn__v_set1((NN__R)h[1]), decay = nn__v_set1((NN__R)h[2]);
+    NN__ROW(n, {
+        const NN__V w = NN__LOAD(p + i), v = nn__v_fma(momentum, NN__LOAD(m + i), nn__v_fma(decay, w, NN__LOAD(g + i)));
+        NN__STORE(m + i, v);
+        NN__STORE(p + i, nn__v_fnma(lr, v, w));
+    });
+}
+static void NN__K(adam)(void *ps, const void *gs, void *ms, void *vs, int64_t n, const double *h) {
+    NN__R       *p = (NN__R *)ps, *m = (NN__R *)ms, *v = (NN__R *)vs;
+    const NN__R *g = (const NN__R *)gs;
+    const NN__V  lr = nn__v_set1((NN__R)h[0]), root = nn__v_set1((NN__R)h[1]), b1 = nn__v_set1((NN__R)h[2]), b2 = nn__v_set1((NN__R)h[3]);
+    const NN__V  c1 = nn__v_set1((NN__R)(1 - h[2])), c2 = nn__v_set1((NN__R)(1 - h[3])), eps = nn__v_set1((NN__R)h[4]);
+    const NN__V  shrink = nn__v_set1((NN__R)h[5]), decay = nn__v_set1((NN__R)h[6]);
+    NN__ROW(n, {
+        const NN__V w = NN__LOAD(p + i), d = nn__v_fma(decay, w, NN__LOAD(g + i));
+        const NN__V a = nn__v_fma(b1, NN__LOAD(m + i), nn__v_mul(c1, d)), b = nn__v_fma(b2, NN__LOAD(v + i), nn__v_mul(c2, nn__v_mul(d, d)));
+        NN__STORE(m + i, a);
+        NN__STORE(v + i, b);
+        NN__STORE(p + i, nn__v_sub(nn__v_mul(w, shrink), nn__v_div(nn__v_mul(lr, a), nn__v_fma(nn__v_sqrt(b), root, eps))));
+    });
+}
+
+// ---- random numbers: 16 counters at a time, see >>rng --------------------------------------------------------
+static void NN__K(philox16)(nn__rng r, uint64_t first, uint32_t word[4][16]) {
+    uint32_t k0 = (uint32_t)r.seed, k1 = (uint32_t)(r.seed >> 32);
+    for (int i = 0; i < 16; i++) {
+        word[0][i] = (uint32_t)(first + (uint64_t)i);
+        word[1][i] = (uint32_t)((first + (uint64_t)i) >> 32);
+        word[2][i] = r.stream;
+        word[3][i] = r.step;
+    }
+    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
+        for (int i = 0; i < 16; i++) {
+            const uint64_t p0 = (uint64_t)0xD2511F53u * word[0][i], p1 = (uint64_t)0xCD9E8D57u * word[2][i];
+            word[0][i] = (uint32_t)(p1 >> 32) ^ word[1][i] ^ k0;
+            word[1][i] = (uint32_t)p1;
+            word[2][i] = (uint32_t)(p0 >> 32) ^ word[3][i] ^ k1;
+            word[3][i] = (uint32_t)p0;
+        }
+}
+
+// 64 numbers 0 <= u < 1: a float takes a word (24 bits), a double two (53 bits, and 32 counters)
+static void NN__K(uniform64)(nn__rng r, int64_t block, NN__R u[64]) {
+    uint32_t word[4][16];
+#if NN__PASS_F64
+    for (int half = 0; half < 2; half++) {
+        NN__K(philox16)(r, (uint64_t)(block * 2 + half) * 16, word);
+        for (int i = 0; i < 32; i++)
+            u[half * 32 + i] = (double)((((uint64_t)word[i / 16 * 2][i % 16] << 32) | word[i / 16 * 2 + 1][i % 16]) >> 11) * 1.1102230246251565e-16;
+    }
+#else
+    NN__K(philox16)(r, (uint64_t)block * 16, word);
+    for (int i = 0; i < 64; i++) u[i] = (float)(word[i / 16][i % 16] >> 8) * 5.9604644775390625e-8f;
+#endif
+}
+static void NN__K(uniform)(nn__rng r, int64_t block, void *to, int64_t n, const double *p) {
+    NN__R *x = (NN__R *)to, u[64];
+    const NN__R low = (NN__R)p[0], high = (NN__R)p[1], span = (NN__R)(p[1] - p[0]);
+    for (; n > 0; n -= 64, x += 64, block++) {
+        NN__K(uniform64)(r, block, u);
+        for (int i = 0; i < 64 && i < n; i++) {
+            const NN__R v = low + span * u[i];
+            x[i] = v < high || span <= 0 ? v : low; /* rounding can reach the end, which does not belong to it */
+        }
+    }
+}
+// Box and Muller 1958: two uniform numbers make two normal ones. In a block 0-15 go with 16-31, 32-47 with 48-63.
+static void NN__K(normal)(nn__rng r, int64_t block, void *to, int64_t n, const double *p) {
+    NN__R *x = (NN__R *)to, u[64];
+    const NN__V mean = nn__v_set1((NN__R)p[0]), std = nn__v_set1((NN__R)p[1]), one = nn__v_set1(1);
+    for (; n > 0; n -= 64, x += 64, block++) {
+        NN__K(uniform64)(r, block, u);
+        for (int i = 0; i < 64; i += i % 32 + NN__W == 16 ? 16 + NN__W : NN__W) {
+            const NN__V radius = nn__v_mul(std, nn__v_sqrt(nn__v_mul(nn__v_set1(-2), NN__K(log)(nn__v_sub(one, nn__v_load(u + i))))));
+            NN__V s, c;
+            NN__K(sincos2pi)(nn__v_load(u + i + 16), &s, &c);
+            nn__v_store(u + i, nn__v_fma(radius, c, mean));
+            nn__v_store(u + i + 16, nn__v_fma(radius, s, mean));
+        }
+        memcpy(x, u, (size_t)(n < 64 ? n : 64) * sizeof *x);
+    }
+}
+static void NN__K(dropout)(nn__rng r, int64_t block, const void *from, void *to, uint8_t *mask, int64_t n, const double *p) {
+    const NN__R   *x = (const NN__R *)from, scale = (NN__R)(p[0] < 1 ? 1 / (1 - p[0]) : 0);
+    NN__R         *y = (NN__R *)to;
+    const uint64_t threshold = (uint64_t)(p[0] * 4294967296.0);
+    uint32_t       word[4][16];
+    for (; n > 0; n -= 64, x += 64, y += 64, mask += 64, block++) {
+        NN__K(philox16)(r, (uint64_t)block * 16, word);
+        for (int i = 0; i < 64 && i < n; i++) {
+            mask[i] = word[i / 16][i % 16] >= threshold;
+            y[i]    = mask[i] ? x[i] * scale : 0;
+        }
+    }
+}
+static void NN__K(mask)(const void *from, const uint8_t *mask, void *to, int64_t n, const double *p) {
+    const NN__R *x = (const NN__R *)from, scale = (NN__R)p[0];
+    for (int64_t i = 0; i < n; i++) ((NN__R *)to)[i] = mask[i] ? x[i] * scale : 0;
+}
+#undef NN__ROW
+#undef NN__LOAD
+#undef NN__STORE
+#undef NN__MAX
+
+// ---- matrix product --------------------------------------------------------------------------------------------
+//
+// C[m,n] (+)= A[m,k] B[k,n], the way of Goto and of BLIS: five loops cut the product until what is left fits the
+// registers, and each loop is there to keep one operand in one level of the memory.
+//
+//                        n                                      what stays where while the loops inside run
+//          jc:   +----- nc -----+-- ..      columns of C and B
+//          pc:   k in blocks of kc          B[kc,nc], packed in panels of NR columns ........ L2/L3
+//          ic:   rows of C and A by mc      A[mc,kc], packed in panels of MR rows ........... L2
+//          jr:   one panel of B             B[kc,NR] ........................................ L1
+//          ir:   one panel of A             A[MR,kc] ................ streams from L2 through L1
+//          the microkernel: p = 0 .. kc     C[MR,NR] ........................................ registers
+//
+//                      NR = NV vectors of W lanes
+//                     +--------+--------+     b = row p of the panel of B: NV vector loads
+//                 +-+ +--------+--------+
+//              MR |a| |   C[MR][NR] in  |     for each of the MR rows: broadcast one element of A,
+//                 | | |   MR*NV vectors |     then NV fused multiply-adds. MR*NV independent sums hide the
+//                 +-+ +-----------------+     latency of the fma (about 8 are needed, registers allow 12 to 28).
+//
+// A packed panel lies in the order in which the microkernel reads it, so strides, transposes and pages cost only the
+// packing. Packing A costs about mk moves per nc columns, packing B kn per whole product: nothing for big products, too
+// much for small or skinny ones. The microkernel reads through strides, so A or B (if its columns are adjacent) may
+// also be read where it lies; NN__K(gemm_path) decides. Where B is transposed and C has but a few rows (or columns),
+// each element is a dot product along k instead.
+//
+// Determinism: an element of C is, on every path but the last, the same sum: for each block of k, one chain of fma's
+// from zero in the order of k; the blocks added to C in order; then bias, then activation. The blocks depend on k alone.
+// It does not matter where tiles begin or which microkernel computes them, so C may be cut anywhere (as threads do)
+// without changing a bit. Only the dot products sum in another order, so it is the whole problem which decides on them:
+// pieces carry the path of the whole in g->path.
+
+// Tile shapes, by the size of the vector. MR*NV sums + NV of B + 1 of A must fit the registers (32, or 16).
+#if defined(__aarch64__)
+#define NN__GEMM_MR16 8     // 128-bit vectors, 32 registers
+#else
+#define NN__GEMM_MR16 6     // 128-bit vectors, 16 registers
+#endif
+enum {
+    NN__K(gemm_bytes) = (int)(NN__W * sizeof(NN__R)),
+    NN__K(gemm_mr) = NN__W == 1 ? 4 : NN__K(gemm_bytes) == 64 ? 14 : NN__K(gemm_bytes) == 32 ? 6 : NN__GEMM_MR16,
+    NN__K(gemm_mh) = NN__K(gemm_mr) == 14 ? 8 : 4,      // fewer rows, for the edge and for small m
+    NN__K(gemm_mq) = NN__K(gemm_mr) == 14 ? 4 : 2,
+    NN__K(gemm_nv) = NN__W == 1 ? 3 : 2,
+    NN__K(gemm_wv) = NN__W == 1 ? 4 : 8,                // vectors of the one-row kernel
+    NN__K(gemm_nr) = NN__K(gemm_nv) * NN__W,
+    NN__K(gemm_kc) = NN__K(gemm_bytes) == 64 ? NN__GEMM_KC512 : NN__GEMM_KC256,     // B[kc,NR] fits L1: 48 or 16 KiB
+    NN__K(gemm_mc) = NN__K(gemm_mr) * 24,
+    NN__K(gemm_nc) = NN__K(gemm_nr) * (NN__K(gemm_bytes) == 64 ? 32 : 64)
+};
+
+// The microkernel: C[rows,cols] (+)= A[rows,k] B[k,cols], with mr, nv and unit known to the compiler: it becomes straight
+// code with acc in registers. nv vectors of columns, all full, except that nv == 1 may be partial. Rows past t->rows
+// are computed from the last real row and not stored. unit: A's elements of one step are adjacent (a_row == 1) and
+// all mr rows real.
+NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, const int nv, const int unit) {
+    const NN__R *a = (const NN__R *)t->a, *b = (const NN__R *)t->b;
+    const int64_t a_col = t->a_col, b_row = t->b_row;
+    const int rows = t->rows, cols = t->cols;
+    const NN__R *row[NN__K(gemm_mr)];
+    NN__V acc[NN__K(gemm_mr)][NN__K(gemm_wv)], bv[NN__K(gemm_wv)];
+    NN__GEMM_UNROLL
+    for (int i = 0; i < mr; i++) {
+        row[i] = a + (i < rows ? i : rows - 1) * t->a_row;
+        NN__GEMM_UNROLL
+        for (int j = 0; j < nv; j++) acc[i][j] = nn__v_zero();
+    }
+    if (t->k >= 64) {                                   // C comes to the cache while the sums are made
+        const NN__R *line = (const NN__R *)t->c;
+        for (int i = 0; i < rows; i++, line += t->c_row) {
+            __builtin_prefetch(line, 1);
+            __builtin_prefetch(line + cols - 1, 1);
+        }
+    }
+    // Rows of an unpacked B lie a page or so apart, which the machine does not foresee: ask for them some steps ahead.
+    // (As integers, since the address may lie past the end of B, where prefetching is harmless but a pointer is not.)
+    const uintptr_t ahead = (uintptr_t)(NN__GEMM_AHEAD * b_row * (int64_t)sizeof(NN__R));
+    int64_t q = 0;
+    for (int64_t p = t->k; p > 0; p--, q += a_col, b += b_row) {
+        NN__GEMM_UNROLL
+        for (int j = 0; j < nv; j++) {
+            if (j * NN__K(gemm_bytes) % 64 == 0) __builtin_prefetch((const void *)((uintptr_t)(b + j * NN__W) + ahead));
+            bv[j] = nv == 1 ? nn__v_load_n(b, cols) : nn__v_load(b + j * NN__W);
+        }
+        NN__GEMM_UNROLL
+        for (int i = 0; i < mr; i++) {
+            const NN__V av = nn__v_set1(unit ? a[q + i] : row[i][q]);
+            NN__GEMM_UNROLL
+            for (int j = 0; j < nv; j++) acc[i][j] = nn__v_fma(av, bv[j], acc[i][j]);
+        }
+    }
+    NN__R *c = (NN__R *)t->c;
+    const NN__R *bias = (const NN__R *)t->bias;
+    NN__GEMM_UNROLL
+    for (int i = 0; i < mr; i++) {
+        NN__GEMM_UNROLL                                 // (no break at i == rows: clang would not unroll such a loop)
+        for (int j = 0; j < nv; j++) {
+            if (i >= rows) continue;
+            NN__V v = acc[i][j];
+            if (nv == 1) {
+                if (t->add) v = nn__v_add(nn__v_load_n(c, cols), v);
+                if (bias) v = nn__v_add(v, nn__v_load_n(bias, cols));
+                nn__v_store_n(c, v, cols);
+            } else {
+                if (t->add) v = nn__v_add(nn__v_load(c + j * NN__W), v);
+                if (bias) v = nn__v_add(v, nn__v_load(bias + j * NN__W));
+                nn__v_store(c + j * NN__W, v);
+            }
+        }
+        c += t->c_row;
+    }
+    if (t->act) {
+        c = (NN__R *)t->c;
+        for (int i = 0; i < rows; i++) NN__K(activate)(c + i * t->c_row, cols, t->act);
+    }
+}
+
+#define NN__GEMM_MICRO(name, mr, nv, unit) \
+    NN__GEMM_NOINLINE void NN__K(name)(const nn__gemm_tile *t) { NN__K(gemm_micro)(t, mr, nv, unit); }
+NN__GEMM_MICRO(gemm_micro_packed, NN__K(gemm_mr), NN__K(gemm_nv), 1)
+NN__GEMM_MICRO(gemm_micro_r, NN__K(gemm_mr), NN__K(gemm_nv), 0)
+NN__GEMM_MICRO(gemm_micro_h, NN__K(gemm_mh), NN__K(gemm_nv), 0)
+NN__GEMM_MICRO(gemm_micro_q, NN__K(gemm_mq), NN__K(gemm_nv), 0)
+NN__GEMM_MICRO(gemm_micro_1, 1, NN__K(gemm_nv), 0)
+NN__GEMM_MICRO(gemm_micro_wide, 1, NN__K(gemm_wv), 0)
+NN__GEMM_MICRO(gemm_edge_r, NN__K(gemm_mr), 1, 0)
+NN__GEMM_MICRO(gemm_edge_h, NN__K(gemm_mh), 1, 0)
+NN__GEMM_MICRO(gemm_edge_q, NN__K(gemm_mq), 1, 0)
+NN__GEMM_MICRO(gemm_edge_1, 1, 1, 0)
+#undef NN__GEMM_MICRO
+
+// One tile of up to MR rows and NR columns: picks the smallest microkernel which covers the rows; columns which do not
+// fill NR go one vector at a time.
+static void NN__K(gemm_tile)(nn__gemm_tile *t) {
+    const int rows = t->rows, cols = t->cols;
+    if (cols == NN__K(gemm_nr)) {
+        if (rows == NN__K(gemm_mr) && t->a_row == 1) NN__K(gemm_micro_packed)(t);
+        else if (rows > NN__K(gemm_mh)) NN__K(gemm_micro_r)(t);
+        else if (rows > NN__K(gemm_mq)) NN__K(gemm_micro_h)(t);
+        else if (rows > 1) NN__K(gemm_micro_q)(t);
+        else NN__K(gemm_micro_1)(t);
+        return;
+    }
+    nn__gemm_tile e = *t;
+    for (int j = 0; j < cols; j += NN__W) {
+        e.cols = cols - j < NN__W ? cols - j : NN__W;
+        e.b = (const NN__R *)t->b + j;
+        e.c = (NN__R *)t->c + j;
+        e.bias = t->bias ? (const NN__R *)t->bias + j : NULL;
+        if (rows > NN__K(gemm_mh)) NN__K(gemm_edge_r)(&e);
+        else if (rows > NN__K(gemm_mq)) NN__K(gemm_edge_h)(&e);
+        else if (rows > 1) NN__K(gemm_edge_q)(&e);
+        else NN__K(gemm_edge_1)(&e);
+    }
+}
+
+// Packs `count` lanes (rows of A or columns of B) by k steps into panels: out[panel][k][width], the last panel padded
+// with zeros. lane and step are the strides of the source between two lanes and between two steps of k.
+NN__GEMM_INLINE void NN__K(gemm_pack)(NN__R *out, const NN__R *in, int64_t count, int64_t k, int64_t lane, int64_t step,
+                                      const int width) {
+    for (int64_t i = 0; i < count; i += width, in += width * lane, out += width * k) {
+        const int real = count - i < width ? (int)(count - i) : width;
+        if (lane == 1) {                                // lanes adjacent: copy rows of up to `width`
+            for (int64_t p = 0; p < k; p++)
+                NN__GEMM_UNROLL
+                for (int j = 0; j < width; j += NN__W) {
+                    const int left = real - j, room = width - j < NN__W ? width - j : NN__W;
+                    const NN__V v = nn__v_load_n(in + p * step + j, left < 0 ? 0 : left < NN__W ? left : NN__W);
+                    nn__v_store_n(out + p * width + j, v, room);
+                }
+            continue;
+        }
+        // A transpose: four lanes at a time, in blocks of steps small enough that the panel's piece stays in L1.
+        for (int64_t p0 = 0; p0 < k; p0 += 64) {
+            const int64_t p1 = p0 + 64 < k ? p0 + 64 : k;
+            int j = 0;
+            for (; j + 4 <= real; j += 4) {
+                const NN__R *x = in + j * lane;
+                NN__R *o = out + j;
+                int64_t p = p0;
+                if (step == 1) {
+                    p += (p1 - p0) / 4 * 4;
+                    NN__GEMM_PASTE(nn__gemm_turn_, NN__R)(o + p0 * width, width, x + p0, lane, p - p0);
+                }
+                for (; p < p1; p++)
+                    for (int q = 0; q < 4; q++) o[p * width + q] = x[q * lane + p * step];
+            }
+            for (; j < width; j++)
+                for (int64_t p = p0; p < p1; p++) out[p * width + j] = j < real ? in[j * lane + p * step] : (NN__R)0;
+        }
+    }
+}
+NN__GEMM_NOINLINE void NN__K(gemm_pack_a)(NN__R *out, const NN__R *a, int64_t m, int64_t k, int64_t row, int64_t col) {
+    NN__K(gemm_pack)(out, a, m, k, row, col, NN__K(gemm_mr));
+}
+NN__GEMM_NOINLINE void NN__K(gemm_pack_b)(NN__R *out, const NN__R *b, int64_t n, int64_t k, int64_t row, int64_t col) {
+    NN__K(gemm_pack)(out, b, n, k, col, row, NN__K(gemm_nr));
+}
+
+// out[s] = x . y[s] for s < nr rows of y: per element two vector sums, each a chain of fma's along k.
+NN__GEMM_INLINE void NN__K(gemm_dots)(NN__R *out, const NN__R *x, const NN__R *y, int64_t y_row, int64_t k, const int nr) {
+    NN__V even[4], odd[4];
+    NN__GEMM_UNROLL
+    for (int s = 0; s < nr; s++) even[s] = odd[s] = nn__v_zero();
+    int64_t p = 0;
+    for (; p + 2 * NN__W <= k; p += 2 * NN__W) {
+        const NN__V x0 = nn__v_load(x + p), x1 = nn__v_load(x + p + NN__W);
+        NN__GEMM_UNROLL
+        for (int s = 0; s < nr; s++) {
+            even[s] = nn__v_fma(x0, nn__v_load(y + s * y_row + p), even[s]);
+            odd[s] = nn__v_fma(x1, nn__v_load(y + s * y_row + p + NN__W), odd[s]);
+        }
+    }
+    for (; p < k; p += NN__W) {
+        const int left = k - p < NN__W ? (int)(k - p) : NN__W;
+        const NN__V x0 = nn__v_load_n(x + p, left);
+        NN__GEMM_UNROLL
+        for (int s = 0; s < nr; s++) even[s] = nn__v_fma(x0, nn__v_load_n(y + s * y_row + p, left), even[s]);
+    }
+    NN__GEMM_UNROLL
+    for (int s = 0; s < nr; s++) out[s] = nn__v_hsum(nn__v_add(even[s], odd[s]));
+}
+
+// C by dot products: A's rows and B's columns are adjacent along k (a_col == 1 and b_row == 1).
+static void NN__K(gemm_dot)(const nn__gemm *g) {
+    const NN__R *a = (const NN__R *)g->a, *b = (const NN__R *)g->b, *bias = (const NN__R *)g->bias;
+    NN__R *c = (NN__R *)g->c, d[4];
+    for (int64_t j = 0; j < g->n; j += 4) {             // four columns at a time, so that B is read once
+        const int cols = g->n - j < 4 ? (int)(g->n - j) : 4;
+        for (int64_t i = 0; i < g->m; i++) {
+            const NN__R *x = a + i * g->a_row;
+            if (cols == 4) NN__K(gemm_dots)(d, x, b + j * g->b_col, g->b_col, g->k, 4);
+            else for (int s = 0; s < cols; s++) NN__K(gemm_dots)(d + s, x, b + (j + s) * g->b_col, 0, g->k, 1);
+            NN__R *out = c + i * g->c_row + j;
+            for (int s = 0; s < cols; s++) {
+                NN__R v = g->accumulate ? out[s] + d[s] : d[s];
+                out[s] = bias ? v + bias[j + s] : v;
+            }
+        }
+    }
+    if (g->act)
+        for (int64_t i = 0; i < g->m; i++) NN__K(activate)(c + i * g->c_row, g->n, g->act);
+}
+
+// Which way to go, from the whole problem. Packing an element costs about half a cycle (a cycle if transposed); without
+// it an element of B is used for m/NR cycles, one of A for n/NR: hence the bounds, found by measurement.
+NN__UNUSED static int NN__K(gemm_path)(const nn__gemm *g) {
+    const int unit = g->b_col == 1 || g->n == 1;        // the columns of B are adjacent: it may stay where it is
+    int path = NN__GEMM_TILES;
+    if (g->a_col == 1 && g->b_row == 1 && (!unit || (g->n == 1 && g->k >= 2 * NN__W)) &&
+        (g->m <= 4 || g->n <= 4 || (g->m <= 16 && g->k >= 16 * NN__W)))
+        return NN__GEMM_DOT;
+    if (!unit || (g->m >= 32 * NN__K(gemm_mr) && g->n > NN__K(gemm_nr))) path |= NN__GEMM_PACK_B;
+    if (g->m > NN__K(gemm_mr) && g->n >= 12 * NN__K(gemm_nr)) path |= NN__GEMM_PACK_A;
+    return path;
+}
+
+// Elements of packed A and of packed B, each rounded up to whole cache lines.
+NN__GEMM_INLINE void NN__K(gemm_room)(const nn__gemm *g, int path, int64_t *pa, int64_t *pb) {
+    const int64_t mr = NN__K(gemm_mr), nr = NN__K(gemm_nr);
+    const int64_t kc = nn__gemm_even(g->k > 0 ? g->k : 1, NN__K(gemm_kc), 4), mc = nn__gemm_even(g->m, NN__K(gemm_mc), mr),
+                  nc = nn__gemm_even(g->n, NN__K(gemm_nc), nr);
+    *pa = path & NN__GEMM_PACK_A ? ((mc + mr - 1) / mr * mr * kc + 15) / 16 * 16 : 0;
+    *pb = path & NN__GEMM_PACK_B ? ((nc + nr - 1) / nr * nr * kc + 15) / 16 * 16 : 0;
+}
+
+NN__UNUSED static size_t NN__K(gemm_scratch)(const nn__gemm *g) {
+    int64_t pa, pb;
+    NN__K(gemm_room)(g, g->path ? g->path : NN__K(gemm_path)(g), &pa, &pb);
+    return (size_t)(pa + pb) * sizeof(NN__R);
+}
+
+NN__UNUSED static void NN__K(gemm)(const nn__gemm *g, void *scratch) {
+    const int path = g->path ? g->path : NN__K(gemm_path)(g);
+    const int64_t m = g->m, n = g->n, k = g->k, mr = NN__K(gemm_mr), nr = NN__K(gemm_nr);
+    if (m <= 0 || n <= 0) return;
+    if (path & NN__GEMM_DOT) { NN__K(gemm_dot)(g); return; }
+
+    const int pack_a = path & NN__GEMM_PACK_A, pack_b = path & NN__GEMM_PACK_B;
+    const int64_t kc = nn__gemm_even(k, NN__K(gemm_kc), 4);
+    const int64_t mc = nn__gemm_even(m, NN__K(gemm_mc), mr), nc = nn__gemm_even(n, NN__K(gemm_nc), nr);
+    const int64_t wide = m == 1 && !pack_b ? (int64_t)(NN__K(gemm_wv) * NN__W) : nr;
+    int64_t room_a, room_b;
+    NN__K(gemm_room)(g, path, &room_a, &room_b);
+    NN__R *const pa = (NN__R *)scratch, *const pb = room_b ? pa + room_a : pa;
+    nn__gemm_tile t;
+
+    for (int64_t jc = 0; jc < n; jc += nc) {
+        const int64_t nb = n - jc < nc ? n - jc : nc;
+        int64_t pc = 0;
+        do {                                            // once also when k is 0
+            const int64_t kb = k - pc < kc ? k - pc : kc;
+            const int last = pc + kb == k;
+            const NN__R *b = (const NN__R *)g->b + pc * g->b_row + jc * g->b_col;
+            if (pack_b) NN__K(gemm_pack_b)(pb, b, nb, kb, g->b_row, g->b_col);
+            t.k = kb;
+            t.add = pc > 0 || g->accumulate;
+            t.act = last ? g->act : 0;
+            t.b_row = pack_b ? nr : g->b_row;
+            t.c_row = g->c_row;
+            for (int64_t ic = 0; ic < m; ic += mc) {
+                const int64_t mb = m - ic < mc ? m - ic : mc;
+                const NN__R *a = (const NN__R *)g->a + ic * g->a_row + pc * g->a_col;
+                if (pack_a) NN__K(gemm_pack_a)(pa, a, mb, kb, g->a_row, g->a_col);
+                t.a_row = pack_a ? 1 : g->a_row;
+                t.a_col = pack_a ? mr : g->a_col;
+                for (int64_t jr = 0, step; jr < nb; jr += step) {
+                    step = nb - jr >= wide ? wide : nr;
+                    t.cols = (int)(nb - jr < step ? nb - jr : step);
+                    t.b = pack_b ? pb + jr * kb : b + jr;
+                    t.bias = last && g->bias ? (const NN__R *)g->bias + jc + jr : NULL;
+                    for (int64_t ir = 0; ir < mb; ir += mr) {
+                        t.rows = (int)(mb - ir < mr ? mb - ir : mr);
+                        t.a = pack_a ? pa + ir * kb : a + ir * g->a_row;
+                        t.c = (NN__R *)g->c + (ic + ir) * g->c_row + jc + jr;
+                        if (step > nr) NN__K(gemm_micro_wide)(&t);
+                        else NN__K(gemm_tile)(&t);
+                    }
+                }
+            }
+            pc += kb;
+        } while (pc < k);
+    }
+}
+#undef NN__GEMM_MR16
+
+// ---- the table of this pass ------------------------------------------------------------------------------
+static const nn__kernel_set NN__K(set) = {
+#define NN__X(name) NN__K(map_##name),
+    NN__UNARY_OPS(NN__X) NN__BINARY_OPS(NN__X)
+#undef NN__X
+    NN__K(sum), NN__K(max), NN__K(sum_squares), NN__K(sum_columns), NN__K(max_columns), NN__K(softmax), NN__K(log_softmax), NN__K(softmax_back),
+    NN__K(log_softmax_back), NN__K(log_sum_exp), NN__K(cross_entropy_back), NN__K(layernorm), NN__K(layernorm_back), NN__K(sgd), NN__K(adam), NN__K(uniform),
+    NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_mr), NN__K(gemm_nr)};
+
+// The region and the words end here.
+#if (NN__PASS_ISA == 2 || NN__PASS_ISA == 3) && defined(__clang__)
+#pragma clang attribute pop
+#elif NN__PASS_ISA == 2 || NN__PASS_ISA == 3
+#pragma GCC pop_options
+#endif
+#undef NN__R
+#undef NN__V
+#undef NN__M
+#undef NN__W
+#undef nn__v_load
+#undef nn__v_store
+#undef nn__v_load_n
+#undef nn__v_store_n
+#undef nn__v_set1
+#undef nn__v_zero
+#undef nn__v_add
+#undef nn__v_sub
+#undef nn__v_mul
+#undef nn__v_div
+#undef nn__v_fma
+#undef nn__v_fnma
+#undef nn__v_neg
+#undef nn__v_min
+#undef nn__v_max
+#undef nn__v_round
+#undef nn__v_lt
+#undef nn__v_gt
+#undef nn__v_eq
+#undef nn__v_isnan
+#undef nn__v_or
+#undef nn__v_select
+#undef nn__v_hsum
+#undef nn__v_hmax
+#undef nn__v_sqrt
+#undef nn__v_abs
+#undef NN__VI
+#undef nn__v_toint
+#undef nn__v_fromint
+#undef nn__v_bits
+#undef nn__v_frombits
+#undef nn__vi_set1
+#undef nn__vi_add
+#undef nn__vi_sub
+#undef nn__vi_and
+#undef nn__vi_or
+#undef nn__vi_shl
+#undef nn__vi_shr
+#undef nn__vi_sar
+#undef NN__ALL
+#undef nn__v_ldexp
+#undef NN__PASS_ISA
+#undef NN__PASS_F64
+#undef NN__K
+
+#endif /* NN__PASS_ISA */
+
+/* ---- >>license --------------------------------------------------------------------------------------
+   MIT No Attribution (MIT-0)
+
+   Copyright (c) 2026 the nn.h authors
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+   documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+   rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+   persons to whom the Software is furnished to do so.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+   WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+   COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+   OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE. */
