@@ -4547,8 +4547,8 @@ static int nn__shape_cast(nn_node *n, nn_spec *out) {
 }
 static void nn__grad_cast(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_cast(dy[0], n->in[0]->dtype); }
 static int  nn__sample_cast(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { /* the op test's own dtype: a cast to f32 would lose what finite differences need */
-    memset(s->room, 0, sizeof s->room);
-    *(int *)(void *)s->room = (int)real;
+    int to = (int)real;
+    memcpy(s->room, &to, sizeof to);
     s->attr = s->room;
     return nn__sample_unary(c, real, k, s);
 }
@@ -7254,14 +7254,14 @@ static inline NN__UNUSED double NN__K(v_hmax)(__m256d v)
 
 static inline NN__UNUSED float NN__K(v_hsum)(__m512 v)
 {
-    __m256 q = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_maskz_extractf32x8_ps(0xff, v, 1));
+    __m256 q = _mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), _mm512_maskz_extractf32x8_ps(0xff, v, 1));
     __m128 h = _mm_add_ps(_mm256_castps256_ps128(q), _mm256_extractf128_ps(q, 1));
     h = _mm_add_ps(h, _mm_movehl_ps(h, h));
     return _mm_cvtss_f32(_mm_add_ss(h, _mm_shuffle_ps(h, h, 1)));
 }
 static inline NN__UNUSED float NN__K(v_hmax)(__m512 v)
 {
-    __m256 q = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_maskz_extractf32x8_ps(0xff, v, 1));
+    __m256 q = _mm256_max_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), _mm512_maskz_extractf32x8_ps(0xff, v, 1));
     __m128 h = _mm_max_ps(_mm256_castps256_ps128(q), _mm256_extractf128_ps(q, 1));
     h = _mm_max_ps(h, _mm_movehl_ps(h, h));
     return _mm_cvtss_f32(_mm_max_ss(h, _mm_shuffle_ps(h, h, 1)));
@@ -7725,7 +7725,7 @@ static double NN__K(sum_squares)(const void *from, int64_t n) { // blocks in the
     const NN__R *x = (const NN__R *)from;
     double       total = 0;
     for (int64_t at = 0; at < n; at += NN__K(sum_block)) {
-        const int64_t m = n - at < NN__K(sum_block) ? n - at : NN__K(sum_block);
+        const int64_t m = nn__min64(n - at, NN__K(sum_block));
         NN__V         s = nn__v_zero();
         NN__ROW(m, { const NN__V v = NN__LOAD(x + at + i); s = nn__v_fma(v, v, s); });
         total += (double)nn__v_hsum(s);
@@ -7804,7 +7804,7 @@ static NN__R NN__K(exp_sum)(const NN__R *x, NN__R shift, NN__R *y, int64_t n) {
     const NN__V s = nn__v_set1(shift);
     NN__R       total = 0;
     for (int64_t at = 0; at < n; at += NN__K(sum_block)) {
-        const int64_t end = n - at < NN__K(sum_block) ? n : at + NN__K(sum_block);
+        const int64_t end = nn__min64(n, at + NN__K(sum_block));
         NN__V         sum = nn__v_zero();
         int64_t       i = at;
         for (; i + NN__W <= end; i += NN__W) {
