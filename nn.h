@@ -397,6 +397,7 @@ enum { NN_CREATE_GRAPH = 1 };  /* backward writes itself down, for higher orders
    and from then on whatever creates or changes something does nothing until nn_error_clear. */
 
 /* -- contexts -- */
+NN_API nn_config   nn_config_defaults(void);                      /* all zero; options start like this in C and C++ alike */
 NN_API nn_ctx     *nn_begin(const nn_config *config);             /* NULL: defaults. NULL when out of memory */
 NN_API void        nn_end(nn_ctx *c);                             /* frees all that was made in c: tensors, models, data, forks */
 NN_API nn_ctx     *nn_fork(nn_ctx *c);                            /* a context for another thread: shares c's thread pool and settings */
@@ -579,6 +580,7 @@ NN_API nn_tensor  *nn_layer_layernorm(nn_scope s, const char *name, nn_tensor *x
 NN_API nn_tensor  *nn_layer_dropout(nn_scope s, nn_tensor *x, double p);                         /* only in training mode */
 
 /* -- optimisers -- */
+NN_API nn_optim_options nn_optim_defaults(void);
 NN_API nn_optim   *nn_optim_new(nn_model *m, const nn_optim_options *options);
 NN_API nn_optim   *nn_sgd(nn_model *m, float lr, float momentum);
 NN_API nn_optim   *nn_adam(nn_model *m, float lr);                /* Kingma and Ba 2015 */
@@ -595,6 +597,7 @@ NN_API double      nn_lr_at(nn_lr schedule, int64_t step);        /* steps count
 
 /* -- data -- */
 NN_API nn_data    *nn_data_new(nn_tensor *x, nn_tensor *y);       /* copies; x [n,...], y [n] integers (classes) or [n,...] reals */
+NN_API nn_csv_options nn_csv_defaults(void);
 NN_API nn_data    *nn_data_csv(nn_ctx *c, const char *path, const nn_csv_options *options);
 NN_API nn_data    *nn_data_csv_text(nn_ctx *c, const char *text, size_t size, const nn_csv_options *options);
 NN_API nn_data    *nn_data_idx(nn_ctx *c, const char *images, const char *labels); /* bytes become 0 ... 1 */
@@ -3000,6 +3003,12 @@ static int nn__ctx_workers(nn_ctx *c) {
     if (!c->scratch_size) return nn__free(c, c->scratch, (size_t)n * sizeof *c->scratch), c->scratch = NULL, 0;
     c->workers = n;
     return 1;
+}
+
+NN_API nn_config nn_config_defaults(void) {
+    nn_config config;
+    memset(&config, 0, sizeof config);
+    return config;
 }
 
 NN_API nn_ctx *nn_begin(const nn_config *config) {
@@ -5419,6 +5428,12 @@ NN_API double nn_lr_at(nn_lr s, int64_t step) {
 
 static float nn__option(float given, float otherwise) { return given == 0 ? otherwise : given == NN_ZERO ? 0 : given; }
 
+NN_API nn_optim_options nn_optim_defaults(void) {
+    nn_optim_options o;
+    memset(&o, 0, sizeof o);
+    return o;
+}
+
 NN_API nn_optim *nn_optim_new(nn_model *m, const nn_optim_options *options) {
     nn_ctx          *c = m ? m->ctx : NULL;
     nn_optim_options o;
@@ -5837,6 +5852,12 @@ static int64_t nn__csv_walk(nn_ctx *c, const char *s, const char *end, const nn_
         s = next;
     }
     return row;
+}
+
+NN_API nn_csv_options nn_csv_defaults(void) {
+    nn_csv_options o;
+    memset(&o, 0, sizeof o);
+    return o;
 }
 
 NN_API nn_data *nn_data_csv_text(nn_ctx *c, const char *text, size_t size, const nn_csv_options *options) {

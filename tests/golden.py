@@ -251,6 +251,10 @@ def printing():
         show("0d_small", -1.5e-7, dtype)
         show("0d_nan", nan, dtype)
         show("0d_inf", -inf, dtype)
+        show("0d_digits", 12345.125, dtype)
+        show("0d_1e16", 1e16, dtype)
+        show("0d_below_1e-4", 9.5e-5, dtype)
+        show("0d_negative_zero", -0.0, dtype)
         show("one", [7.0], dtype)
         show("mixed", [1.5, 20.25, 300.125, 0.0625], dtype)
         show("negative", [-1.5, 2.0, -300.25], dtype)
@@ -280,6 +284,8 @@ def printing():
         show("nan_exponent", [nan, 1e12, -inf], dtype)
         show("tiny", [1.17549435e-38, 3.4e38], dtype)
         show("2d", formula((3, 4), -2.0, 2.0, 1).round(3), dtype)
+        show("2d_exponent", [[1e-7, nan, 1.0], [-inf, 2.5e10, 0.0]], dtype)
+        show("spaces_at_break", [0.125, 1.0, 2.5] * 12, dtype)
         show("2d_whole", np.arange(6.0).reshape(2, 3), dtype)
         show("3d", np.arange(24.0).reshape(2, 3, 4) / 4, dtype)
         show("4d", np.arange(16.0).reshape(2, 2, 2, 2) - 8, dtype)
@@ -290,6 +296,8 @@ def printing():
         show("wide_3d", formula((2, 2, 20), -1.0, 1.0, 3).round(2), dtype)
         show("empty", np.zeros((0,)), dtype)
         show("2d", formula((3, 4), -2.0, 2.0, 1).round(3), dtype, turned=True)
+    for name, v in (("7", 1234567.125), ("1e8", 1e8), ("1e15", 1e15), ("1e-4", 1e-4)):
+        show("0d_" + name, v, "f64")  # where exponents begin for f32 has changed between versions of NumPy
     show("three_digits", [1e-300, 1e200, -1.5], "f64")
     show("pi", [math.pi, math.e * 1000], "f64")
     show("long_fraction", [0.1234567890123, 1.0], "f64")
@@ -318,6 +326,9 @@ def printing():
     hidden = np.arange(1001.0) % 5
     hidden[500] = 123456.789
     show("1001_hidden", hidden, "f32")
+    show("1001_wide", np.arange(1001) * 1.0 + 12345678901.0, "f64")
+    show("1001_nan", np.where(np.arange(1001) == 2, nan, 1.5), "f32")
+    show("1200_2d_wraps", np.arange(1200).reshape(2, 600) * 1.0 + 1234567890123.0, "f64")
     show("1200_2d", (np.arange(1200) % 11 - 5).reshape(40, 30) * 0.5, "f32")
     show("1200_2d_low", (np.arange(1200) % 11 - 5).reshape(4, 300), "i32")
     show("1200_2d_narrow", (np.arange(1200) % 11).reshape(300, 4), "u8")
