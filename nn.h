@@ -25,15 +25,16 @@
 //   >>gemm             cutting a matrix product for threads
 //   >>tape             applying an op and writing it down
 //   >>autodiff         walking the tape backwards
+//   >>context          begin, fork, reset, end; the null backend
 //   >>ops elementwise  one formula each
 //   >>ops reduce       sum, mean, max
 //   >>ops linear       matmul, linear
 //   >>ops norm         softmax, layer norm, losses, dropout
 //   >>ops move         views, copies, gather, concat
 //   >>ops list         all of them
+//   >>models           names, parameters, scopes, initial values, summary
+//   >>layers           linear, dropout, layer norm
 //   >>optim            SGD, Adam, AdamW, clipping, schedules
-//   >>layers           linear, dropout, layer norm, initialisers
-//   >>models           names, parameters, scopes, summary
 //   >>data             arrays, csv, idx, batches, splits
 //   >>files            safetensors
 //   >>train            fit, evaluate
@@ -118,7 +119,7 @@
 
    macro                  what it does                                                          default
    NN_IMPLEMENTATION      this file gets the code, not only the declarations                    off
-   NN_STATIC              every function is static: several private copies in one program       off
+   NN_STATIC              every function is static: a private copy, with NN_IMPLEMENTATION      off
    NN_API                 your own linkage, __declspec(dllexport) for example                   extern
    NN_HEADER_NAME       * how nn.h finds itself for the kernel passes                           "nn.h"
    NN_NO_THREADS        * no threads, no pthread                                                off

@@ -1,0 +1,58 @@
+# make          the examples, into build/
+# make demo     train on the digits in examples/data
+# make test     the tests, under a minute
+# make check    the wide matrix: compilers, standards, sanitizers, instruction sets, fuzzing (needs gcc and clang)
+# make mnist MNIST=folder    train on MNIST, packed or unpacked
+# make bench    timings, one line a workload
+# make size     lines a section, seconds to compile, bytes of the demo
+CC      ?= cc
+CXX     ?= c++
+CFLAGS  ?= -O2
+WARN     = -Wall -Wextra -Wpedantic
+LIBS     = -lm -lpthread
+EXAMPLES = xor autodiff digits mnist custom_op threads
+TESTS    = ops errors memory golden core
+B        = build
+
+all: $(EXAMPLES:%=$(B)/%) $(B)/cpp
+
+$(B)/%: examples/%.c nn.h
+	@mkdir -p $(B)
+	$(CC) $(CFLAGS) $(WARN) -I. -o $@ $< $(LIBS)
+
+$(B)/cpp: examples/cpp.cpp nn.h
+	@mkdir -p $(B)
+	$(CXX) -std=c++11 $(CFLAGS) $(WARN) -I. -o $@ $< $(LIBS)
+
+demo: $(B)/digits
+	$(B)/digits examples/data/digits.csv
+
+# The tests are compiled with less optimisation than users will: it halves the wait, and make check does the rest.
+TEST_CFLAGS ?= -O1
+$(B)/test_%: tests/test_%.c nn.h
+	@mkdir -p $(B)
+	$(CC) $(TEST_CFLAGS) $(WARN) -I. -o $@ $< $(LIBS)
+
+test:
+	@CC="$(CC)" CXX="$(CXX)" TEST_CFLAGS="$(TEST_CFLAGS)" sh tests/run.sh $(TESTS)
+
+check:
+	@sh tests/check.sh
+
+mnist: $(B)/mnist
+	@sh tests/mnist.sh "$(MNIST)"
+
+bench: $(B)/bench
+	$(B)/bench
+
+$(B)/bench: bench/bench.c nn.h
+	@mkdir -p $(B)
+	$(CC) -O2 $(WARN) -I. -o $@ $< $(LIBS)
+
+size:
+	@sh tests/size.sh
+
+clean:
+	rm -rf $(B)
+
+.PHONY: all demo test check mnist bench size clean

@@ -1,0 +1,26 @@
+#!/bin/sh
+# make test: compiles and runs the test programs named, and the checks of tests/structure.sh. Closes with one line of totals.
+cd "$(dirname "$0")/.." || exit 1
+CC=${CC:-cc} CXX=${CXX:-c++} TEST_CFLAGS=${TEST_CFLAGS:--O1}
+export CC CXX TEST_CFLAGS NN_QUIET=1
+mkdir -p build
+log=build/test.log
+: > "$log"
+# two compilers at a time
+printf '%s\n' "$@" | xargs -P 2 -I{} sh -c '$CC $TEST_CFLAGS -Wall -Wextra -Wpedantic -I. -o build/test_{} tests/test_{}.c -lm -lpthread 2> build/test_{}.err || echo "{}: 0 passed, 1 failed (does not compile)" >> '"$log"
+for t in "$@"; do
+    cat "build/test_$t.err"
+    [ -x "build/test_$t" ] || continue
+    "build/test_$t" > "build/test_$t.out" 2>&1
+    status=$?
+    cat "build/test_$t.out"
+    if ! tail -n 1 "build/test_$t.out" | grep -qE '^[a-z]+: [0-9]+ passed, [0-9]+ failed'; then
+        echo "$t: 0 passed, 1 failed (ended with status $status)" | tee -a "$log"
+    else
+        tail -n 1 "build/test_$t.out" >> "$log"
+    fi
+done
+sh tests/structure.sh 2>&1 | tee build/structure.out
+tail -n 1 build/structure.out >> "$log"
+awk '{ for (i = 1; i < NF; i++) { if ($(i+1) ~ /^passed/) p += $i; if ($(i+1) ~ /^failed/) f += $i; if ($(i+1) ~ /^skipped/) s += $i } }
+     END { printf "%d passed, %d failed", p, f; if (s) printf ", %d skipped", s; print ""; exit f != 0 || p == 0 }' "$log"
