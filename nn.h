@@ -1924,7 +1924,14 @@ static void nn__put(nn__out *o, const char *format, ...) {
     if (n > 0) o->n += (size_t)n;
 }
 
-typedef struct nn__style { int exponent, digits, left, right, cut; double low, high; int any, special; } nn__style;
+typedef struct nn__style {
+    int    exponent;        /* write 1.5e+00 */
+    int    digits, power;   /* then: digits after the point and of the exponent, the same for all */
+    int    left, right;     /* widths up to and from the point on */
+    int    special;         /* width of the widest nan or inf */
+    int    cut, any;        /* show three at each end; there are numbers other than 0 */
+    double low, high;       /* of these, the smallest and the largest */
+} nn__style;
 
 static double nn__round_to(nn_dtype d, double v) { /* v as the type would hold it */
     double room = 0;
@@ -1948,41 +1955,50 @@ static int nn__exponent_of(double v, int digits) {
     return atoi(strchr(s, 'e') + 1);
 }
 
-/* The number without its padding; real numbers end in "." rather than ".0", as NumPy's do. Returns the length up to the point. */
-static int nn__number(char *s, size_t size, nn_dtype d, const nn__style *f, double v) {
-    char *dot, *e;
-    int   p;
+/* The number at p without its padding; real numbers end in "." rather than ".0", as NumPy's do. Returns the length up to
+   the point, -1 for what has none. most: digits after the point. */
+static int nn__number(char *s, size_t size, nn_dtype d, const nn__style *f, int most, const void *data, int64_t at) {
+    char  *dot, *e, *end, *last;
+    double v = nn__load(d, data, at);
+    int    p, frac;
+    if (d == NN_I64) return snprintf(s, size, "%lld", (long long)((const int64_t *)data)[at]); /* a double would round it */
     if (!nn__is_real(d)) return snprintf(s, size, "%.0f", v);
     if (v != v || v - v != 0) return snprintf(s, size, "%s", v != v ? "nan" : v > 0 ? "inf" : "-inf"), -1;
-    p = nn__shortest(d, v, 17);
-    if (f->exponent) snprintf(s, size, "%.*e", p < 8 ? p : 8, v);
-    else {
-        int frac = v == 0 ? 0 : p - nn__exponent_of(v, p);
-        snprintf(s, size, "%.*f", frac < 0 ? 0 : frac > 8 ? 8 : frac, v);
+    if (f->exponent) {
+        snprintf(s, size, "%#.*e", f->digits, v);
+        e = strchr(s, 'e') + 2;
+        p = f->power - (int)strlen(e);
+        if (p > 0) {
+            memmove(e + p, e, strlen(e) + 1);
+            memset(e, '0', (size_t)p);
+        }
+        return (int)(strchr(s, '.') - s);
     }
-    e = strchr(s, 'e');
+    p    = nn__shortest(d, v, 17);
+    frac = v == 0 ? 0 : p - nn__exponent_of(v, p);
+    snprintf(s, size, "%#.*f", frac < 0 ? 0 : frac > most ? most : frac, v);
     dot = strchr(s, '.');
-    if (!dot) { /* 3 -> 3.    1e+10 -> 1.e+10 */
-        size_t at = e ? (size_t)(e - s) : strlen(s);
-        memmove(s + at + 1, s + at, strlen(s + at) + 1);
-        s[at] = '.';
-        dot = s + at;
-        e = strchr(s, 'e');
-    }
-    {
-        char *end = e ? e : s + strlen(s), *last = end; /* zeros that rounding to 8 digits left */
-        while (last > dot + 1 && last[-1] == '0') last--;
-        memmove(last, end, strlen(end) + 1);
-    }
+    end = last = s + strlen(s); /* zeros that rounding to 8 digits left */
+    while (last > dot + 1 && last[-1] == '0') last--;
+    memmove(last, end, strlen(end) + 1);
     return (int)(dot - s);
 }
 
-/* Calls visit for every element that is shown. */
-static void nn__shown(nn_tensor *x, int axis, int64_t at, int cut, nn__style *f) {
+/* Takes every element that is shown into the style. */
+static void nn__shown(nn_tensor *x, int axis, int64_t at, nn__style *f) {
     char s[420];
     if (axis == x->ndim) {
         double v = nn__load(x->dtype, nn__data(x), at);
-        int    left = nn__number(s, sizeof s, x->dtype, f, v);
+        int    left, p, power;
+        if (nn__is_real(x->dtype) && v - v == 0) {
+            p = nn__shortest(x->dtype, v, 8);
+            snprintf(s, sizeof s, "%.*e", p, v);
+            power = (int)strlen(strchr(s, 'e')) - 2;
+            for (char *e = strchr(s, 'e'); p > 0 && e[-1] == '0'; e--) p--; /* zeros that rounding to 8 digits left */
+            if (p > f->digits) f->digits = p;
+            if (power > f->power) f->power = power;
+        }
+        left = nn__number(s, sizeof s, x->dtype, f, 8, nn__data(x), at);
         if (left < 0) { f->special = (int)strlen(s) > f->special ? (int)strlen(s) : f->special; return; }
         if (v != 0) {
             if (!f->any || fabs(v) < f->low) f->low = fabs(v);
@@ -1994,69 +2010,82 @@ static void nn__shown(nn_tensor *x, int axis, int64_t at, int cut, nn__style *f)
         return;
     }
     for (int64_t i = 0; i < x->size[axis]; i++) {
-        if (cut && x->size[axis] > 6 && i == 3) i = x->size[axis] - 3;
-        nn__shown(x, axis + 1, at + i * x->stride[axis], cut, f);
+        if (f->cut && x->size[axis] > 6 && i == 3) i = x->size[axis] - 3;
+        nn__shown(x, axis + 1, at + i * x->stride[axis], f);
     }
 }
 
-static void nn__show(nn__out *o, nn_tensor *x, int axis, int64_t at, const nn__style *f, size_t *column) {
+static void nn__show(nn__out *o, nn_tensor *x, int axis, int64_t at, const nn__style *f) {
     char s[420];
-    int  cut = f->cut && x->size[axis] > 6;
+    int  cut = f->cut && x->size[axis] > 6, width = f->left + f->right, column = x->ndim, pad = 0;
     nn__put(o, "[");
     for (int64_t i = 0; i < x->size[axis]; i++) {
-        int last = axis == x->ndim - 1, gap = cut && i == 3;
+        int gap = cut && i == 3;
         if (gap) i = x->size[axis] - 3;
-        if (!last) {
-            if (i) for (int k = axis; k < x->ndim - 1; k++) nn__put(o, "\n");
+        if (axis < x->ndim - 1) {
+            for (int k = axis; i && k < x->ndim - 1; k++) nn__put(o, "\n");
             if (gap) {
                 nn__put(o, "%*s...", axis + 1, "");
                 for (int k = axis; k < x->ndim - 1; k++) nn__put(o, "\n");
             }
             if (i) nn__put(o, "%*s", axis + 1, "");
-            *column = (size_t)axis + 2;
-            nn__show(o, x, axis + 1, at + i * x->stride[axis], f, column);
+            nn__show(o, x, axis + 1, at + i * x->stride[axis], f);
             continue;
         }
-        {
-            int    left  = nn__number(s, sizeof s, x->dtype, f, nn__load(x->dtype, nn__data(x), at + i * x->stride[axis]));
-            int    width = f->left + f->right;
-            size_t start = (size_t)x->ndim, length = (size_t)width;
-            if (gap) {
-                if (*column + 4 > 75) { nn__put(o, "\n%*s...", (int)start, ""); *column = start + 3; }
-                else { nn__put(o, " ..."); *column += 4; }
+        for (int dots = gap; dots >= 0; dots--) { /* a line has 75 columns, one of them for each bracket at the end */
+            int length = dots ? 3 : width;
+            if (i && column + 1 + length > 75 - x->ndim) {
+                nn__put(o, "\n%*s", x->ndim, "");
+                column = x->ndim;
+            } else if (i) {
+                nn__put(o, "%*s", pad + 1, ""); /* held back until now: no line ends in spaces */
+                column++;
             }
-            if (i && *column + 1 + length > 75) { nn__put(o, "\n%*s", (int)start, ""); *column = start; }
-            else if (i) { nn__put(o, " "); (*column)++; }
-            if (left < 0 || !f->right) nn__put(o, "%*s", width, s);
-            else nn__put(o, "%*s%-*s", f->left - left + (int)0, "", f->left + f->right - (f->left - left), s);
-            *column += length;
+            column += length;
+            pad = 0;
+            if (dots) nn__put(o, "...");
+            else {
+                int left = nn__number(s, sizeof s, x->dtype, f, 8, nn__data(x), at + i * x->stride[axis]);
+                int lead = left < 0 || !f->right ? width - (int)strlen(s) : f->left - left;
+                nn__put(o, "%*s%s", lead, "", s);
+                pad = width - lead - (int)strlen(s);
+            }
         }
     }
-    nn__put(o, "]");
+    nn__put(o, "%*s]", pad, "");
 }
 
 NN_API int nn_format(nn_tensor *x, char *text, size_t size) {
     nn__out   o;
     nn__style f;
-    size_t    column = 1;
     char      s[420];
     o.text = text; o.size = size; o.n = 0;
     if (size) text[0] = 0;
     if (x && x->st->device) x = nn_to_device(x, 0);
     if (!nn__ok_host("format", x)) return -1;
     memset(&f, 0, sizeof f);
-    f.cut = nn_numel(x) > 1000;
-    nn__shown(x, 0, 0, f.cut, &f);
-    if (nn__is_real(x->dtype) && f.any && (f.high >= 1e8 || f.low < 1e-4 || f.high / f.low > 1000)) {
-        f.left = f.right = 0;
-        f.exponent = 1;
-        nn__shown(x, 0, 0, f.cut, &f);
+    if (nn_numel(x) == 0) {
+        nn__put(&o, "[]");
+    } else if (x->ndim == 0) { /* all its digits: 0.3333333333333333, 3.0, 1e+20 */
+        double v = fabs(nn__load(x->dtype, nn__data(x), 0));
+        if (nn__is_real(x->dtype) && v - v == 0 && v != 0 && (v >= 1e16 || v < 1e-4)) {
+            v = nn__load(x->dtype, nn__data(x), 0);
+            nn__put(&o, "%.*e", nn__shortest(x->dtype, v, 17), v);
+        } else {
+            int left = nn__number(s, sizeof s, x->dtype, &f, 24, nn__data(x), 0);
+            nn__put(&o, "%s%s", s, nn__is_real(x->dtype) && left >= 0 && s[strlen(s) - 1] == '.' ? "0" : "");
+        }
+    } else {
+        f.cut = nn_numel(x) > 1000;
+        nn__shown(x, 0, 0, &f);
+        if (nn__is_real(x->dtype) && f.any && (f.high >= 1e8 || f.low < nn__round_to(x->dtype, 1e-4) || nn__round_to(x->dtype, f.high / f.low) > 1000)) {
+            f.left = f.right = 0;
+            f.exponent = 1;
+            nn__shown(x, 0, 0, &f);
+        }
+        if (f.special > f.left + f.right) f.left = f.special - f.right;
+        nn__show(&o, x, 0, 0, &f);
     }
-    if (f.special > f.left + f.right) f.left = f.special - f.right;
-    if (x->ndim == 0) {
-        int left = nn__number(s, sizeof s, x->dtype, &f, nn__load(x->dtype, nn__data(x), 0));
-        nn__put(&o, "%s%s", s, left >= 0 && s[strlen(s) - 1] == '.' ? "0" : "");
-    } else nn__show(&o, x, 0, 0, &f, &column);
     return (int)o.n;
 }
 
@@ -2818,7 +2847,7 @@ static int nn__walk_back(nn_tensor *y, nn_tensor *dy, int flags) {
     int             fine = 1, was_no_grad = c->no_grad, graph = flags & NN_CREATE_GRAPH;
     c->in_backward = !graph;
     c->no_grad     = !graph;
-    if (!dy) dy = nn_full(c, y->dtype, nn_shape_of(y), 1.0);
+    if (!dy) dy = nn_to_device(nn_full(c, y->dtype, nn_shape_of(y), 1.0), y->st->device);
     if (dy && !c->error) {
         nn__hold(dy);
         fine = nn__contribute(c, y, dy, flags);
