@@ -1,0 +1,90 @@
+#!/bin/sh
+# make check: the wide matrix. Every step prints one line; closes with "N passed, N failed[, N skipped]".
+# Needs gcc, g++, clang, clang++; the aarch64 cross compiler with qemu-user where there is one.
+cd "$(dirname "$0")/.." || exit 1
+B=build/check
+mkdir -p $B
+export NN_QUIET=1
+passed=0 failed=0 skipped=0
+strict="-Wall -Wextra -Wpedantic -Werror"
+step() { # step "what" command...
+    what=$1; shift
+    if "$@" > $B/out 2>&1; then passed=$((passed + 1)); echo "ok      $what"
+    else failed=$((failed + 1)); echo "FAILED  $what"; tail -n 15 $B/out | cut -c1-300; fi
+}
+skip() { skipped=$((skipped + 1)); echo "skipped $1: $2"; }
+have() { command -v "$1" > /dev/null 2>&1; }
+
+# -- the compile matrix: every compiler and standard, the private half too; each NN_NO_ alone and all together
+printf '#include <stdio.h>\n#include <stdlib.h>\n#include <math.h>\n#include <string.h>\n#define NN_IMPLEMENTATION\n#include "nn.h"\nint main(void) { nn_ctx *c = nn_begin(NULL); nn_end(c); return 0; }\n' > $B/all.c
+cp $B/all.c $B/all.cpp
+for cc in "gcc -std=c99" "gcc -std=c11" "gcc -std=c17" "clang -std=c99" "clang -std=c11" "clang -std=c17" "g++ -std=c++11" "g++ -std=c++17" "clang++ -std=c++11" "clang++ -std=c++17"; do
+    have "${cc%% *}" || { skip "$cc" "not installed"; continue; }
+    case $cc in *++*) src=$B/all.cpp ;; *) src=$B/all.c ;; esac
+    step "compile $cc -O2" $cc -O2 $strict -I. -c -o $B/all.o $src
+    step "compile $cc -O0, $(basename $src), all left out" $cc -O0 $strict -DNN_NO_THREADS -DNN_NO_SIMD -DNN_NO_F64 -DNN_NO_STDIO -I. -c -o $B/all.o $src
+done
+for d in NN_NO_THREADS NN_NO_SIMD NN_NO_AVX512 NN_NO_AVX2 NN_NO_SSE2 NN_NO_F64 NN_NO_STDIO NN_DEBUG NN_STATIC "NN_API="; do
+    step "gcc -D$d" gcc -std=c99 -O1 $strict -D$d -I. -c -o $B/all.o $B/all.c
+    step "clang++ -D$d" clang++ -std=c++11 -O1 $strict "-D$d" -I. -c -o $B/all.o $B/all.cpp
+done
+step "gcc -O3 -march=native" gcc -std=gnu17 -O3 -march=native $strict -I. -c -o $B/all.o $B/all.c
+step "gcc -ffast-math compiles" gcc -O2 -ffast-math -I. -c -o $B/all.o $B/all.c
+step "FMA instructions in a -std=c99 object" sh -c "gcc -std=c99 -O2 -I. -c -o $B/all.o $B/all.c && test \$(objdump -d $B/all.o | grep -c vfmadd) -gt 500"
+
+# -- the tests, on every instruction set, without threads, with the sanitizers
+core() { sh -c "$1 $B/t_core$2 && $1 $B/t_golden$2"; }
+build() { # build suffix compiler flags...
+    suffix=$1; shift
+    for t in core golden; do "$@" -I. -o $B/t_$t$suffix tests/test_$t.c -lm -lpthread || return 1; done
+}
+step "build tests, gcc -O2" build "" gcc -std=c99 -O2 $strict
+for isa in scalar sse2 avx2 avx512; do
+    case $isa in sse2) flag=sse2 ;; avx2) flag=avx2 ;; avx512) flag=avx512dq ;; *) flag=fpu ;; esac
+    if grep -q "\\b$flag\\b" /proc/cpuinfo; then step "tests with NN_ISA=$isa" core "NN_ISA=$isa" ""; else skip "tests with NN_ISA=$isa" "not on this machine"; fi
+done
+step "build tests, clang" build .clang clang -std=c99 -O2 $strict
+step "tests, clang" core "" .clang
+step "build tests without threads" build .nothreads gcc -std=c99 -O1 $strict -DNN_NO_THREADS
+step "tests without threads" core "" .nothreads
+step "build tests as C++" build .cpp g++ -x c++ -std=c++11 -O1 $strict
+step "tests as C++" core "" .cpp
+for t in core golden ops errors memory; do
+    step "build $t under ASan and UBSan" clang -std=c99 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o $B/asan_$t tests/test_$t.c -lm -lpthread
+    step "$t under ASan and UBSan" $B/asan_$t
+done
+step "build memory with NN_DEBUG" gcc -std=c99 -O1 $strict -DNN_DEBUG -I. -o $B/debug_memory tests/test_memory.c -lm -lpthread
+step "memory with NN_DEBUG" $B/debug_memory
+step "build core under TSan" clang -std=c99 -g -O1 -fsanitize=thread -I. -o $B/tsan_core tests/test_core.c -lm -lpthread
+step "core under TSan" $B/tsan_core
+step "build threads example under TSan" clang -std=c99 -g -O1 -fsanitize=thread -I. -o $B/tsan_threads examples/threads.c -lm -lpthread
+step "threads example under TSan" $B/tsan_threads
+step "build fuzz target" clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -o $B/fuzz tests/fuzz_files.c -lm -lpthread
+step "fuzz for a minute" $B/fuzz -max_total_time=60 -max_len=4096 -rss_limit_mb=2048
+
+# -- other machines
+if have aarch64-linux-gnu-gcc && have qemu-aarch64; then
+    step "build tests for aarch64" build .arm aarch64-linux-gnu-gcc -std=c99 -O1 $strict -static
+    step "core on aarch64" qemu-aarch64 $B/t_core.arm
+    step "golden on aarch64" qemu-aarch64 $B/t_golden.arm
+else skip "aarch64" "no cross compiler or no qemu-user"; fi
+if have x86_64-w64-mingw32-gcc; then
+    step "Windows, C" x86_64-w64-mingw32-gcc -std=c99 -O0 $strict -I. -c -o $B/all.o $B/all.c
+else skip "Windows" "no x86_64-w64-mingw32-gcc"; fi
+
+# -- the examples, on real input
+step "examples compile" make -s all
+step "xor" build/xor
+for e in autodiff custom_op threads cpp; do step "$e" build/$e; done
+step "demo reaches 97 %" sh -c "make -s demo 2> /dev/null | awk '/^test accuracy/ { a = \$3 } END { exit !(a >= 97) }'"
+step "demo: equal files for 1, 2 and 3 threads" sh -c "for t in 1 2 3; do NN_THREADS=\$t make -s demo > /dev/null 2>&1 && cp build/digits.safetensors $B/digits.\$t || exit 1; done; cmp $B/digits.1 $B/digits.2 && cmp $B/digits.1 $B/digits.3"
+step "make mnist says what it needs" sh -c "! make -s mnist MNIST= 2> $B/mnist.err && grep -q 'say where the data is' $B/mnist.err && ! make -s mnist MNIST=/nonexistent 2> $B/mnist.err && grep -q 'has no train-images' $B/mnist.err"
+data=${NN_DATA:-../shared/data}
+if [ -d "$data/mnist" ]; then
+    step "mnist reaches 98 %" sh -c "make -s mnist MNIST=$data/mnist 2> /dev/null | awk '/^test accuracy/ { a = \$3 } END { exit !(a >= 98) }'"
+else skip "mnist" "no data at $data/mnist"; fi
+
+printf '%d passed, %d failed' $passed $failed
+[ $skipped -gt 0 ] && printf ', %d skipped' $skipped
+echo
+[ $failed -eq 0 ]
