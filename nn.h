@@ -113,7 +113,164 @@
     }
 
    ---- >>manual ---------------------------------------------------------------------------------------
-   (manual)
+   Code in this manual is compiled by the tests. c is a context, m a model, s a scope, d a data set, x and y tensors.
+
+   1. THREE LEVELS
+   nn_fit trains a model on a data set. Below it: layers, whose parameters have names, in a loop of your own. Below
+   those: ops on tensors, with gradients. Each level is built only from the one below, and all mix freely.
+
+   2. CONTEXTS AND ERRORS
+   Everything is made in a context: memory, thread pool, random numbers, the tape. Nothing in nn.h aborts, exits or is
+   global. The first failure is kept, with the place, the op and the sizes, and printed as one line on stderr; every
+   later call that would create or change something does nothing until nn_error_clear. All functions take NULL. So a
+   program checks once, at the end, or wherever it likes:
+
+      nn_config g = nn_config_defaults();
+      g.threads = 2;                                   // or $NN_THREADS
+      g.seed    = 42;
+      nn_ctx *mine = nn_begin(&g);
+      nn_tensor *z = nn_matmul(nn_ones(mine, NN_F32, NN_SHAPE(2, 3)), nn_ones(mine, NN_F32, NN_SHAPE(4, 5)));
+      if (nn_error(mine)) puts(nn_error_text(mine));   // matmul: x [2,3], y [4,5]: 3 and 4 differ
+      (void)z;                                         // NULL
+      nn_end(mine);
+
+   Option structs start as nn_config_defaults(), nn_fit_defaults(), ... , which are all zero ({0} in C, {} in C++ do the
+   same): zero means default, and NN_ZERO asks for an exact zero where that is something else.
+
+   3. TENSORS
+   A tensor has up to 6 axes, row-major, of f32, f64, f16, bf16, i8, u8, i32 or i64. Sizes of 0 and 0-d tensors are
+   legal. Views (reshape, permute, slice, select, expand) share the storage. Two operands broadcast as in NumPy; types
+   are never converted silently: arithmetic is for real types (f16 and bf16 compute in f32), integers count and index.
+
+      float      raw[6] = {1, 2, 3, 4, 5, 6};
+      nn_tensor *a = nn_wrap(c, raw, NN_F32, NN_SHAPE(2, 3));      // your memory; nn_from copies
+      nn_tensor *t = nn_transpose(a, 0, 1);                        // [3,2], no copy
+      nn_tensor *e = nn_slice(a, 1, 0, NN_TO_END, 2);              // a[:, ::2]
+      double     v = nn_get(t, NN_SHAPE(2, 0));                    // 3
+      float     *p = nn_f32(nn_contiguous(t));                     // raw pointers need contiguous data
+      nn_print(nn_sum(nn_mul(e, e), NN_AXES(0), 0));               // [17. 45.]
+      (void)v; (void)p;
+
+   4. MEMORY: EVERY OBJECT HAS ONE HOME AND ONE END
+      object                            lives in                      ends
+      activations, temporaries, tape    the step arena                nn_reset; nn_keep(x) copies one out
+      gradients of parameters           the context that ran backward used up by nn_step; nn_zero_grad
+      gradients inside backward         the pool                      after their last use
+      kept tensors                      the context                   nn_drop, nn_end
+      parameters, buffers               the model                     nn_model_free, nn_end
+      optimiser state                   the optimiser                 nn_optim_free, nn_end
+      run state (nn_state)              the context, by name          nn_state_clear, nn_end
+      a batch                           the data object               the next nn_data_next
+      scratch of kernels                the context, one a worker     nn_end
+   nn_end frees all that was made in a context. Arenas grow by themselves and merge into one piece at nn_reset; after
+   the first steps a training loop calls the allocator no more. nn_memory(c) reports. Using a tensor after nn_reset is
+   an error message where it can be recognised, and always with NN_DEBUG.
+
+   5. GRADIENTS
+   Ops run at once; those that a gradient may need are written on the tape. nn_backward walks it from the loss to its
+   start and leaves gradients in the leaves: parameters, and tensors marked by nn_requires_grad. Several backwards
+   before one step add up. An intermediate keeps its gradient if nn_retain_grad asked for it. nn_grad_of returns
+   gradients instead, and NN_CREATE_GRAPH records the walk itself, for derivatives of any order:
+
+      nn_tensor *w = nn_requires_grad(nn_full(c, NN_F64, NN_SCALAR, 3)), *dw, *ddw;
+      nn_grad_of(nn_mul(nn_square(w), w), NULL, &w, 1, &dw, NN_CREATE_GRAPH);   // 3 w^2 = 27
+      nn_grad_of(dw, NULL, &w, 1, &ddw, 0);                                     // 6 w   = 18
+
+   nn_no_grad(c, 1) records nothing; nn_detach cuts one tensor off. A value that a gradient rule still needs may not be
+   changed in place: backward notices and says which.
+
+   6. MODELS, LAYERS AND NAMES
+   A network is a function of a scope and a tensor. Layers ask the scope for parameters by name; sizes come from x.
+   Names and shapes are PyTorch's ("h.3.fc.weight" [out,in]), so state dicts load by name.
+
+      static nn_tensor *block(nn_scope l, nn_tensor *h) {                       // a layer of your own
+          nn_tensor *z = nn_layer_linear(l, "fc", nn_layer_layernorm(l, "norm", h), nn_dim(h, -1));
+          return nn_leave(l, nn_add(h, nn_gelu(z)));                            // later ops belong to the scope above
+      }
+      static nn_tensor *deep_net(nn_scope l, nn_tensor *h) {
+          h = nn_layer_linear(l, "in", h, 32);
+          for (int i = 0; i < 3; i++) h = block(nn_in_i(l, "h", i), h);         // "h.0", "h.1", "h.2"
+          return nn_layer_linear(l, "out", nn_layer_dropout(l, h, 0.1), 10);
+      }
+
+   Before the first real run the network runs once on shapes alone; that declares all parameters, which are then made in
+   one piece, each from hash(seed, name). After that the names are fixed. The same name twice shares a parameter.
+   nn_forward is training mode, nn_predict evaluation without gradients. A network of any other signature is called by
+   hand; its parameters are made as they are first named:
+
+      nn_model  *pair = nn_model_new(c, NULL, NULL);
+      nn_scope   top  = nn_enter(pair, c, NN_TRAIN);
+      nn_tensor *both = nn_add(nn_layer_linear(top, "left", x, 4), nn_layer_linear(top, "right", y, 4));
+      nn_backward(nn_mean(nn_square(both), NN_ALL, 0));
+      nn_step(nn_sgd(pair, 0.1f, 0.9f));
+
+   nn_buffer is saved but not trained (write it in training mode only); nn_state belongs to the context that runs.
+   nn_summary prints layers, shapes, parameters and FLOPs without computing anything.
+
+   7. TRAINING
+
+      nn_fit_options f = nn_fit_defaults();
+      f.epochs     = 3;
+      f.validation = 0.1f;                               // a tenth is held out, the same share of each class
+      f.clip       = 1.0f;                               // global gradient norm
+      nn_history h = nn_fit(m, d, &f);                   // AdamW, warm-up and cosine decay unless told otherwise
+      printf("%d epochs, last loss %g\n", h.epochs, h.epochs ? h.loss[h.epochs - 1] : NAN);
+
+   is short for
+
+      nn_optim *o = nn_adamw(m, 1e-3f, 0.01f);
+      nn_batch  b;
+      nn_set_lr(o, nn_lr_cosine(1e-3f, 100, 2000, 0));
+      for (int epoch = 0; epoch < 3; epoch++)
+          while (nn_data_next(d, &b)) {
+              nn_backward(nn_cross_entropy(nn_forward(m, b.x), b.y));
+              nn_clip_grad_norm(o, 1.0);
+              nn_step(o);
+              nn_reset(c);
+          }
+
+   Without a loss named, integer targets mean cross-entropy, real ones the mean squared error. Progress is a bar on a
+   terminal, a line an epoch in a log, nothing with quiet.
+
+   8. FILES
+   nn_save writes safetensors to a file beside and renames it, so a crash leaves the old file whole. nn_load matches by
+   name and says what is missing, left over or of another shape, before it changes anything. It may come before the
+   first forward: the file then waits for the names. nn_optim_save adds the optimiser's state; nn_optim_load resumes.
+   Load and run:
+
+      nn_model *trained = nn_model_new(c, deep_net, NULL);
+      nn_load(trained, "digits.safetensors");
+      nn_tensor *out = nn_predict(trained, x);
+      (void)out;
+
+   Data: nn_data_csv, nn_data_idx, nn_data_mnist, or two tensors with nn_data_new. All readers check every size.
+
+   9. OPS OF YOUR OWN
+   An op is a struct nn_op: name, shape rule, run, and a gradient rule made of ordinary ops (examples/custom_op.c). Its
+   attributes are plain data copied into the node. Check it with nn_gradcheck. An element-wise op inside nn.h is its
+   formula, its rule and one word in NN__UNARY_OPS.
+
+   10. THREADS, AND THE SAME BITS
+   Large ops use a small pool of threads; small ones run where they are called. A result never depends on the number of
+   threads: sums are split by their shape alone. It may depend on the instruction set (fused multiply-add), and on the
+   shape: a row of a batch and the same row alone can differ in the last bit. One context belongs to one thread at a
+   time. For more, fork it: forks share pool and models, and nn_step_from adds their gradients in the order given
+   (examples/threads.c). Build the model before sharing it.
+   Random numbers are a function of (seed, op, step, element): the same seed gives the same run.
+
+   11. NUMERICS
+   f32 exp, log, tanh, erf and sigmoid are within 2 ulp; long sums are pairwise; softmax, log-softmax and cross-entropy
+   are stable. With -ffast-math, checks for NaN and infinity are off, and these promises with them.
+
+   12. DEVICES
+   A tensor's storage knows its device: 0 is the host, 1 the context's backend (nn_config.backend), eight functions.
+   What a backend cannot run runs on the host, over copies. nn_backend_null counts its calls and tests the plumbing.
+
+   13. WHAT nn.h DOES NOT DO
+   No Python, no package, no build system, no automatic download. No training across machines, cloud services, model
+   zoo or IDE. No dtype promotion. No sparse tensors. Big-endian machines and MSVC's own compiler are refused (clang-cl
+   works). It computes in real time order: nothing is lazy.
+
    ---- >>options --------------------------------------------------------------------------------------
    Define before including nn.h; those marked * matter only where NN_IMPLEMENTATION is defined.
 

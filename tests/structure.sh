@@ -66,4 +66,18 @@ for f in $B/snippet*.c; do
     check "$(basename "$f") of the manual runs" sh -c "NN_QUIET=1 ${f%.c}"
 done
 
+# The short pieces of the manual, each in a function of its own (functions among them stay functions).
+awk '/>>manual/ { on = 1 } />>options/ { on = 0 }
+     BEGIN { print "#define NN_IMPLEMENTATION\n#include \"nn.h\"" }
+     on && /^   [0-9]+\. / { if (code) { print "}" } code = 0; chapter = $1 + 0 }
+     on && chapter == 4 { next }
+     on && /^      [^ ]/ && !code && !/^      static / && !infunc { n++; code = 1; printf "void piece%d(nn_ctx *c, nn_model *m, nn_data *d, nn_scope s, nn_tensor *x, nn_tensor *y);\nvoid piece%d(nn_ctx *c, nn_model *m, nn_data *d, nn_scope s, nn_tensor *x, nn_tensor *y) { (void)c; (void)m; (void)d; (void)s; (void)x; (void)y;\n", n, n }
+     on && /^      static / { infunc = 1 }
+     on && (code || infunc) && /^      / { print substr($0, 7) }
+     on && infunc && /^      }/ { infunc = 0 }
+     on && code && /^   [A-Za-z0-9]/ { print "}"; code = 0 }
+     END { if (code) print "}"; print "int main(void) { return 0; }" }' nn.h > $B/manual.c
+check "the pieces of the manual compile" sh -c "$CC -O0 -std=c99 $strict -I. -o $B/manual $B/manual.c -lm -lpthread"
+check "all pieces of the manual were found" sh -c "test \$(grep -c '^void piece.*{' $B/manual.c) -ge 7"
+
 echo "structure: $passed passed, $failed failed"

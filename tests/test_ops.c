@@ -1209,3 +1209,777 @@ static void test_gradients(void) {
     test_composed();
     test_reduce_gradients();
 }
+
+/* ---- threads ---------------------------------------------------------------------------------------------- */
+
+enum { MOST = 12 };
+typedef struct result { nn_tensor *t[MOST]; int n; } result;
+static void give(result *r, nn_tensor *x) {
+    if (r->n < MOST) r->t[r->n++] = x;
+}
+/* y and the gradients of y */
+static void give_gradients(result *r, nn_tensor *y, nn_tensor **leaf, int n) {
+    nn_tensor *dx[4] = {NULL, NULL, NULL, NULL};
+    if (y) nn_grad_of(y, upstream(y), leaf, n, dx, 0);
+    give(r, y);
+    for (int i = 0; i < n; i++) give(r, dx[i]);
+}
+static nn_tensor *leaf_of(nn_ctx *c, nn_dtype d, nn_shape s, int seed, double low, double high) { return nn_requires_grad(values(c, d, s, seed, low, high)); }
+
+static void w_maps(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x[2];
+    x[0] = leaf_of(c, d, NN_SHAPE(700, 501), 1, -2, 2);
+    x[1] = leaf_of(c, d, NN_SHAPE(501), 2, 0.5, 2);
+    give_gradients(r, nn_div(nn_gelu(x[0]), x[1]), x, 2);
+    give_gradients(r, nn_mul(nn_exp(x[0]), nn_slice(x[1], 0, NN_TO_END, NN_TO_END, -1)), x, 2);
+    give(r, nn_sub(nn_tanh(nn_detach(x[0])), nn_sigmoid(nn_detach(x[0]))));
+    give(r, nn_add(nn_relu(nn_detach(x[0])), nn_erf(nn_detach(x[0]))));
+}
+static void w_copies(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x = values(c, d, NN_SHAPE(613, 601), 1, -2, 2), *y = values(c, d, NN_SHAPE(601, 613), 2, -2, 2), *z = values(c, d, NN_SHAPE(40, 50, 60, 3), 3, -2, 2);
+    give(r, nn_clone(nn_transpose(x, 0, 1)));
+    give(r, nn_add(nn_transpose(x, 0, 1), y));
+    give(r, nn_clone(nn_permute(z, NN_AXES(3, 1, 0, 2))));
+    give(r, nn_clone(nn_slice(nn_slice(z, 2, NN_TO_END, NN_TO_END, -2), 0, 1, NN_TO_END, 1)));
+    give(r, nn_cast(nn_transpose(x, 0, 1), NN_BF16));
+    give(r, nn_cast(nn_scale(x, 100), NN_I32));
+    give(r, nn_exp(nn_cast(x, NN_F16)));
+}
+static void w_sums(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x = values(c, d, NN_SHAPE(1000, 1000), 1, -1, 2), *y = nn_reshape(x, NN_SHAPE(20, 500, 100)), *z = nn_reshape(x, NN_SHAPE(500000, 2));
+    give(r, nn_sum(x, NN_ALL, 0));
+    give(r, nn_sum(x, NN_AXES(0), 0));
+    give(r, nn_sum(x, NN_AXES(1), 0));
+    give(r, nn_sum(y, NN_AXES(1), 1));
+    give(r, nn_sum(y, NN_AXES(0, 2), 0));
+    give(r, nn_sum(z, NN_AXES(0), 0));
+    give(r, nn_sum(nn_transpose(z, 0, 1), NN_AXES(1), 0));
+    give(r, nn_sum(nn_transpose(x, 0, 1), NN_AXES(1), 0));
+    give(r, nn_mean(nn_reshape(x, NN_SHAPE(25, 40000)), NN_AXES(0), 0));
+    give(r, nn_sum(nn_reshape(x, NN_SHAPE(5, 4, 50000)), NN_AXES(1), 0));
+}
+static void w_maxima(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x = leaf_of(c, d, NN_SHAPE(1000, 700), 1, -1, 2), *y = nn_reshape(nn_detach(x), NN_SHAPE(20, 50, 700));
+    give(r, nn_max(nn_detach(x), NN_ALL, 0));
+    give_gradients(r, nn_max(x, NN_AXES(0), 0), &x, 1);
+    give_gradients(r, nn_max(x, NN_AXES(1), 1), &x, 1);
+    give(r, nn_max(y, NN_AXES(1), 0));
+    give(r, nn_max(nn_reshape(nn_detach(x), NN_SHAPE(14, 50000)), NN_AXES(0), 0));
+}
+static void w_matmul(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x[2];
+    x[0] = leaf_of(c, d, NN_SHAPE(200, 300), 1, -1, 1);
+    x[1] = leaf_of(c, d, NN_SHAPE(300, 150), 2, -1, 1);
+    give_gradients(r, nn_matmul(x[0], x[1]), x, 2);
+    x[0] = leaf_of(c, d, NN_SHAPE(3, 1, 61, 70), 3, -1, 1);
+    x[1] = leaf_of(c, d, NN_SHAPE(5, 70, 53), 4, -1, 1);
+    give_gradients(r, nn_matmul(x[0], x[1]), x, 2);
+    give(r, nn_matmul(values(c, d, NN_SHAPE(3, 4000), 5, -1, 1), nn_transpose(values(c, d, NN_SHAPE(70, 4000), 6, -1, 1), 0, 1)));
+    give(r, nn_matmul(values(c, d, NN_SHAPE(2000, 40), 7, -1, 1), values(c, d, NN_SHAPE(40, 33), 8, -1, 1)));
+    give(r, nn_matmul(values(c, d, NN_SHAPE(1, 700), 9, -1, 1), values(c, d, NN_SHAPE(700, 1500), 10, -1, 1)));
+    give(r, nn_matmul(values(c, d, NN_SHAPE(1500, 700), 11, -1, 1), values(c, d, NN_SHAPE(700, 1), 12, -1, 1)));
+}
+static void w_linear(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x[3];
+    x[0] = leaf_of(c, d, NN_SHAPE(128, 784), 1, 0, 1);
+    x[1] = leaf_of(c, d, NN_SHAPE(512, 784), 2, -0.1, 0.1);
+    x[2] = leaf_of(c, d, NN_SHAPE(512), 3, -1, 1);
+    give_gradients(r, nn_linear_act(x[0], x[1], x[2], NN_ACT_TANH), x, 3);
+    x[0] = leaf_of(c, d, NN_SHAPE(50, 100, 40), 4, -1, 1);
+    x[1] = leaf_of(c, d, NN_SHAPE(31, 40), 5, -1, 1);
+    x[2] = leaf_of(c, d, NN_SHAPE(31), 6, -1, 1);
+    give_gradients(r, nn_linear_act(x[0], x[1], x[2], NN_ACT_SIGMOID), x, 3);
+}
+static void w_layernorm(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x[3];
+    x[0] = leaf_of(c, d, NN_SHAPE(500, 300), 1, -1, 3);
+    x[1] = leaf_of(c, d, NN_SHAPE(300), 2, 0.5, 1.5);
+    x[2] = leaf_of(c, d, NN_SHAPE(300), 3, -1, 1);
+    give_gradients(r, nn_layernorm(x[0], x[1], x[2], 1e-5), x, 3);
+}
+static void w_cross_entropy(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x = leaf_of(c, d, NN_SHAPE(400, 1000), 1, -4, 6);
+    give_gradients(r, nn_cross_entropy(x, classes(c, NN_I64, NN_SHAPE(400), 1000)), &x, 1);
+}
+static void w_softmax(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x = leaf_of(c, d, NN_SHAPE(601, 503), 1, -4, 6);
+    give_gradients(r, nn_softmax(x, -1), &x, 1);
+    give_gradients(r, nn_log_softmax(x, 1), &x, 1);
+    give_gradients(r, nn_softmax(x, 0), &x, 1);
+}
+static void w_dropout(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x = leaf_of(c, d, NN_SHAPE(401, 1003), 1, 1, 2);
+    give_gradients(r, nn_dropout(x, 0.3, 1), &x, 1);
+    give_gradients(r, nn_dropout(x, 0.9, 1), &x, 1);
+}
+static void w_random(nn_ctx *c, nn_dtype d, result *r) {
+    give(r, nn_uniform(c, d, NN_SHAPE(300, 1001), -1, 3));
+    give(r, nn_normal(c, d, NN_SHAPE(333, 1001), 1, 2));
+    give(r, nn_uniform(c, NN_BF16, NN_SHAPE(300, 1001), 0, 1));
+}
+static void w_moves(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x = leaf_of(c, d, NN_SHAPE(300, 1001), 1, -1, 1), *list[3];
+    list[0] = x; list[1] = nn_square(x); list[2] = nn_slice(x, 1, 0, 300, 1);
+    give_gradients(r, nn_concat(list, 3, 1), &x, 1);
+    give_gradients(r, nn_gather(x, 1, classes(c, NN_I32, NN_SHAPE(300, 800), 1001)), &x, 1);
+    give_gradients(r, nn_mul(nn_slice(x, 0, NN_TO_END, NN_TO_END, -1), x), &x, 1);
+}
+
+typedef struct work { const char *name; void (*f)(nn_ctx *, nn_dtype, result *); double unit; int plain; } work; /* unit: f32 against f64, of the largest value; 0: not compared */
+static const work works[] = {{"maps", w_maps, 60 * 6e-8, 1},   {"copies", w_copies, 0, 1},        {"sums", w_sums, 3e-7, 1},           {"maxima", w_maxima, 1e-7, 1},
+                             {"matmul", w_matmul, 1e-5, 1},    {"linear", w_linear, 2e-5, 1},     {"layernorm", w_layernorm, 1e-5, 1}, {"cross_entropy", w_cross_entropy, 1e-5, 1},
+                             {"softmax", w_softmax, 1e-5, 1},  {"dropout", w_dropout, 2e-7, 1},   {"random", w_random, 0, 1},          {"moves", w_moves, 1e-6, 0}};
+
+static long hook_calls;
+static void backwards_pool(void *user, int jobs, void (*job)(void *arg, int index), void *arg) {
+    (void)user;
+    hook_calls++;
+    for (int i = jobs - 1; i >= 0; i--) job(arg, i);
+}
+
+typedef struct bits { void *p[MOST]; size_t size[MOST]; int n; } bits;
+
+static void test_threads(void) {
+    for (int j = 0; j < n_sets; j++)
+        for (size_t k = 0; k < sizeof works / sizeof *works; k++) {
+            static const int counts[4] = {1, 2, 5, 4};
+            bits             first;
+            arr              single[MOST];
+            memset(&first, 0, sizeof first);
+            for (int t = 0; t < 4; t++) { /* the last one through the hook */
+                nn_config   config;
+                nn_ctx     *c;
+                result      r;
+                const char *what = named("%s %s on %d threads%s", works[k].name, sets[j].name, counts[t], t == 3 ? ", own pool" : "");
+                if (j < n_sets - 1 && t != 0 && t != 2) continue; /* all counts with the best set only */
+                memset(&config, 0, sizeof config);
+                config.isa = sets[j].name; config.threads = counts[t]; config.quiet = 1; config.seed = the_seed;
+                if (t == 3) config.parallel = backwards_pool;
+                hook_calls = 0;
+                c = nn_begin(&config);
+                memset(&r, 0, sizeof r);
+                works[k].f(c, NN_F32, &r);
+                fine(c, what);
+                if (t == 3 && works[k].plain) check(hook_calls > 0, "%s: nothing was split", what);
+                for (int i = 0; i < r.n; i++) {
+                    size_t size = (size_t)(r.t[i] ? nn_numel(r.t[i]) : 0) * nn_dtype_size(nn_dtype_of(r.t[i]));
+                    void  *p    = r.t[i] ? bytes_of(r.t[i]) : NULL;
+                    check(r.t[i] != NULL, "%s: result %d is missing", what, i);
+                    if (t == 0) {
+                        first.p[i] = p; first.size[i] = size; first.n = r.n;
+                        if (works[k].unit > 0) single[i] = read_arr(r.t[i]);
+                    } else check(size == first.size[i] && (!size || !memcmp(p, first.p[i], size)), "%s: result %d has other bits than on one thread", what, i);
+                }
+                nn_end(c);
+                fflush(stdout);
+            }
+            if (works[k].unit > 0) {
+                nn_ctx *c = begin(sets[n_sets - 1].name, 2);
+                result  r;
+                memset(&r, 0, sizeof r);
+                nn_seed(c, the_seed);
+                works[k].f(c, NN_F64, &r);
+                for (int i = 0; i < r.n; i++) {
+                    arr want = read_arr(r.t[i]);
+                    magnitude(&want, 0);
+                    close_to(&single[i], &want, works[k].unit, named("%s %s result %d, f32 against f64", works[k].name, sets[j].name, i));
+                }
+                nn_end(c);
+            }
+            next_step();
+        }
+}
+
+/* ---- shapes ----------------------------------------------------------------------------------------------- */
+
+/* Every element-wise kernel at every length around its vectors, called as it stands, with guards behind */
+static void test_tails(void) {
+    int                 n;
+    const nn_op *const *ops = nn_op_list(&n);
+    for (int i = 0; i < n; i++) {
+        nn_sample s;
+        double    ab[2] = {-1.75, 0.625}, roundings = 0;
+        if (!(ops[i]->flags & NN_OP_MAP) || !(ops[i]->flags & NN_OP_STRIDED) || !sample_of(sets[0].c, ops[i], NN_F32, 0, &s)) continue;
+        refer(ops[i], NULL, 0, NULL, NULL, &roundings);
+        for (int j = 0; j < n_sets; j++) {
+            nn_ctx *c = sets[j].c;
+            for (int64_t length = 0; length < 70; length += length < 36 ? 1 : 7)
+                for (int step = 0; step < (ops[i]->n_in == 2 ? 4 : 1); step++) { /* which operands advance */
+                    float             x[72], y[72], z[80];
+                    const char       *slot = (const char *)c->kernels->f32 + ops[i]->kernel, *what = named("%s %s on %lld elements, steps %d", ops[i]->name, nn_isa(c), (long long)length, step);
+                    arr               in[2], want[1], got;
+                    int               intact = 1;
+                    if (length == 0 && ops[i]->n_in == 2) continue; /* its callers do not */
+                    in[0] = make(NN_SHAPE(step & 1 ? 1 : length));
+                    in[1] = make(NN_SHAPE(step & 2 ? 1 : length));
+                    for (int e = 0; e < 72; e++) {
+                        x[e] = (float)(0.3 + 0.041 * e) * ((ops[i]->n_in == 1 && strcmp(ops[i]->name, "log") && strcmp(ops[i]->name, "sqrt") && e % 3 == 0) ? -1.0f : 1.0f);
+                        y[e] = (float)(2.9 - 0.037 * e);
+                        if (e < in[0].n) in[0].v[e] = x[e];
+                        if (e < in[1].n) in[1].v[e] = y[e];
+                    }
+                    for (int e = 0; e < 80; e++) z[e] = 12345.0f;
+                    if (ops[i]->n_in == 2) {
+                        nn__binary_fn f;
+                        memcpy(&f, slot, sizeof f);
+                        f(x, !(step & 1), y, !(step & 2), z, length, NULL);
+                    } else {
+                        nn__unary_fn f;
+                        memcpy(&f, slot, sizeof f);
+                        f(x, z, length, ab);
+                    }
+                    refer(ops[i], in, 2, ab, want, &roundings);
+                    got = make(NN_SHAPE(length));
+                    for (int64_t e = 0; e < length; e++) got.v[e] = z[e];
+                    if (want[0].n == 1 && length > 1) { /* both stand still */
+                        arr one = want[0];
+                        want[0] = make(NN_SHAPE(length));
+                        for (int64_t e = 0; e < length; e++) { want[0].v[e] = one.v[0]; want[0].m[e] = one.m[0]; }
+                    }
+                    close_to(&got, want, u32 * roundings, what);
+                    for (int64_t e = length; e < 80; e++) intact &= z[e] == 12345.0f;
+                    check(intact, "%s: writes behind the end", what);
+                }
+            room_clear();
+        }
+        nn_reset(sets[0].c);
+    }
+}
+
+static void test_reductions(void) {
+    static const nn_shape shapes[] = {{4, {3, 4, 2, 5, 0, 0}}, {4, {5, 3, 37, 9, 0, 0}}, {4, {2, 1, 3, 70, 0, 0}}, {4, {3, 0, 2, 5, 0, 0}}, {4, {1, 1, 1, 1, 0, 0}}, {4, {2, 65, 1, 3, 0, 0}}};
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
+        for (int mask = 0; mask < 16; mask++)
+            for (int kind = 0; kind < 3; kind++)
+                for (int keep = 0; keep < 2; keep++) {
+                    nn_shape axes = NN_ALL;
+                    int      gone[NN_MAX_DIMS] = {0, 0, 0, 0, 0, 0}, f64;
+                    int64_t  group = 1;
+                    arr      in, want, got;
+                    for (int d = 3; d >= 0; d--)
+                        if (mask >> d & 1 || !mask) { gone[d] = 1; group *= shapes[k].dim[d]; if (mask) axes.dim[axes.ndim++] = keep ? d - 4 : d; }
+                    in = read_arr(values(sets[0].c, NN_F64, shapes[k], 1, -1, 2));
+                    want = reduce(&in, gone, keep, "smx"[kind]);
+                    for (int j = 0; j < n_sets; j++)
+                        for (f64 = 0; f64 < 2; f64++)
+                            for (int v = 0; v < VARIANTS; v += 4) {
+                                nn_ctx     *c = sets[j].c;
+                                nn_tensor  *x = restride(c, values(c, f64 ? NN_F64 : NN_F32, shapes[k], 1, -1, 2), v);
+                                nn_tensor  *y = kind == 0 ? nn_sum(x, axes, keep) : kind == 1 ? nn_mean(x, axes, keep) : nn_max(x, axes, keep);
+                                const char *what = named("%s of %s over axes %x keepdims %d strides %d %s %s", kind == 0 ? "sum" : kind == 1 ? "mean" : "max", shape_text(shapes[k]), (unsigned)mask,
+                                                         keep, v, f64 ? "f64" : "f32", nn_isa(c));
+                                if (group == 0 && kind) { expect(c, NN_ERR_SHAPE, what); continue; }
+                                if (!fine(c, what)) continue;
+                                got = read_arr(y);
+                                close_to(&got, &want, kind == 2 ? 0 : f64 ? 1e-12 : u32 * ((double)group + 2), what);
+                            }
+                    next_step();
+                }
+    /* shapes that are cut into parts, or have few rows of many columns */
+    for (int j = 0; j < n_sets; j++) {
+        static const nn_shape large[] = {{2, {4, 20000, 0, 0, 0, 0}}, {2, {3, 70000, 0, 0, 0, 0}}, {2, {70000, 3, 0, 0, 0, 0}}, {2, {300, 500, 0, 0, 0, 0}}, {2, {17, 16385, 0, 0, 0, 0}}, {1, {200001, 0, 0, 0, 0, 0}}, {3, {2, 5, 33000, 0, 0, 0}}, {3, {1, 9, 33000, 0, 0, 0}}};
+        nn_ctx *c = sets[j].c;
+        for (size_t k = 0; k < sizeof large / sizeof *large; k++)
+            for (int axis = 0; axis < large[k].ndim; axis++) {
+                int         gone[NN_MAX_DIMS] = {0, 0, 0, 0, 0, 0};
+                arr         in, want, got;
+                const char *what = named("sum of %s over axis %d %s", shape_text(large[k]), axis, nn_isa(c));
+                nn_tensor  *x = values(c, NN_F32, large[k], 3, 0, 1);
+                gone[axis] = 1;
+                in   = read_arr(x);
+                want = reduce(&in, gone, 0, 's');
+                got  = read_arr(nn_sum(x, NN_AXES(axis), 0));
+                if (fine(c, what)) close_to(&got, &want, 2e-6, what);
+                want = reduce(&in, gone, 0, 'x');
+                got  = read_arr(nn_max(x, NN_AXES(axis), 0));
+                if (fine(c, what)) close_to(&got, &want, 0, named("max of %s over axis %d %s", shape_text(large[k]), axis, nn_isa(c)));
+                next_step();
+            }
+        { /* a long sum must not lose what a running sum in f32 would */
+            nn_tensor *x = values(c, NN_F32, NN_SHAPE(1000000), 1, 0, 1);
+            arr        a = read_arr(x);
+            double     sum = 0, got = nn_item(nn_sum(x, NN_ALL, 0));
+            for (int64_t i = 0; i < a.n; i++) sum += a.v[i];
+            check(fabs(got - sum) < 5e-7 * sum, "sum of a million %s: %.9g, not %.9g", nn_isa(c), got, sum);
+            next_step();
+        }
+        { /* maxima: NaN wins wherever it stands; infinities and -0 are values */
+            for (int64_t length = 1; length < 70; length += 3)
+                for (int64_t at = 0; at < length; at += 1 + length / 5) {
+                    nn_tensor *x = nn_full(c, NN_F32, NN_SHAPE(length), -INFINITY), *y;
+                    nn_set(x, NN_SHAPE(at), -3);
+                    check(nn_item(nn_max(x, NN_ALL, 0)) == -3, "max of -inf and -3 at %d of %d %s", (int)at, (int)length, nn_isa(c));
+                    nn_set(x, NN_SHAPE(at), NAN);
+                    y = nn_max(x, NN_ALL, 0);
+                    check(nn_item(y) != nn_item(y), "max with a NaN at %d of %d %s is %g", (int)at, (int)length, nn_isa(c), nn_item(y));
+                    y = nn_max(nn_expand(nn_unsqueeze(x, 1), NN_SHAPE(length, 3)), NN_AXES(0), 0);
+                    check(nn_get(y, NN_SHAPE(1)) != nn_get(y, NN_SHAPE(1)), "max over rows with a NaN at %d of %d %s", (int)at, (int)length, nn_isa(c));
+                }
+            fine(c, "maxima");
+            next_step();
+        }
+    }
+}
+
+static nn_tensor *layout(nn_ctx *c, nn_tensor *x, int how) { /* the same matrix: rows, columns, every second place, backwards */
+    return restride(c, x, how == 0 ? 0 : how == 1 ? 1 : how == 2 ? 2 : 3);
+}
+static void test_matmul(void) {
+    static const int64_t size[] = {0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 100};
+    static const int     n_size = (int)(sizeof size / sizeof *size);
+    chance_state = 7;
+    for (int round = 0; round < 190; round++) {
+        int64_t   m = size[chance(13)], n = size[chance(13)], k = size[chance(13)];
+        arr       in[2], want[1], got;
+        double    roundings;
+        if (round < 3 * n_size) { /* every size in every place */
+            int64_t s = size[round / 3];
+            if (round % 3 == 0) m = s;
+            else if (round % 3 == 1) n = s;
+            else k = s;
+        }
+        in[0] = read_arr(values(sets[0].c, NN_F64, NN_SHAPE(m, k), 1, -1, 1));
+        in[1] = read_arr(values(sets[0].c, NN_F64, NN_SHAPE(k, n), 2, -1, 1));
+        ref_matmul(in, 2, NULL, want, &roundings);
+        for (int j = 0; j < n_sets; j++)
+            for (int f64 = 0; f64 < 2; f64++)
+                for (int how = 0; how < 16; how++) {
+                    nn_ctx     *c = sets[j].c;
+                    nn_dtype    d = f64 ? NN_F64 : NN_F32;
+                    const char *what = named("matmul %lldx%lldx%lld layouts %d,%d %s %s", (long long)m, (long long)n, (long long)k, how / 4, how % 4, f64 ? "f64" : "f32", nn_isa(c));
+                    nn_tensor  *y;
+                    if (f64 && how % 5) continue;
+                    y = nn_matmul(layout(c, values(c, d, NN_SHAPE(m, k), 1, -1, 1), how / 4), layout(c, values(c, d, NN_SHAPE(k, n), 2, -1, 1), how % 4));
+                    if (!fine(c, what)) continue;
+                    got = read_arr(y);
+                    close_to(&got, want, f64 ? 1e-13 : u32 * roundings, what);
+                }
+        next_step();
+    }
+    { /* batches, broadcast and repeated by a stride of 0; long k; nothing */
+        static const nn_shape pairs[][2] = {{{3, {4, 9, 5, 0, 0, 0}}, {3, {4, 5, 18, 0, 0, 0}}},  {{4, {2, 1, 17, 7, 0, 0}}, {3, {3, 7, 33, 0, 0, 0}}}, {{2, {5, 6, 0, 0, 0, 0}}, {4, {2, 3, 6, 1, 0, 0}}},
+                                            {{3, {0, 4, 5, 0, 0, 0}}, {2, {5, 3, 0, 0, 0, 0}}},   {{3, {2, 4, 0, 0, 0, 0}}, {3, {2, 0, 3, 0, 0, 0}}},  {{6, {2, 1, 2, 1, 3, 4}}, {5, {3, 1, 2, 4, 5, 0}}},
+                                            {{2, {5, 1000, 0, 0, 0, 0}}, {2, {1000, 70, 0, 0, 0, 0}}}, {{2, {130, 777, 0, 0, 0, 0}}, {2, {777, 45, 0, 0, 0, 0}}}, {{2, {30, 20, 0, 0, 0, 0}}, {2, {20, 900, 0, 0, 0, 0}}},
+                                            {{2, {470, 19, 0, 0, 0, 0}}, {2, {19, 70, 0, 0, 0, 0}}}, {{2, {1, 900, 0, 0, 0, 0}}, {2, {900, 300, 0, 0, 0, 0}}}, {{2, {16, 600, 0, 0, 0, 0}}, {2, {600, 5, 0, 0, 0, 0}}}};
+        for (size_t p = 0; p < sizeof pairs / sizeof *pairs; p++) {
+            arr    in[2], want[1], got;
+            double roundings;
+            in[0] = read_arr(values(sets[0].c, NN_F64, pairs[p][0], 1, -1, 1));
+            in[1] = read_arr(values(sets[0].c, NN_F64, pairs[p][1], 2, -1, 1));
+            ref_matmul(in, 2, NULL, want, &roundings);
+            for (int j = 0; j < n_sets; j++)
+                for (int how = 0; how < 32; how++) {
+                    nn_ctx     *c = sets[j].c;
+                    nn_dtype    d = how & 16 ? NN_F64 : NN_F32;
+                    const char *what = named("matmul %s %s layouts %d,%d %s %s", shape_text(pairs[p][0]), shape_text(pairs[p][1]), how / 4 % 4, how % 4, nn_dtype_name(d), nn_isa(c));
+                    nn_tensor  *y = nn_matmul(layout(c, values(c, d, pairs[p][0], 1, -1, 1), pairs[p][0].ndim > 5 && how / 4 % 4 == 2 ? 0 : how / 4 % 4), layout(c, values(c, d, pairs[p][1], 2, -1, 1), how % 4));
+                    if (!fine(c, what)) continue;
+                    got = read_arr(y);
+                    close_to(&got, want, d == NN_F64 ? 1e-13 : u32 * (roundings > 60 ? 60 : roundings), what);
+                }
+            next_step();
+        }
+        for (int j = 0; j < n_sets; j++) { /* one row, one column and one matrix, repeated without a copy */
+            nn_ctx    *c = sets[j].c;
+            nn_tensor *row = values(c, NN_F32, NN_SHAPE(1, 20), 1, -1, 1), *column = values(c, NN_F32, NN_SHAPE(20, 1), 2, -1, 1), *matrix = values(c, NN_F32, NN_SHAPE(1, 20, 9), 3, -1, 1);
+            nn_tensor *x = nn_expand(row, NN_SHAPE(7, 20)), *y = nn_expand(column, NN_SHAPE(20, 35)), *b = nn_expand(matrix, NN_SHAPE(4, 20, 9));
+            arr        in[2], want[1], got;
+            double     roundings;
+            for (int k = 0; k < 4; k++) {
+                nn_tensor *p = k == 0 ? x : k == 1 ? nn_transpose(y, 0, 1) : x, *q = k == 0 ? y : k == 1 ? nn_transpose(x, 0, 1) : k == 2 ? nn_transpose(x, 0, 1) : b;
+                in[0] = read_arr(p);
+                in[1] = read_arr(q);
+                ref_matmul(in, 2, NULL, want, &roundings);
+                got = read_arr(nn_matmul(p, q));
+                if (fine(c, "matmul of repeated operands")) close_to(&got, want, u32 * roundings, named("matmul of repeated operands, case %d %s", k, nn_isa(c)));
+            }
+        }
+        next_step();
+    }
+}
+
+static void test_linear(void) {
+    static const int64_t size[] = {0, 1, 2, 5, 8, 14, 15, 16, 17, 33, 50};
+    chance_state = 11;
+    for (int round = 0; round < 60; round++) {
+        int64_t m = size[chance(11)], n = size[chance(11)], k = size[chance(11)];
+        int     act = round % 5, biased = round % 3 != 0;
+        arr     in[3], want[1], got;
+        double  roundings;
+        in[0] = read_arr(values(sets[0].c, NN_F64, NN_SHAPE(m, k), 1, -1, 1));
+        in[1] = read_arr(values(sets[0].c, NN_F64, NN_SHAPE(n, k), 2, -1, 1));
+        in[2] = read_arr(values(sets[0].c, NN_F64, NN_SHAPE(n), 3, -1, 1));
+        ref_linear(in, biased ? 3 : 2, &act, want, &roundings);
+        for (int j = 0; j < n_sets; j++)
+            for (int how = 0; how < 8; how++) {
+                nn_ctx     *c = sets[j].c;
+                nn_dtype    d = how & 4 ? NN_F64 : NN_F32;
+                const char *what = named("linear %lldx%lldx%lld %s activation %d strides %d %s %s", (long long)m, (long long)n, (long long)k, biased ? "bias" : "no bias", act, how & 3, nn_dtype_name(d), nn_isa(c));
+                nn_tensor  *x = restride(c, values(c, d, NN_SHAPE(m, k), 1, -1, 1), how & 1 ? 4 : 0), *w = restride(c, values(c, d, NN_SHAPE(n, k), 2, -1, 1), how & 2 ? 3 : 0);
+                nn_tensor  *b = biased ? restride(c, values(c, d, NN_SHAPE(n), 3, -1, 1), how & 1 ? 2 : 0) : NULL, *y;
+                y = nn_linear_act(x, w, b, (nn_act)act);
+                if (!fine(c, what)) continue;
+                got = read_arr(y);
+                close_to(&got, want, d == NN_F64 ? 1e-12 : u32 * roundings, what);
+                y = nn_activate(nn_linear(x, w, b), (nn_act)act); /* fused or one by one: the same */
+                got = read_arr(y);
+                if (fine(c, what)) close_to(&got, want, d == NN_F64 ? 1e-12 : u32 * roundings, what);
+            }
+        next_step();
+    }
+}
+
+/* Rows of every length, 1 to 70 and some long ones: the kernels' tails */
+static void test_rows(void) {
+    for (int j = 0; j < n_sets; j++) {
+        nn_ctx *c = sets[j].c;
+        for (int64_t n = 1; n < 1500; n += n < 40 ? 1 : n / 3) {
+            nn_shape   s = NN_SHAPE(3, n);
+            double     roundings, eps = 1e-5;
+            arr        in[3], want[3], got;
+            nn_tensor *x = values(c, NN_F32, s, 1, -3, 5), *w = values(c, NN_F32, NN_SHAPE(n), 2, 0.5, 1.5), *b = values(c, NN_F32, NN_SHAPE(n), 3, -1, 1), *y = classes(c, NN_I32, NN_SHAPE(3), n);
+            in[0] = read_arr(x);
+            softmaxes(in, want, &roundings, 0);
+            got = read_arr(nn_softmax(x, -1));
+            close_to(&got, want, u32 * roundings, named("softmax of rows of %d %s", (int)n, nn_isa(c)));
+            softmaxes(in, want, &roundings, 1);
+            got = read_arr(nn_log_softmax(x, -1));
+            close_to(&got, want, u32 * roundings, named("log_softmax of rows of %d %s", (int)n, nn_isa(c)));
+            in[1] = read_arr(w);
+            in[2] = read_arr(b);
+            ref_layernorm(in, 3, &eps, want, &roundings);
+            got = read_arr(nn_layernorm(x, w, b, eps));
+            close_to(&got, want, u32 * roundings, named("layernorm of rows of %d %s", (int)n, nn_isa(c)));
+            in[1] = read_arr(y);
+            ref_cross_entropy(in, 2, NULL, want, &roundings);
+            got = read_arr(nn_cross_entropy(x, y));
+            close_to(&got, want, u32 * roundings, named("cross_entropy of rows of %d %s", (int)n, nn_isa(c)));
+            fine(c, "rows");
+            next_step();
+        }
+        { /* large values, infinities */
+            static const float   wild[4][5] = {{1e30f, -1e30f, 0, 3e38f, 3e38f}, {-3e38f, -3e38f, -3e38f, -3e38f, -3e38f}, {-INFINITY, 0, 1, -INFINITY, 1}, {100, 200, 300, 200, 100}};
+            static const double  soft[4][5] = {{0, 0, 0, 0.5, 0.5}, {0.2, 0.2, 0.2, 0.2, 0.2}, {0, 0.155362403, 0.4223187982, 0, 0.4223187982}, {0, 3.720075976e-44, 1, 3.720075976e-44, 0}};
+            nn_tensor *x = nn_from(c, wild, NN_F32, NN_SHAPE(4, 5)), *y = nn_softmax(x, -1), *l = nn_log_softmax(x, -1), *e;
+            for (int r = 0; r < 4; r++)
+                for (int i = 0; i < 5; i++) {
+                    double v = nn_get(y, NN_SHAPE(r, i)), w = nn_get(l, NN_SHAPE(r, i));
+                    check(fabs(v - soft[r][i]) < 1e-6, "softmax of extremes [%d,%d] is %g, not %g %s", r, i, v, soft[r][i], nn_isa(c));
+                    check(w <= 0 && w == w, "log_softmax of extremes [%d,%d] is %g %s", r, i, w, nn_isa(c));
+                }
+            e = nn_cross_entropy(nn_from(c, wild[3], NN_F32, NN_SHAPE(1, 5)), classes(c, NN_I32, NN_SHAPE(1), 5));
+            check(fabs(nn_item(e) - 100) < 1e-4, "cross_entropy of logits 100 apart is %g", nn_item(e));
+            fine(c, "extremes");
+            next_step();
+        }
+    }
+}
+
+static void test_one_hot(void) {
+    static const nn_dtype ints[3] = {NN_I32, NN_I64, NN_U8}, reals[4] = {NN_F32, NN_F64, NN_F16, NN_BF16};
+    nn_ctx *c = sets[0].c;
+    for (int i = 0; i < 3; i++)
+        for (int r = 0; r < 4; r++)
+            for (int v = 0; v < VARIANTS; v++) {
+                nn_tensor *x = restride(c, classes(c, ints[i], NN_SHAPE(3, 4), 6), v), *y = nn_one_hot(x, 6, reals[r]);
+                arr        a = read_arr(x), b = read_arr(y);
+                int        ok = y && nn_dtype_of(y) == reals[r] && same_shape(b.s, NN_SHAPE(3, 4, 6));
+                for (int64_t e = 0; ok && e < b.n; e++) ok = b.v[e] == (a.v[e / 6] == (double)(e % 6));
+                check(ok, "one_hot of %s as %s strides %d", nn_dtype_name(ints[i]), nn_dtype_name(reals[r]), v);
+            }
+    fine(c, "one_hot");
+    check(nn_numel(nn_one_hot(nn_zeros(c, NN_I32, NN_SHAPE(0, 2)), 3, NN_F32)) == 0, "one_hot of nothing");
+    fine(c, "one_hot of nothing");
+    nn_one_hot(classes(c, NN_I32, NN_SHAPE(7), 7), 6, NN_F32);
+    expect(c, NN_ERR_RANGE, "one_hot of a class outside");
+    next_step();
+}
+
+/* Nothing, in every op that can take it; and its gradients */
+static nn_tensor *e_unary(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_gelu(nn_softmax(nn_exp(x[0]), -1)); }
+static nn_tensor *e_binary(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return nn_mul(nn_transpose(x[0], 0, 1), nn_ones(c, nn_dtype_of(x[0]), NN_SHAPE(1, nn_dim(x[0], 0)))); }
+static nn_tensor *e_sum(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_sum(x[0], NN_AXES(0), 1); }
+static nn_tensor *e_matmul(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_matmul(x[0], nn_transpose(x[0], 0, 1)); }
+static nn_tensor *e_linear(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return nn_linear_act(x[0], values(c, nn_dtype_of(x[0]), NN_SHAPE(3, nn_dim(x[0], 1)), 1, -1, 1), NULL, NN_ACT_TANH); }
+static nn_tensor *e_linear_out(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return nn_linear_act(x[0], values(c, nn_dtype_of(x[0]), NN_SHAPE(0, nn_dim(x[0], 1)), 1, -1, 1), NULL, NN_ACT_RELU); }
+static nn_tensor *e_concat(nn_ctx *c, nn_tensor **x, void *u) { nn_tensor *p[2]; (void)c; (void)u; p[0] = x[0]; p[1] = nn_scale(x[0], 2); return nn_concat(p, 2, 0); }
+static nn_tensor *e_slice(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_slice(x[0], 1, 2, 2, 1); }
+static nn_tensor *e_gather(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return nn_gather(x[0], 0, nn_zeros(c, NN_I32, NN_SHAPE(0, nn_dim(x[0], 1)))); }
+static nn_tensor *e_dropout(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_dropout(nn_reshape(x[0], NN_SHAPE(nn_dim(x[0], 1), nn_dim(x[0], 0))), 0.5, 1); }
+static nn_tensor *e_layernorm(nn_ctx *c, nn_tensor **x, void *u) {
+    nn_tensor *w = nn_ones(c, nn_dtype_of(x[0]), NN_SHAPE(nn_dim(x[0], 1)));
+    (void)u;
+    return nn_layernorm(x[0], w, w, 1e-5);
+}
+static void test_empty(void) {
+    static const struct { const char *name; nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *); int columns; } f[] = { /* columns: may there be none? */
+        {"maps", e_unary, 1}, {"binary", e_binary, 1}, {"sum", e_sum, 1}, {"matmul", e_matmul, 1}, {"linear", e_linear, 1}, {"linear to nothing", e_linear_out, 1}, {"concat", e_concat, 1},
+        {"slice", e_slice, 1}, {"gather", e_gather, 1}, {"dropout", e_dropout, 1}, {"layernorm", e_layernorm, 0}};
+    static const nn_dtype reals[4] = {NN_F32, NN_F64, NN_F16, NN_BF16};
+    for (int j = 0; j < n_sets; j++)
+        for (size_t i = 0; i < sizeof f / sizeof *f; i++)
+            for (int r = 0; r < 4; r++)
+                for (int s = 0; s < 4; s++)
+                    for (int flags = 0; flags < 2; flags++) {
+                        nn_ctx     *c = sets[j].c;
+                        nn_shape    shape = NN_SHAPE(s & 1 ? 0 : 4, s & 2 ? 0 : 5);
+                        nn_tensor  *x = values(c, reals[r], shape, 1, -1, 1);
+                        const char *what = named("%s of %s %s %s", f[i].name, shape_text(shape), nn_dtype_name(reals[r]), nn_isa(c));
+                        arr         g;
+                        int         ok;
+                        if (s & 2 && !f[i].columns) continue;
+                        ok = gradients(c, f[i].f, NULL, &x, 1, -1, flags, &g);
+                        fine(c, what);
+                        check(ok && same_shape(g.s, shape), "%s: gradient %s", what, shape_text(g.s));
+                        nn_reset(c);
+                        room_clear();
+                    }
+    for (int j = 0; j < n_sets; j++) { /* 0-d goes through everything that takes it */
+        nn_ctx    *c = sets[j].c;
+        nn_tensor *x = nn_requires_grad(nn_full(c, NN_F32, NN_SCALAR, 0.5)), *y, *dx;
+        double     g;
+        y = nn_add(nn_sum(nn_max(nn_softmax(nn_square(x), 0), NN_ALL, 1), NN_ALL, 0), nn_mean(nn_mul(x, nn_transpose(nn_ones(c, NN_F32, NN_SHAPE(2, 3)), 0, 1)), NN_ALL, 0));
+        y = nn_add(y, nn_squeeze(nn_reshape(nn_clone(nn_tanh(x)), NN_SHAPE(1)), 0));
+        g = 1 + (1 - tanh(0.5) * tanh(0.5));
+        check(nn_ndim(y) == 0 && fabs(nn_item(y) - (1.5 + tanh(0.5))) < 1e-6, "0-d: %g", nn_item(y));
+        check(nn_grad_of(y, NULL, &x, 1, &dx, 0) && fabs(nn_item(dx) - g) < 1e-6, "0-d: gradient %g, not %g", nn_item(dx), g);
+        fine(c, "0-d");
+        next_step();
+    }
+}
+
+/* ---- random ----------------------------------------------------------------------------------------------- */
+
+static void moments(const arr *a, double mean, double var, double fourth, const char *what) { /* within 5 standard errors */
+    double n = (double)a->n, m = 0, v = 0, f = 0, third = 0;
+    for (int64_t i = 0; i < a->n; i++) m += a->v[i] / n;
+    for (int64_t i = 0; i < a->n; i++) {
+        double d = a->v[i] - m;
+        v += d * d / n; third += d * d * d / n; f += d * d * d * d / n;
+    }
+    check(fabs(m - mean) < 5 * sqrt(var / n), "%s: mean %g, not %g", what, m, mean);
+    check(fabs(v - var) < 5 * sqrt((fourth - var * var) / n), "%s: variance %g, not %g", what, v, var);
+    check(fabs(third) < 5 * sqrt(15 / n) * pow(var, 1.5), "%s: third moment %g, not 0", what, third);
+    check(fabs(f - fourth) < 0.05 * fourth, "%s: fourth moment %g, not %g", what, f, fourth);
+}
+
+static void test_random(void) {
+    uint32_t w[4];
+    nn__rng  r;
+    nn__rng  ones;
+    r.seed = 0; r.stream = 0; r.step = 0;
+    nn__philox(r, 0, w);
+    check(w[0] == 0x6627e8d5u && w[1] == 0xe169c58du && w[2] == 0xbc57ac4cu && w[3] == 0x9b00dbd8u, "Philox of zeros: %08x %08x %08x %08x", w[0], w[1], w[2], w[3]);
+    ones.seed = ~(uint64_t)0; ones.stream = ~(uint32_t)0; ones.step = ~(uint32_t)0;
+    nn__philox(ones, ~(uint64_t)0, w);
+    check(w[0] == 0x408f276du && w[1] == 0x41c83b0eu && w[2] == 0xa20bc7c6u && w[3] == 0x6d5451fdu, "Philox of ones: %08x %08x %08x %08x", w[0], w[1], w[2], w[3]);
+    philox(~(uint64_t)0, ~(uint32_t)0, ~(uint32_t)0, ~(uint64_t)0, w);
+    check(w[0] == 0x408f276du && w[3] == 0x6d5451fdu, "this file's Philox");
+
+    for (int j = 0; j < n_sets; j++) {
+        static const nn_dtype reals[2] = {NN_F32, NN_F64};
+        nn_ctx *c = sets[j].c;
+        for (int d = 0; d < 2; d++)
+            for (int64_t n = 0; n < 700; n = n * 3 + 1) {
+                nn_tensor *a, *b;
+                arr        got, want = make(NN_SHAPE(n));
+                double     unit = d ? 1e-12 : 3e-7;
+                nn_seed(c, the_seed);
+                for (uint32_t step = 0; step < 2; step++) {
+                    a = nn_uniform(c, reals[d], NN_SHAPE(n), -2, 1);
+                    b = nn_normal(c, reals[d], NN_SHAPE(n), 3, 2);
+                    for (int64_t i = 0; i < n; i++) { want.v[i] = -2 + 3 * unit_of(reals[d], 0, step, i); want.m[i] = 3; }
+                    got = read_arr(a);
+                    close_to(&got, &want, unit, named("uniform %s %s of %d, step %u", nn_dtype_name(reals[d]), nn_isa(c), (int)n, step));
+                    for (int64_t i = 0; i < n; i++) { /* 0 ... 15 go with 16 ... 31 */
+                        int64_t first  = i / 16 % 2 ? i - 16 : i;
+                        double  radius = 2 * sqrt(-2 * log(1 - unit_of(reals[d], 1, step, first))), angle = 6.283185307179586 * unit_of(reals[d], 1, step, first + 16);
+                        want.v[i] = 3 + radius * (i == first ? cos(angle) : sin(angle));
+                        want.m[i] = 3 + radius;
+                    }
+                    got = read_arr(b);
+                    close_to(&got, &want, 2 * unit, named("normal %s %s of %d, step %u", nn_dtype_name(reals[d]), nn_isa(c), (int)n, step));
+                    nn_reset(c);
+                }
+                room_clear();
+            }
+        fine(c, "random");
+    }
+    {
+        nn_ctx    *c = sets[n_sets - 1].c;
+        nn_tensor *a, *b, *x;
+        arr        u, v;
+        int        inside = 1, equal = 0;
+        nn_seed(c, 5);
+        a = nn_uniform(c, NN_F32, NN_SHAPE(500000), -1, 3);
+        b = nn_normal(c, NN_F32, NN_SHAPE(500000), 1, 2);
+        u = read_arr(a);
+        v = read_arr(b);
+        for (int64_t i = 0; i < u.n; i++) inside &= u.v[i] >= -1 && u.v[i] < 3;
+        check(inside, "uniform: a number outside");
+        moments(&u, 1, 16.0 / 12, 256.0 / 80, "uniform");
+        moments(&v, 1, 4, 48, "normal");
+        for (int64_t i = 0; i < u.n; i++) equal += v.v[i] < -5 || v.v[i] > 7; /* 3 sigma: 0.27 % */
+        check(equal > 1200 && equal < 1500, "normal: %d of 500000 beyond 3 sigma, about 1350 expected", equal);
+        x = nn_uniform(c, NN_F32, NN_SHAPE(1000), 16777216, 16777218); /* two floats wide: rounding must not reach the end */
+        u = read_arr(x);
+        for (int64_t i = 0; i < u.n; i++) inside &= u.v[i] >= 16777216 && u.v[i] < 16777218;
+        check(inside, "uniform: rounding reaches the end");
+        fine(c, "moments");
+        next_step();
+    }
+    for (int j = 0; j < n_sets; j++) { /* dropout */
+        nn_ctx     *c = sets[j].c;
+        static const double ps[4] = {0.1, 0.5, 0.9, 1.0};
+        for (int k = 0; k < 4; k++) {
+            nn_tensor *x, *y, *z;
+            arr        a, b, d;
+            double     kept = 0, n = 100000;
+            int64_t    same = 0;
+            int        right = 1;
+            nn_seed(c, the_seed);
+            x = nn_ones(c, NN_F32, NN_SHAPE(100, 1000));
+            a = read_arr(nn_dropout(x, ps[k], 1));
+            b = read_arr(nn_dropout(x, ps[k], 1));
+            nn_seed(c, the_seed);
+            y = nn_dropout(x, ps[k], 1);
+            d = read_arr(y);
+            check(!memcmp(a.v, d.v, (size_t)a.n * sizeof(double)), "dropout %g %s: the same seed, another mask", ps[k], nn_isa(c));
+            for (int64_t i = 0; i < a.n; i++) {
+                kept += a.v[i] != 0;
+                same += (a.v[i] != 0) == (b.v[i] != 0);
+                right &= a.v[i] == 0 || fabs(a.v[i] - 1 / (1 - ps[k])) < 1e-5;
+                if (i < 2000) right &= (a.v[i] != 0) == (word_of(0, 0, i) >= ps[k] * 4294967296.0);
+            }
+            check(right, "dropout %g %s: not the mask or scale that Philox gives", ps[k], nn_isa(c));
+            check(fabs(kept / n - (1 - ps[k])) <= 5 * sqrt(ps[k] * (1 - ps[k]) / n), "dropout %g %s keeps %g", ps[k], nn_isa(c), kept / n);
+            if (k < 3) check(same < a.n - 1000, "dropout %g %s: two calls, one mask", ps[k], nn_isa(c));
+            nn_reset(c);
+            x = nn_ones(c, NN_F32, NN_SHAPE(100, 1000));
+            z = nn_dropout(x, ps[k], 1);
+            b = read_arr(z);
+            if (k < 3) check(memcmp(a.v, b.v, (size_t)a.n * sizeof(double)) != 0, "dropout %g %s: two steps, one mask", ps[k], nn_isa(c));
+            nn_seed(c, the_seed + 1);
+            b = read_arr(nn_dropout(x, ps[k], 1));
+            if (k < 3) check(memcmp(a.v, b.v, (size_t)a.n * sizeof(double)) != 0, "dropout %g %s: two seeds, one mask", ps[k], nn_isa(c));
+            check(nn_dropout(x, ps[k], 0) == x && nn_dropout(x, 0, 1) == x, "dropout at rest is not x itself");
+            fine(c, "dropout");
+            next_step();
+        }
+        { /* dropped infinities are zeros, and so are their gradients */
+            nn_tensor *x = nn_requires_grad(nn_full(c, NN_F32, NN_SHAPE(1000), INFINITY)), *y = nn_dropout(x, 0.5, 1), *dx;
+            arr        a = read_arr(y), g;
+            int        right = nn_grad_of(y, nn_full(c, NN_F32, NN_SHAPE(1000), INFINITY), &x, 1, &dx, 0);
+            g = read_arr(dx);
+            for (int64_t i = 0; i < a.n && right; i++) right = (a.v[i] == 0 || a.v[i] == INFINITY) && a.v[i] == g.v[i];
+            check(right, "dropout of infinities %s", nn_isa(c));
+            next_step();
+        }
+    }
+}
+
+/* ---- accuracy --------------------------------------------------------------------------------------------- */
+
+static double ulp32(double v) { /* the distance of floats at v */
+    int e;
+    v = fabs(v);
+    if (!(v < FLT_MAX)) v = FLT_MAX;
+    if (v < FLT_MIN) return ldexp(1, -149);
+    frexp(v, &e);
+    return ldexp(1, e - 24);
+}
+
+static void test_accuracy(void) {
+    static const struct { const char *name; double (*exact)(double); nn_tensor *(*f)(nn_tensor *); } f[] = {
+        {"exp", f_exp, nn_exp}, {"log", f_log, nn_log}, {"tanh", f_tanh, nn_tanh}, {"erf", f_erf, nn_erf}, {"sigmoid", f_sigmoid, nn_sigmoid}, {"gelu", f_gelu, nn_gelu},
+        {"sqrt", f_sqrt, nn_sqrt}, {"relu", f_relu, nn_relu}};
+    enum { SPREAD = 250000, DENSE = 150000, SPECIAL = 40, ALL = SPREAD + DENSE + SPECIAL };
+    float  *x = (float *)malloc(ALL * sizeof *x);
+    double *want = (double *)malloc(ALL * sizeof *want);
+    static const uint32_t special[SPECIAL] = {0, 0x80000000u, 1, 0x80000001u, 0x7fffff, 0x807fffffu, 0x800000, 0x80800000u, 0x7f800000, 0xff800000u, 0x7fc00000, 0xffc00000u, 0x7f800001, 0x7f7fffff, 0xff7fffffu,
+        0x3f800000, 0xbf800000u, 0x3f7fffff, 0x3f800001, 0x42b17217, 0x42b17218, 0x42b17219, 0xc2aeac4fu, 0xc2aeac50u, 0xc2cff1b4u, 0xc2cff1b5u, 0xc2d00000u, 0xc2ce8ed0u, 0x3f200000, 0x3f1fffff, 0x41102cb4,
+        0x407ad443, 0x3f3504f3, 0x3f3504f4, 0x3fb504f3, 0x3fb504f4, 0x40400000, 0xc0400000u, 0x33800000, 0xb3800000u};
+    for (int i = 0; i < SPREAD; i++) { /* all exponents and both signs */
+        uint32_t u = (uint32_t)i * 17179u + 77u * (uint32_t)(i % 13);
+        memcpy(&x[i], &u, 4);
+    }
+    for (int i = 0; i < DENSE; i++) x[SPREAD + i] = i & 1 ? (float)(-112 + 220.0 * i / DENSE) : (float)(-8 + 16.0 * i / DENSE);
+    memcpy(x + SPREAD + DENSE, special, sizeof special);
+    for (size_t k = 0; k < sizeof f / sizeof *f; k++) {
+        for (int i = 0; i < ALL; i++) want[i] = f[k].exact(x[i]);
+        for (int j = 0; j < n_sets; j++) {
+            nn_ctx      *c = sets[j].c;
+            nn_tensor   *y = f[k].f(nn_wrap(c, x, NN_F32, NN_SHAPE(ALL)));
+            const float *got = nn_f32(y);
+            double       most = 0;
+            int          worst = 0, zero = 1;
+            if (!fine(c, f[k].name) || !got) continue;
+            for (int i = 0; i < ALL; i++) {
+                double g = got[i], w = want[i], error, allowed;
+                if (w != w || x[i] != x[i]) error = g != g ? 0 : INFINITY;
+                else if (fabs(w) > FLT_MAX + 1.5 * ulp32(FLT_MAX) || fabs(w) == INFINITY) error = g == w || (g == INFINITY && w > 0) || (g == -INFINITY && w < 0) ? 0 : INFINITY;
+                else if (fabs(g) == INFINITY) error = fabs(w) > FLT_MAX - 3 * ulp32(FLT_MAX) && (g > 0) == (w > 0) ? 0 : INFINITY;
+                else {
+                    allowed = 3 * ulp32(w);
+                    if (f[k].exact == f_gelu) allowed = 4 * ulp32(w) + 3 * u32 * fabs((double)x[i]); /* Phi(x) goes to 0 through 1 + erf: absolutely, not relatively, exact */
+                    if (f[k].exact == f_sqrt) allowed = 0.5001 * ulp32(w);
+                    if (f[k].exact == f_relu) allowed = 0;
+                    error = g == w ? 0 : allowed > 0 ? fabs(g - w) / allowed : INFINITY;
+                    if (g == 0 && w == 0 && x[i] == 0 && f[k].exact != f_relu && !signbit(g) != !signbit(w)) zero = 0;
+                }
+                if (!(error <= most)) { most = error; worst = i; }
+            }
+            check(most <= 1, "%s %s: f(%.9g) is %.9g, not %.9g: %.3g times the tolerance", f[k].name, nn_isa(c), (double)x[worst], (double)got[worst], want[worst], most);
+            check(zero, "%s %s: loses the sign of -0", f[k].name, nn_isa(c));
+            nn_reset(c);
+        }
+    }
+    free(x);
+    free(want);
+}
+
+/* ---- all of it -------------------------------------------------------------------------------------------- */
+
+static double started;
+static void   timed(const char *name, void (*test)(void)) {
+    double from = nn_time();
+    test();
+    if (getenv("NN_TEST_TIMES")) printf("%-16s %6.2f s\n", name, nn_time() - from);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv) {
+    int brief = argc > 1 && !strcmp(argv[1], "--gradients-only");
+    started = nn_time();
+    if (argc > 1 && !brief) {
+        fprintf(stderr, "usage: %s [--gradients-only]\n", argv[0]);
+        return 2;
+    }
+    open_sets();
+    if (n_sets) {
+        timed("gradients", test_gradients);
+        timed("half gradients", test_half_gradients);
+        if (!brief) {
+            timed("list", test_list);
+            timed("values", test_values);
+            timed("half", test_half);
+            timed("tails", test_tails);
+            timed("reductions", test_reductions);
+            timed("matmul", test_matmul);
+            timed("linear", test_linear);
+            timed("rows", test_rows);
+            timed("one_hot", test_one_hot);
+            timed("empty", test_empty);
+            timed("random", test_random);
+            timed("accuracy", test_accuracy);
+            timed("threads", test_threads);
+        }
+    }
+    for (int i = 0; i < n_sets; i++) nn_end(sets[i].c);
+    room_clear();
+    if (getenv("NN_TEST_TIMES")) printf("%-16s %6.2f s\n", "all", nn_time() - started);
+    printf("ops: %ld passed, %ld failed", passed, failed);
+    if (skipped) printf(", %ld skipped", skipped);
+    printf("\n");
+    return failed || !n_sets;
+}
