@@ -3685,8 +3685,8 @@ static void nn__reduce_columns_piece(void *arg, int64_t begin, int64_t end, int 
 
 static void nn__reduce_run(nn_ctx *c, nn__reduce *r, int64_t outer) {
     nn__reduce second = *r;
-    r->part  = nn__max64(1, NN__REDUCE_PART / r->inner);
-    r->parts = outer > 1 || r->n < 2 * r->part ? 1 : nn__ceil_div(r->n, r->part);
+    r->part  = nn__max64(64, NN__REDUCE_PART / r->inner);
+    r->parts = outer > 1 || r->inner >= 4096 || r->n < 2 * r->part ? 1 : nn__ceil_div(r->n, r->part); /* many columns are work enough */
     if (r->parts == 1) {
         r->part = r->n;
         if (outer == 1 && r->inner > 1) { /* few rows, many columns */
@@ -3821,6 +3821,7 @@ NN_API nn_tensor *nn_mean(nn_tensor *x, nn_shape axes, int keepdims) {
     if (!nn__axes_of("mean", x, axes, keepdims, &a)) return NULL;
     for (int i = 0; i < a.n; i++) n *= x->size[a.axis[i]];
     if (n == 0) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "mean", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
+    if (x->dtype == NN_F16 || x->dtype == NN_BF16) return nn_cast(nn_mean(nn_cast(x, NN_F32), axes, keepdims), x->dtype); /* the sum may not fit */
     return nn_scale(nn__apply1(&nn__op_sum, x, &a), 1.0 / (double)n);
 }
 
@@ -4031,6 +4032,8 @@ static int nn__row_prepare(nn_node *n, nn__row_work *w) {
 }
 static char *nn__row_at(const nn__row_work *w, const nn_tensor *x, int64_t r) { return (char *)nn__data(x) + r * w->row * (int64_t)w->e; }
 
+/* What kernels compute in, and so the type of saved statistics, which half precision would spoil */
+static nn_dtype nn__kernel_dtype(nn_dtype real) { return real == NN_F64 ? NN_F64 : NN_F32; }
 static int nn__shape_rows(nn_node *n, nn_spec *out) { nn_spec_like(out, n->in[0]); return nn__check_real(n, n->n_in); }
 static nn_cost nn__cost_rows(const nn_node *n) {
     nn_cost cost = nn__cost_bytes(n);
@@ -4100,6 +4103,7 @@ static int nn__shape_layernorm(nn_node *n, nn_spec *out) {
                             nn__shape_text(&u, 1, &x->size[x->ndim - 1]));
     for (int i = 0; i < 3; i++) nn_spec_like(&out[i], x);
     out[1].shape.ndim = out[2].shape.ndim = x->ndim - 1;
+    out[1].dtype = out[2].dtype = nn__kernel_dtype(x->dtype);
     return nn__check_real(n, 3);
 }
 static void nn__layernorm_rows(void *arg, int64_t begin, int64_t end, int worker) {
@@ -4210,6 +4214,7 @@ static int nn__shape_cross_entropy(nn_node *n, nn_spec *out) {
     nn_spec_like(&out[1], x);
     out[0].shape.ndim = 0;
     out[1].shape.ndim = x->ndim - 1;
+    out[1].dtype      = nn__kernel_dtype(x->dtype);
     return 1;
 }
 static void nn__lse_rows(void *arg, int64_t begin, int64_t end, int worker) {
@@ -4482,10 +4487,12 @@ static int nn__view_strides(const nn_tensor *x, nn_shape s, int64_t *stride) {
 
 /* -- reshape                                          dx = dy, reshaped back -- */
 static int nn__shape_reshape(nn_node *n, nn_spec *out) {
+    nn__text t;
     out->dtype  = n->in[0]->dtype;
     out->offset = n->in[0]->offset;
     out->shape  = nn__shape_from(n->attr);
-    return nn__view_strides(n->in[0], out->shape, out->stride);
+    if (nn__view_strides(n->in[0], out->shape, out->stride)) return 1;
+    return nn__fail(n->ctx, "reshape", NN__M_NOT_CONTIGUOUS, nn__shape_text(&t, n->in[0]->ndim, n->in[0]->size)); /* nn_reshape copied; a direct nn_apply did not */
 }
 static void nn__grad_reshape(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_reshape(dy[0], nn_shape_of(n->in[0])); }
 static int  nn__sample_reshape(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
