@@ -3097,11 +3097,15 @@ NN_API int nn_grad_of(nn_tensor *y, nn_tensor *dy, nn_tensor **x, int n, nn_tens
 /* -- checking gradients against central differences -- */
 typedef nn_tensor *(*nn__function)(nn_ctx *c, nn_tensor **x, void *user);
 
-/* The scalar that is differentiated: sum of f(x) * w with fixed uneven weights w; for order 2, the sum of its gradients, weighted again. */
+/* The scalar that is differentiated: sum of f(x) * w with fixed uneven weights w; for order 2, the sum of its gradients, weighted again.
+   0.618... steps through 0 ... 1 as evenly and irregularly as a step can (the golden ratio). */
 static nn_tensor *nn__weighted(nn_ctx *c, nn_tensor *y, double phase) {
     nn_tensor *w = nn_arange(c, NN_F64, 0, (double)nn_numel(y), 1);
     if (w)
-        for (int64_t i = 0; i < w->size[0]; i++) ((double *)w->st->data)[i] = 0.6 + 0.5 * sin(1.7 * (double)i + phase);
+        for (int64_t i = 0; i < w->size[0]; i++) {
+            double u = 0.6180339887498949 * (double)(i + 1) + phase;
+            ((double *)w->st->data)[i] = 0.2 + (u - floor(u));
+        }
     return nn_sum(nn_mul(y, w ? nn_reshape(w, nn_shape_of(y)) : NULL), NN_ALL, 0);
 }
 
@@ -5891,7 +5895,7 @@ static void *nn__read_file(nn_ctx *c, const char *path, size_t *size) { /* with 
     if (!nn__ok_arg(c, "file", path, "path")) return NULL;
     f = fopen(path, "rb");
     if (!f) return nn__fail(c, NULL, NN__M_FILE_OPEN, path, "cannot be opened"), (void *)NULL;
-    if (fseek(f, 0, SEEK_END) || (n = ftell(f)) < 0 || (unsigned long)n >= SIZE_MAX / 2 || fseek(f, 0, SEEK_SET)) nn__fail(c, NULL, NN__M_FILE_READ, path);
+    if (fseek(f, 0, SEEK_END) || (n = ftell(f)) < 0 || (uint64_t)n >= SIZE_MAX / 2 || fseek(f, 0, SEEK_SET)) nn__fail(c, NULL, NN__M_FILE_READ, path);
     else if ((p = (char *)nn__alloc(c, (size_t)n + 1)) != NULL) {
         *size = (size_t)n;
         if (fread(p, 1, (size_t)n, f) != (size_t)n) {

@@ -387,9 +387,580 @@ static void test_messages(void) {
     check((int)PROVOKERS == (int)NN__M_COUNT, "one provoker for each message, and no more", __LINE__);
 }
 
+// =====================================================================================================
+// b. the first error stays, and stops what follows; NULL flows through
+// =====================================================================================================
+typedef struct lines { int info, warn, error; char last[512]; } lines;
+static void count_line(void *user, nn_log_level level, const char *line) {
+    lines *l = (lines *)user;
+    if (level == NN_LOG_ERROR) l->error++;
+    else if (level == NN_LOG_WARN) l->warn++;
+    else l->info++;
+    snprintf(l->last, sizeof l->last, "%s", line);
+}
+
+static void test_log(void) {
+    lines     l;
+    nn_config g = quiet_config();
+    nn_ctx   *c;
+    g.log      = count_line;
+    g.log_user = &l;
+    for (int quiet = 0; quiet < 2; quiet++) { /* NN_QUIET=1 may be in the environment: what it says is then the same as quiet */
+        const char *env = getenv("NN_QUIET");
+        int         hush = quiet || (env && *env && strcmp(env, "0"));
+        memset(&l, 0, sizeof l);
+        g.quiet = quiet;
+        c       = nn_begin(&g);
+        c->config.quiet = quiet; /* whatever the environment says */
+        hush    = quiet;
+        (void)nn_matmul(of3(c), nn_ones(c, NN_F32, NN_SHAPE(4, 5)));
+        (void)nn_exp(of3(c));
+        (void)nn_ones(c, NN_F32, NN_SHAPE(-1));
+        nn_fail(c, NN_ERR_ARG, "a second one");
+        CHECK(l.error == (hush ? 0 : 1) && l.warn == 0 && l.info == 0);
+        CHECK(hush || !strcmp(l.last, "matmul: x [2,3], y [4,5]: 3 and 4 differ"));
+        CHECK(!strcmp(nn_error_text(c), "matmul: x [2,3], y [4,5]: 3 and 4 differ") && nn_error(c) == NN_ERR_SHAPE);
+        nn_error_clear(c);
+        CHECK(nn_error(c) == NN_OK && nn_error_text(c)[0] == 0);
+        nn_fail(c, NN_ERR_NAME, "number %d", 2);
+        CHECK(l.error == (hush ? 0 : 2) && nn_error(c) == NN_ERR_NAME && !strcmp(nn_error_text(c), "number 2"));
+        nn_note(c, NN_LOG_INFO, "to the %s", "log");
+        CHECK(l.info == 1 && !strcmp(l.last, "to the log"));
+        nn_error_clear(c);
+        nn_fail(c, NN_OK, "a failure is never NN_OK");
+        CHECK(nn_error(c) == NN_ERR_ARG);
+        nn_error_clear(c);
+        { /* long texts are cut, not spilled */
+            char big[3000];
+            memset(big, 'x', sizeof big - 1);
+            big[sizeof big - 1] = 0;
+            nn_fail(c, NN_ERR_ARG, "%s", big);
+            CHECK(strlen(nn_error_text(c)) > 50 && strlen(nn_error_text(c)) < sizeof c->error_text);
+            nn_error_clear(c);
+            (void)nn_file_open(c, big);
+            CHECK(nn_error(c) != NN_OK && strlen(nn_error_text(c)) < sizeof c->error_text);
+            nn_error_clear(c);
+            (void)nn_param(nn_enter(model_w(c), c, NN_TRAIN), big, NN_SHAPE(2), nn_init_zeros());
+            CHECK(nn_error(c) == NN_ERR_NAME);
+            nn_error_clear(c);
+        }
+        nn_end(c);
+    }
+    CHECK(nn_error(NULL) == NN_ERR_MEMORY && nn_error_text(NULL) != NULL && nn_error_text(NULL)[0]);
+    g.release = NULL; /* both or none */
+    CHECK(nn_begin(&g) == NULL);
+    heap.left = 0;
+    CHECK(quiet_ctx() == NULL);
+    heap.left = -1;
+    CHECK(heap.blocks == 0);
+}
+
+static void test_sticky(void) {
+    nn_ctx    *c = quiet_ctx(), *f = nn_fork(c);
+    nn_model  *m = nn_model_new(c, net_two, NULL), *unmade = nn_model_new(c, net_two, NULL), *hand = model_w(c);
+    nn_optim  *o;
+    nn_tensor *x, *w, *k, *g, *i, *leaf, *list[2], *out[2] = {NULL, NULL};
+    nn_data   *d, *a = NULL, *b = NULL;
+    nn_batch   batch;
+    nn_scope   s;
+    nn_memory_report before, after;
+    float      raw[6] = {1, 2, 3, 4, 5, 6}, copy[6], old[12], now[12];
+    double     lr;
+    unsigned char bytes[300];
+    size_t     size = make_file(bytes, "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8);
+    nn_file   *file = nn_file_memory(c, bytes, size);
+    x    = nn_from(c, raw, NN_F32, NN_SHAPE(2, 3));
+    i    = nn_zeros(c, NN_I32, NN_SHAPE(2, 3));
+    leaf = nn_requires_grad(nn_clone(x));
+    CHECK(nn_backward(nn_mean(nn_square(nn_forward(m, x)), NN_ALL, 0)) && nn_backward(nn_sum(nn_square(leaf), NN_ALL, 0)));
+    o  = nn_adam(m, 0.1f);
+    w  = nn_model_tensor(m, c, "in.weight");
+    k  = nn_keep(x);
+    d  = nn_data_new(x, nn_zeros(c, NN_I32, NN_SHAPE(2)));
+    s  = nn_enter(hand, c, NN_TRAIN);
+    lr = nn_get_lr(o);
+    g  = nn_grad(w);
+    CHECK(nn_error(c) == NN_OK && g && o && d && file && nn_numel(w) == 12 && nn_read(w, old, sizeof old));
+    list[0] = list[1] = x;
+
+    (void)nn_ones(c, NN_F32, NN_SHAPE(-5));
+    CHECK(nn_error(c) == NN_ERR_SHAPE && strstr(nn_error_text(c), "size -5 of axis 0 is negative"));
+    before = nn_memory(c);
+#define NOTHING(call) CHECK(!(call))
+    NOTHING(nn_zeros(c, NN_F32, NN_SHAPE(2)));
+    NOTHING(nn_ones(c, NN_F32, NN_SHAPE(2)));
+    NOTHING(nn_full(c, NN_F32, NN_SHAPE(2), 1));
+    NOTHING(nn_arange(c, NN_F32, 0, 4, 1));
+    NOTHING(nn_uniform(c, NN_F32, NN_SHAPE(2), 0, 1));
+    NOTHING(nn_normal(c, NN_F32, NN_SHAPE(2), 0, 1));
+    NOTHING(nn_from(c, raw, NN_F32, NN_SHAPE(6)));
+    NOTHING(nn_wrap(c, raw, NN_F32, NN_SHAPE(6)));
+    NOTHING(nn_share(c, x));
+    NOTHING(nn_keep(x));
+    NOTHING(nn_to_device(x, 0));
+    NOTHING(nn_ptr(x));
+    NOTHING(nn_f32(x));
+    NOTHING(nn_set(x, NN_SHAPE(0, 0), 9));
+    NOTHING(nn_fill(x, 9));
+    NOTHING(nn_assign(x, k));
+    NOTHING(nn_write(x, old, sizeof raw));
+    NOTHING(nn_read(x, copy, sizeof raw));
+    NOTHING(nn_reshape(x, NN_SHAPE(6)));
+    NOTHING(nn_permute(x, NN_AXES(1, 0)));
+    NOTHING(nn_transpose(x, 0, 1));
+    NOTHING(nn_slice(x, 0, 0, 1, 1));
+    NOTHING(nn_select(x, 0, 0));
+    NOTHING(nn_expand(x, NN_SHAPE(2, 2, 3)));
+    NOTHING(nn_squeeze(x, 0));
+    NOTHING(nn_unsqueeze(x, 0));
+    NOTHING(nn_flatten(x, 0));
+    NOTHING(nn_detach(x));
+    NOTHING(nn_contiguous(x));
+    NOTHING(nn_clone(x));
+    NOTHING(nn_cast(x, NN_F16));
+    NOTHING(nn_concat(list, 2, 0));
+    NOTHING(nn_gather(x, 0, i));
+    NOTHING(nn_scatter_add(x, 0, i, 2));
+    NOTHING(nn_one_hot(i, 3, NN_F32));
+    NOTHING(nn_add(x, x));
+    NOTHING(nn_relu(x));
+    NOTHING(nn_affine(x, 2, 1));
+    NOTHING(nn_sum(x, NN_ALL, 0));
+    NOTHING(nn_mean(x, NN_ALL, 0));
+    NOTHING(nn_max(x, NN_ALL, 0));
+    NOTHING(nn_softmax(x, -1));
+    NOTHING(nn_log_softmax(x, -1));
+    NOTHING(nn_matmul(x, x));
+    NOTHING(nn_linear(x, x, NULL));
+    NOTHING(nn_activate(x, NN_ACT_TANH));
+    NOTHING(nn_layernorm(x, NULL, NULL, 1e-5));
+    NOTHING(nn_cross_entropy(x, i));
+    NOTHING(nn_mse(x, x));
+    NOTHING(nn_dropout(x, 0.5, 1));
+    NOTHING(nn_requires_grad(k));
+    NOTHING(nn_retain_grad(leaf));
+    NOTHING(nn_backward(leaf));
+    NOTHING(nn_grad_of(leaf, NULL, list, 1, out, 0));
+    NOTHING(nn_model_new(c, net_two, NULL));
+    NOTHING(nn_model_build(unmade, NN_F32, NN_SHAPE(1, 3)));
+    NOTHING(nn_model_dtype(unmade, NN_F64));
+    NOTHING(nn_model_freeze(unmade));
+    NOTHING(nn_forward(m, x));
+    NOTHING(nn_predict(m, x));
+    NOTHING(nn_param(s, "w", NN_SHAPE(2), nn_init_zeros()));
+    NOTHING(nn_buffer(s, "b", NN_SHAPE(2), nn_init_zeros()));
+    NOTHING(nn_state(s, "h", NN_F32, NN_SHAPE(2)));
+    NOTHING(nn_in(s, "deeper").at);
+    NOTHING(nn_layer_linear(s, "l", x, 2));
+    NOTHING(nn_fork(c));
+    NOTHING(nn_fork_shapes(c));
+    NOTHING(nn_sgd(m, 0.1f, 0));
+    NOTHING(nn_step(o));
+    NOTHING(nn_set_lr(o, nn_lr_constant(5)));
+    NOTHING(nn_data_new(x, i));
+    NOTHING(nn_data_csv_text(c, "1,2\n", 4, NULL));
+    NOTHING(nn_data_csv(c, file_name[0], NULL));
+    NOTHING(nn_data_idx(c, file_name[0], file_name[0]));
+    NOTHING(nn_data_mnist(c, ".", NN_TRAIN));
+    NOTHING(nn_idx(c, bytes, size));
+    NOTHING(nn_data_split(d, 0.5, &a, &b));
+    NOTHING(nn_data_batch(d, 1, 1));
+    NOTHING(nn_data_shuffle(d, 0));
+    NOTHING(nn_data_next(d, &batch));
+    NOTHING(nn_data_x(d, 0, 1));
+    NOTHING(nn_data_y(d, 0, 1));
+    NOTHING(nn_fit(m, d, NULL).epochs);
+    NOTHING(nn_save(m, file_name[3]));
+    NOTHING(nn_load(m, file_name[3]));
+    NOTHING(nn_load_memory(hand, bytes, size));
+    NOTHING(nn_optim_save(o, file_name[3]));
+    NOTHING(nn_optim_load(o, file_name[3]));
+    NOTHING(nn_file_open(c, file_name[3]));
+    NOTHING(nn_file_memory(c, bytes, size));
+    NOTHING(nn_file_tensor(file, "w"));
+#undef NOTHING
+    nn_zero_grad(leaf);
+    CHECK(nn_summary(m, NN_F32, NN_SHAPE(1, 3)) <= 0 && nn_summary_text(m, NN_F32, NN_SHAPE(1, 3), (char *)bytes, sizeof bytes) == -1);
+    CHECK(nn_item(x) != nn_item(x) && nn_clip_grad_norm(o, 1) != 0 && nn_evaluate(m, d, NULL).loss != 0);
+    after = nn_memory(c);
+    CHECK(before.allocations == after.allocations && before.now == after.now && before.step_now == after.step_now);
+    CHECK(nn_error(c) == NN_ERR_SHAPE && strstr(nn_error_text(c), "size -5 of axis 0 is negative"));
+    CHECK(nn_error(f) == NN_OK && of3(f) != NULL); /* a fork has its own first error */
+    CHECK(nn_ndim(x) == 2 && nn_dim(x, 1) == 3 && nn_numel(x) == 6); /* looking goes on */
+
+    nn_error_clear(c); /* and all is as it was */
+    CHECK(nn_error(c) == NN_OK && nn_error_text(c)[0] == 0);
+    CHECK(nn_read(x, copy, sizeof copy) && !memcmp(copy, raw, sizeof raw));
+    CHECK(nn_read(w, now, sizeof now) && !memcmp(now, old, sizeof old) && nn_grad(w) == g && nn_grad(leaf) != NULL);
+    CHECK(nn_get_lr(o) == lr && nn_model_count(hand) == 1 && nn_model_count(unmade) == 0 && nn_get(nn_model_tensor(hand, c, "w"), NN_SHAPE(0)) == 3);
+    CHECK(nn_data_next(d, &batch) && batch.n == 2);
+    CHECK(nn_step(o) && nn_read(w, now, sizeof now) && memcmp(now, old, sizeof old));
+    CHECK(nn_forward(unmade, x) != NULL && nn_relu(x) != NULL);
+    CHECK(nn_error(c) == NN_OK);
+    nn_end(c);
+    CHECK(heap.blocks == 0);
+}
+
+/* After an error while the parameters are declared, a second try on the right shape works. */
+static nn_tensor *net_picky(nn_scope s, nn_tensor *x) {
+    nn_tensor *y = nn_layer_linear(s, "in", x, 4);
+    return nn_dim(x, -1) == 3 ? nn_layer_linear(s, "out", y, 2) : nn_add(y, nn_ones(s.ctx, NN_F32, NN_SHAPE(7)));
+}
+static void test_revive(void) {
+    nn_ctx   *c = quiet_ctx();
+    nn_model *m = nn_model_new(c, net_picky, NULL);
+    CHECK(nn_forward(m, nn_ones(c, NN_F32, NN_SHAPE(1, 5))) == NULL && nn_error(c) == NN_ERR_SHAPE);
+    nn_error_clear(c);
+    CHECK(nn_forward(m, of3(c)) != NULL);
+    expect(c, NN_OK, "", "a model revives after its net failed on a wrong shape", __LINE__);
+    m = nn_model_new(c, net_two, NULL);
+    CHECK(!nn_save(m, file_name[3]) && nn_error(c) != NN_OK);
+    nn_error_clear(c);
+    CHECK(nn_forward(m, of3(c)) != NULL);
+    expect(c, NN_OK, "", "a model revives after it was saved too early", __LINE__);
+    m = nn_model_new(c, net_two, NULL);
+    CHECK(!nn_step(nn_adam(m, 0.1f)) && nn_error(c) != NN_OK);
+    nn_error_clear(c);
+    CHECK(nn_forward(m, of3(c)) != NULL);
+    expect(c, NN_OK, "", "a model revives after a step too early", __LINE__);
+    nn_end(c);
+    CHECK(heap.blocks == 0);
+}
+
+static nn_tensor *give_null(nn_ctx *c, nn_tensor **x, void *user) { (void)c; (void)x; (void)user; return NULL; }
+static void no_task(void *arg, int64_t begin, int64_t end, int worker) { (void)begin; (void)end; (void)worker; ++*(int *)arg; }
+
+static void test_null(void) {
+    nn_scope    s;
+    nn_tensor  *none[2] = {NULL, NULL}, *out[4];
+    const char *names[1];
+    nn_ctx     *no_ctx[1] = {NULL};
+    nn_data    *a, *b;
+    nn_batch    batch;
+    nn_memory_report r;
+    nn_history  h;
+    nn_scores   scores;
+    nn_file    *nf = NULL;
+    char        text[64];
+    double      v;
+    int         calls = 0;
+#define NULL_OF(call) CHECK((call) == NULL)
+#define ZERO_OF(call) CHECK((call) == 0)
+#define NAN_OF(call) do { v = (call); check(v != v, #call " is not NaN", __LINE__); } while (0)
+    names[0] = NULL;
+    memset(&s, 0, sizeof s);
+    /* contexts */
+    nn_end(NULL);
+    NULL_OF(nn_fork(NULL));
+    NULL_OF(nn_fork_shapes(NULL));
+    nn_reset(NULL);
+    nn_error_clear(NULL);
+    nn_fail(NULL, NN_ERR_ARG, "nobody hears");
+    nn_note(NULL, NN_LOG_INFO, "nobody hears");
+    nn_seed(NULL, 1);
+    ZERO_OF(nn_no_grad(NULL, 1));
+    r = nn_memory(NULL);
+    CHECK(r.now == 0 && r.peak == 0 && r.allocations == 0 && r.step_held == 0 && r.kept_now == 0);
+    (void)nn_isa(NULL);
+    ZERO_OF(nn_threads(NULL));
+    CHECK(nn_time() > 0 || nn_time() <= 0);
+    nn_parallel_for(NULL, 10, 1, no_task, &calls);
+    CHECK(calls <= 1 || calls == 10);
+    /* tensors */
+    NULL_OF(nn_zeros(NULL, NN_F32, NN_SHAPE(2)));
+    NULL_OF(nn_ones(NULL, NN_F32, NN_SHAPE(2)));
+    NULL_OF(nn_full(NULL, NN_F32, NN_SHAPE(2), 1));
+    NULL_OF(nn_arange(NULL, NN_F32, 0, 1, 1));
+    NULL_OF(nn_uniform(NULL, NN_F32, NN_SHAPE(2), 0, 1));
+    NULL_OF(nn_normal(NULL, NN_F32, NN_SHAPE(2), 0, 1));
+    NULL_OF(nn_from(NULL, text, NN_U8, NN_SHAPE(2)));
+    NULL_OF(nn_wrap(NULL, text, NN_U8, NN_SHAPE(2)));
+    NULL_OF(nn_share(NULL, NULL));
+    NULL_OF(nn_keep(NULL));
+    nn_drop(NULL);
+    NULL_OF(nn_to_device(NULL, 1));
+    CHECK(nn_ndim(NULL) == -1 && nn_dim(NULL, 0) == -1 && nn_numel(NULL) == -1 && nn_shape_of(NULL).ndim == 0);
+    CHECK(nn_dtype_of(NULL) == NN_F32 && nn_device_of(NULL) == 0 && nn_ctx_of(NULL) == NULL && nn_is_contiguous(NULL) == 0);
+    CHECK(nn_dtype_name(NN_DTYPES) != NULL && nn_dtype_size(NN_DTYPES) == 0 && nn_dtype_size((nn_dtype)-1) == 0);
+    NULL_OF(nn_ptr(NULL));
+    NULL_OF(nn_f32(NULL));
+    NULL_OF(nn_f64(NULL));
+    NULL_OF(nn_i32(NULL));
+    NULL_OF(nn_i64(NULL));
+    NULL_OF(nn_u8(NULL));
+    NAN_OF(nn_item(NULL));
+    NAN_OF(nn_get(NULL, NN_SHAPE(0)));
+    ZERO_OF(nn_set(NULL, NN_SHAPE(0), 1));
+    ZERO_OF(nn_fill(NULL, 1));
+    ZERO_OF(nn_assign(NULL, NULL));
+    ZERO_OF(nn_read(NULL, text, 4));
+    ZERO_OF(nn_write(NULL, text, 4));
+    CHECK(nn_format(NULL, text, sizeof text) <= 0 || strlen(text) < sizeof text);
+#if !defined(NN_NO_STDIO)
+    (void)nn_print; /* these two say so on the terminal; called once, into nothing, they must not crash */
+    (void)nn_debug;
+#endif
+    /* views and copies */
+    NULL_OF(nn_reshape(NULL, NN_SHAPE(2)));
+    NULL_OF(nn_permute(NULL, NN_AXES(0)));
+    NULL_OF(nn_transpose(NULL, 0, 1));
+    NULL_OF(nn_slice(NULL, 0, 0, 1, 1));
+    NULL_OF(nn_select(NULL, 0, 0));
+    NULL_OF(nn_expand(NULL, NN_SHAPE(2)));
+    NULL_OF(nn_squeeze(NULL, 0));
+    NULL_OF(nn_unsqueeze(NULL, 0));
+    NULL_OF(nn_flatten(NULL, 0));
+    NULL_OF(nn_detach(NULL));
+    NULL_OF(nn_contiguous(NULL));
+    NULL_OF(nn_clone(NULL));
+    NULL_OF(nn_cast(NULL, NN_F32));
+    NULL_OF(nn_concat(NULL, 0, 0));
+    NULL_OF(nn_concat(none, 2, 0));
+    NULL_OF(nn_gather(NULL, 0, NULL));
+    NULL_OF(nn_scatter_add(NULL, 0, NULL, 1));
+    NULL_OF(nn_one_hot(NULL, 3, NN_F32));
+    /* arithmetic */
+    NULL_OF(nn_add(NULL, NULL));
+    NULL_OF(nn_sub(NULL, NULL));
+    NULL_OF(nn_mul(NULL, NULL));
+    NULL_OF(nn_div(NULL, NULL));
+    NULL_OF(nn_same(NULL, NULL));
+    NULL_OF(nn_affine(NULL, 1, 2));
+    NULL_OF(nn_scale(NULL, 1));
+    NULL_OF(nn_neg(NULL));
+    NULL_OF(nn_exp(NULL));
+    NULL_OF(nn_log(NULL));
+    NULL_OF(nn_sqrt(NULL));
+    NULL_OF(nn_square(NULL));
+    NULL_OF(nn_relu(NULL));
+    NULL_OF(nn_sigmoid(NULL));
+    NULL_OF(nn_tanh(NULL));
+    NULL_OF(nn_erf(NULL));
+    NULL_OF(nn_gelu(NULL));
+    NULL_OF(nn_positive(NULL));
+    NULL_OF(nn_sum(NULL, NN_ALL, 0));
+    NULL_OF(nn_mean(NULL, NN_ALL, 0));
+    NULL_OF(nn_max(NULL, NN_ALL, 0));
+    NULL_OF(nn_softmax(NULL, 0));
+    NULL_OF(nn_log_softmax(NULL, 0));
+    NULL_OF(nn_matmul(NULL, NULL));
+    NULL_OF(nn_linear(NULL, NULL, NULL));
+    NULL_OF(nn_linear_act(NULL, NULL, NULL, NN_ACT_GELU));
+    NULL_OF(nn_activate(NULL, NN_ACT_NONE));
+    NULL_OF(nn_layernorm(NULL, NULL, NULL, 1e-5));
+    NULL_OF(nn_cross_entropy(NULL, NULL));
+    NULL_OF(nn_mse(NULL, NULL));
+    NULL_OF(nn_dropout(NULL, 0.5, 1));
+    NAN_OF(nn_accuracy(NULL, NULL));
+    /* gradients */
+    NULL_OF(nn_requires_grad(NULL));
+    ZERO_OF(nn_backward(NULL));
+    ZERO_OF(nn_backward_from(NULL, NULL, NN_CREATE_GRAPH));
+    NULL_OF(nn_grad(NULL));
+    NULL_OF(nn_retain_grad(NULL));
+    nn_zero_grad(NULL);
+    ZERO_OF(nn_grad_of(NULL, NULL, NULL, 0, NULL, 0));
+    NAN_OF(nn_gradcheck(NULL, NULL, 0, 1, NULL));
+    NAN_OF(nn_gradcheck(give_null, none, 1, 1, NULL));
+    ZERO_OF(nn_apply(NULL, none, 1, NULL, out));
+    ZERO_OF(nn_apply(kept_op(), none, 1, NULL, out));
+    ZERO_OF(nn_apply(kept_op(), NULL, 0, NULL, NULL));
+    CHECK(nn_op_list(&calls) != NULL && calls > 10);
+    /* models */
+    NULL_OF(nn_model_new(NULL, net_two, NULL));
+    nn_model_free(NULL);
+    ZERO_OF(nn_model_dtype(NULL, NN_F64));
+    ZERO_OF(nn_model_build(NULL, NN_F32, NN_SHAPE(1)));
+    NULL_OF(nn_forward(NULL, NULL));
+    NULL_OF(nn_predict(NULL, NULL));
+    CHECK(nn_enter(NULL, NULL, NN_TRAIN).at == NULL && nn_in(s, "a").at == NULL && nn_in_i(s, "a", 1).at == NULL && nn_in(s, NULL).at == NULL);
+    ZERO_OF(nn_model_freeze(NULL));
+    NULL_OF(nn_leave(s, NULL));
+    NULL_OF(nn_user(s));
+    NULL_OF(nn_param(s, "w", NN_SHAPE(2), nn_init_zeros()));
+    NULL_OF(nn_buffer(s, "w", NN_SHAPE(2), nn_init_zeros()));
+    NULL_OF(nn_state(s, "w", NN_F32, NN_SHAPE(2)));
+    nn_state_clear(NULL);
+    CHECK(nn_model_count(NULL) == 0 && nn_model_size(NULL) == 0 && nn_model_name(NULL, 0) == NULL);
+    NULL_OF(nn_model_tensor(NULL, NULL, NULL));
+    CHECK(nn_summary(NULL, NN_F32, NN_SHAPE(1)) <= 0 && nn_summary_text(NULL, NN_F32, NN_SHAPE(1), text, sizeof text) == -1 && nn_summary_text(NULL, NN_F32, NN_SHAPE(1), NULL, 0) == -1);
+    NULL_OF(nn_layer_linear(s, "l", NULL, 2));
+    NULL_OF(nn_layer_linear_act(s, "l", NULL, 2, NN_ACT_RELU));
+    NULL_OF(nn_layer_layernorm(s, "l", NULL));
+    NULL_OF(nn_layer_dropout(s, NULL, 0.5));
+    /* optimisers */
+    NULL_OF(nn_optim_new(NULL, NULL));
+    NULL_OF(nn_sgd(NULL, 0.1f, 0));
+    NULL_OF(nn_adam(NULL, 0.1f));
+    NULL_OF(nn_adamw(NULL, 0.1f, 0));
+    nn_optim_free(NULL);
+    ZERO_OF(nn_step(NULL));
+    ZERO_OF(nn_step_from(NULL, no_ctx, 1));
+    NAN_OF(nn_clip_grad_norm(NULL, 1));
+    ZERO_OF(nn_set_lr(NULL, nn_lr_constant(1)));
+    NAN_OF(nn_get_lr(NULL));
+    /* data */
+    NULL_OF(nn_data_new(NULL, NULL));
+    NULL_OF(nn_data_csv(NULL, "x", NULL));
+    NULL_OF(nn_data_csv_text(NULL, "1,2", 3, NULL));
+    NULL_OF(nn_data_idx(NULL, "x", "y"));
+    NULL_OF(nn_data_mnist(NULL, ".", NN_TRAIN));
+    NULL_OF(nn_idx(NULL, text, 4));
+    nn_data_free(NULL);
+    ZERO_OF(nn_data_split(NULL, 0.5, &a, &b));
+    CHECK(a == NULL && b == NULL);
+    ZERO_OF(nn_data_split(NULL, 0.5, NULL, NULL));
+    ZERO_OF(nn_data_batch(NULL, 1, 0));
+    ZERO_OF(nn_data_shuffle(NULL, 1));
+    ZERO_OF(nn_data_next(NULL, &batch));
+    CHECK(batch.x == NULL && batch.y == NULL && batch.n == 0 && batch.index == NULL);
+    ZERO_OF(nn_data_next(NULL, NULL));
+    nn_data_rewind(NULL);
+    ZERO_OF(nn_data_count(NULL));
+    NULL_OF(nn_data_x(NULL, 0, 1));
+    NULL_OF(nn_data_y(NULL, 0, 1));
+    /* training and files */
+    h = nn_fit(NULL, NULL, NULL);
+    CHECK(h.epochs == 0 && h.loss == NULL && h.seconds == 0);
+    scores = nn_evaluate(NULL, NULL, NULL);
+    CHECK(scores.loss != scores.loss && scores.accuracy != scores.accuracy && scores.n == 0);
+    ZERO_OF(nn_save(NULL, "x"));
+    ZERO_OF(nn_load(NULL, "x"));
+    ZERO_OF(nn_load_memory(NULL, text, 8));
+    ZERO_OF(nn_optim_save(NULL, "x"));
+    ZERO_OF(nn_optim_load(NULL, "x"));
+    NULL_OF(nn_file_open(NULL, "x"));
+    NULL_OF(nn_file_memory(NULL, text, 8));
+    nn_file_close(NULL);
+    CHECK(nn_file_count(nf) == 0 && nn_file_name(nf, 0) == NULL && nn_file_shape(nf, 0).ndim == 0 && nn_file_dtype(nf, 0) == NN_F32);
+    NULL_OF(nn_file_tensor(NULL, "x"));
+    ZERO_OF(nn_file_write(NULL, "x", names, none, 1));
+#undef NULL_OF
+#undef ZERO_OF
+#undef NAN_OF
+}
+
+/* One object is there, another is NULL: an error, never a crash. */
+static void test_half_null(void) {
+    nn_ctx     *c = quiet_ctx(), *no_ctx[1] = {NULL};
+    nn_tensor  *x = of3(c), *i = nn_zeros(c, NN_I32, NN_SHAPE(2)), *list[2], *out[2] = {NULL, NULL};
+    nn_model   *m = model_w(c);
+    nn_optim   *o = nn_adam(m, 0.1f);
+    nn_data    *d = nn_data_new(x, i), *a;
+    const char *names[1] = {"x"};
+    nn_scope    s = nn_enter(m, c, NN_TRAIN);
+    nn_file    *f;
+    unsigned char bytes[300];
+    size_t      size = make_file(bytes, "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8);
+    f = nn_file_memory(c, bytes, size);
+    CHECK(f && o && d && nn_error(c) == NN_OK);
+    list[0] = x; list[1] = NULL;
+    FAILS(c, nn_from(c, NULL, NN_F32, NN_SHAPE(2)), NN_ERR_NULL, "data");
+    FAILS(c, nn_wrap(c, NULL, NN_F32, NN_SHAPE(2)), NN_ERR_NULL, "data");
+    FAILS(c, nn_share(c, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_read(x, NULL, 24), NN_ERR_NULL, "read");
+    FAILS(c, nn_write(x, NULL, 24), NN_ERR_NULL, "write");
+    FAILS(c, nn_assign(x, NULL), NN_ERR_NULL, "assign");
+    FAILS(c, nn_add(NULL, x), NN_ERR_NULL, "add: operand 1 is NULL");
+    FAILS(c, nn_add(x, NULL), NN_ERR_NULL, "add: operand 2 is NULL");
+    FAILS(c, nn_matmul(x, NULL), NN_ERR_NULL, "matmul: operand 2");
+    FAILS(c, nn_linear(x, NULL, NULL), NN_ERR_NULL, "linear: operand 2");
+    FAILS(c, nn_linear(NULL, x, NULL), NN_ERR_NULL, "linear: operand 1");
+    FAILS(c, nn_linear_act(x, NULL, NULL, NN_ACT_GELU), NN_ERR_NULL, "linear: operand 2");
+    FAILS(c, nn_gather(x, 0, NULL), NN_ERR_NULL, "gather: operand 2");
+    FAILS(c, nn_scatter_add(x, 0, NULL, 3), NN_ERR_NULL, "scatter_add: operand 2");
+    FAILS(c, nn_concat(list, 2, 0), NN_ERR_NULL, "concat: operand 2");
+    FAILS(c, nn_cross_entropy(x, NULL), NN_ERR_NULL, "cross_entropy: operand 2");
+    FAILS(c, nn_mse(x, NULL), NN_ERR_NULL, "operand 2 is NULL");
+    FAILS_NAN(c, nn_accuracy(x, NULL), NN_ERR_NULL, "accuracy");
+    FAILS(c, nn_grad_of(nn_sum(nn_requires_grad(nn_clone(x)), NN_ALL, 0), NULL, NULL, 1, out, 0), NN_ERR_NULL, "grad_of");
+    FAILS(c, nn_grad_of(nn_sum(nn_requires_grad(nn_clone(x)), NN_ALL, 0), NULL, list, 1, NULL, 0), NN_ERR_NULL, "grad_of");
+    FAILS(c, nn_grad_of(nn_sum(nn_requires_grad(nn_clone(x)), NN_ALL, 0), NULL, list, 2, out, 0), NN_ERR_NULL, "grad_of: operand 2");
+    FAILS(c, nn_forward(NULL, x), NN_ERR_NULL, "the model");
+    FAILS(c, nn_predict(NULL, x), NN_ERR_NULL, "the model");
+    FAILS(c, nn_enter(NULL, c, NN_TRAIN).at, NN_ERR_NULL, "the model");
+    FAILS(c, nn_in(s, NULL).at, NN_ERR_NULL, "name");
+    FAILS(c, nn_param(s, NULL, NN_SHAPE(2), nn_init_zeros()), NN_ERR_NULL, "name");
+    FAILS(c, nn_state(s, NULL, NN_F32, NN_SHAPE(2)), NN_ERR_NULL, "name");
+    FAILS(c, nn_model_tensor(NULL, c, "w"), NN_ERR_NULL, "the model");
+    FAILS(c, nn_model_tensor(m, c, NULL), NN_ERR_NULL, "name");
+    CHECK(nn_model_tensor(m, NULL, "w") == NULL && nn_error(c) == NN_OK);
+    FAILS(c, nn_step_from(o, NULL, 1), NN_ERR_NULL, "contexts");
+    FAILS(c, nn_step_from(o, no_ctx, 1), NN_ERR_NULL, "a context");
+    FAILS(c, nn_data_new(x, NULL), NN_ERR_NULL, "y is NULL");
+    FAILS(c, nn_data_csv(c, NULL, NULL), NN_ERR_NULL, "path");
+    FAILS(c, nn_data_csv_text(c, NULL, 3, NULL), NN_ERR_NULL, "text");
+    FAILS(c, nn_data_idx(c, NULL, NULL), NN_ERR_NULL, "path");
+    FAILS(c, nn_data_mnist(c, NULL, NN_TEST), NN_ERR_NULL, "folder");
+    FAILS(c, nn_idx(c, NULL, 4), NN_ERR_NULL, "bytes");
+    FAILS(c, nn_data_split(d, 0.5, &a, NULL), NN_ERR_NULL, "the result");
+    FAILS(c, nn_data_next(d, NULL), NN_ERR_NULL, "the batch");
+    FAILS(c, nn_fit(m, NULL, NULL).epochs, NN_ERR_NULL, "the data");
+    FAILS(c, nn_save(m, NULL), NN_ERR_NULL, "path");
+    FAILS(c, nn_load(m, NULL), NN_ERR_NULL, "path");
+    FAILS(c, nn_load_memory(m, NULL, 4), NN_ERR_NULL, "bytes");
+    FAILS(c, nn_optim_save(o, NULL), NN_ERR_NULL, "path");
+    FAILS(c, nn_optim_load(o, NULL), NN_ERR_NULL, "path");
+    FAILS(c, nn_file_open(c, NULL), NN_ERR_NULL, "path");
+    FAILS(c, nn_file_memory(c, NULL, 4), NN_ERR_NULL, "bytes");
+    FAILS(c, nn_file_tensor(f, NULL), NN_ERR_NULL, "name");
+    FAILS(c, nn_file_write(c, NULL, names, &x, 1), NN_ERR_NULL, "path");
+    FAILS(c, nn_file_write(c, file_name[3], NULL, &x, 1), NN_ERR_NULL, "names");
+    FAILS(c, nn_file_write(c, file_name[3], names, NULL, 1), NN_ERR_NULL, "tensors");
+    FAILS(c, nn_file_write(c, file_name[3], names, &list[1], 1), NN_ERR_NULL, "a tensor");
+    CHECK(nn_data_x(d, 0, 2) != NULL && nn_error(c) == NN_OK);
+    nn_end(c);
+    CHECK(heap.blocks == 0);
+}
+
+// =====================================================================================================
+// c. an error in a model's layers says in which
+// =====================================================================================================
+static nn_tensor *net_placed(nn_scope s, nn_tensor *x) {
+    nn_scope fc = nn_in(nn_in_i(s, "block", 1), "fc");
+    (void)nn_leave(nn_in(s, "stem"), nn_relu(x));
+    fc = nn_in(nn_in_i(s, "block", 1), "fc");
+    return nn_linear(x, nn_param(fc, "weight", NN_SHAPE(4, 9), nn_init_zeros()), NULL);
+}
+static nn_tensor *net_labels(nn_scope s, nn_tensor *x) { /* fails where it computes, not where it declares */
+    nn_scope head = nn_in(s, "head");
+    x = nn_linear(x, nn_param(head, "weight", NN_SHAPE(4, nn_dim(x, -1)), nn_init_zeros()), NULL);
+    return nn_one_hot(nn_cast(nn_affine(nn_detach(x), 0, 99), NN_I32), 3, NN_F32);
+}
+static void test_place(void) {
+    nn_ctx    *c = quiet_ctx();
+    nn_model  *m;
+    nn_scope   s;
+    FAILS(c, nn_forward(nn_model_new(c, net_placed, NULL), of3(c)), NN_ERR_SHAPE, "block.1.fc: linear: x [2,3], weight [4,9]: 3 and 9 differ");
+    FAILS(c, nn_predict(nn_model_new(c, net_placed, NULL), of3(c)), NN_ERR_SHAPE, "block.1.fc: linear: x [2,3], weight [4,9]: 3 and 9 differ");
+    FAILS(c, nn_model_build(nn_model_new(c, net_placed, NULL), NN_F32, NN_SHAPE(2, 3)), NN_ERR_SHAPE, "block.1.fc: linear: x [2,3], weight [4,9]: 3 and 9 differ");
+    FAILS(c, nn_forward(nn_model_new(c, net_labels, NULL), of3(c)), NN_ERR_RANGE, "head: one_hot: an index is outside 0 ... 2");
+    m = nn_model_new(c, NULL, NULL); /* by hand */
+    s = nn_in_i(nn_enter(m, c, NN_TRAIN), "h", 12);
+    FAILS(c, nn_layer_linear(s, "fc", of3(c), -1), NN_ERR_SHAPE, "h.12.fc: ");
+    m = nn_model_new(c, NULL, NULL);
+    s = nn_enter(m, c, NN_TRAIN);
+    (void)nn_layer_linear(s, "fc", of3(c), 2);
+    (void)nn_matmul(of3(c), of3(c)); /* the layer was left: no place */
+    CHECK(nn_error(c) == NN_ERR_SHAPE && !strncmp(nn_error_text(c), "matmul: ", 8));
+    nn_error_clear(c);
+    m = nn_model_new(c, net_two, NULL);
+    (void)nn_cross_entropy(nn_forward(m, of3(c)), nn_full(c, NN_I32, NN_SHAPE(2), 2)); /* after the model: no place */
+    CHECK(nn_error(c) == NN_ERR_RANGE && !strcmp(nn_error_text(c), "cross_entropy: a label is outside 0 ... 1"));
+    nn_error_clear(c);
+    nn_end(c);
+    CHECK(heap.blocks == 0);
+}
+
 int main(void) {
     name_files();
     test_messages();
+    test_log();
+    test_sticky();
+    test_revive();
+    test_null();
+    test_half_null();
+    test_place();
     printf("errors: %d passed, %d failed", passed, failed);
     if (skipped) printf(", %d skipped", skipped);
     printf("\n");
