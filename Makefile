@@ -25,7 +25,7 @@ $(B)/cpp: examples/cpp.cpp nn.h
 	$(CXX) -std=c++11 $(CFLAGS) $(WARN) -I. -o $@ $< $(LIBS)
 
 demo: $(B)/digits
-	$(B)/digits examples/data/digits.csv
+	$(B)/digits examples/data/digits.csv 1 $(B)/digits.safetensors
 
 # The tests are compiled with less optimisation than users will: it halves the wait, and make check does the rest.
 TEST_CFLAGS ?= -O1

@@ -704,6 +704,7 @@ NN_API int         nn_model_dtype(nn_model *m, nn_dtype real);    /* NN_F64 for 
 NN_API int         nn_model_build(nn_model *m, nn_dtype dtype, nn_shape x); /* make the parameters by running the net on a shape */
 NN_API nn_tensor  *nn_forward(nn_model *m, nn_tensor *x);         /* training mode */
 NN_API nn_tensor  *nn_predict(nn_model *m, nn_tensor *x);         /* evaluation mode, no gradients; only the result stays in memory */
+NN_API int         nn_predict_f32(nn_model *m, const float *x, nn_shape shape, float *y, size_t n); /* from array to array of n floats; leaves nothing behind */
 NN_API nn_scope    nn_enter(nn_model *m, nn_ctx *c, nn_mode mode);/* for a net of any signature: loss = my_net(nn_enter(m, c, NN_TRAIN), a, b) */
 NN_API int         nn_model_freeze(nn_model *m);                  /* make storage for what nn_enter runs in nn_fork_shapes declared */
 NN_API nn_scope    nn_in(nn_scope s, const char *name);           /* one level down */
@@ -1515,7 +1516,7 @@ struct nn_tensor {
     nn_dtype     dtype;
     int          ndim;
     uint32_t     epoch;          /* of a step tensor: which step; ~0: not a step tensor */
-    uint8_t      needs_grad, retain, held, persistent;
+    uint8_t      needs_grad, retain, held, persistent; /* persistent: 1 not a step tensor, 2 the user's own (nn_keep) */
     nn_tensor   *pending;        /* backward: what has arrived of its gradient */
     nn_tensor   *grad;           /* what nn_grad shows */
     nn_tensor   *grad_room;      /* persistent tensors: the header that grad uses */
@@ -2033,12 +2034,14 @@ NN_API nn_tensor *nn_keep(nn_tensor *x) {
     if (!nn__ok_tensor("keep", x)) return NULL;
     if (x->st->device) x = nn_to_device(x, 0);
     k = x ? nn__kept_new(x->ctx, x->dtype, x->ndim, x->size, NULL) : NULL;
-    if (k && k->st->data) nn__copy_rows(x, x->dtype, k->st->data, 0, nn_numel(x), 0);
+    if (!k) return NULL;
+    k->persistent = 2;
+    if (k->st->data) nn__copy_rows(x, x->dtype, k->st->data, 0, nn_numel(x), 0);
     return k;
 }
 
 NN_API void nn_drop(nn_tensor *x) {
-    if (x && x->persistent && x->own.home == NN__KEPT) nn__kept_free(x);
+    if (x && x->persistent == 2) nn__kept_free(x); /* not a parameter, a batch or state: they have other owners */
 }
 
 NN_API nn_tensor *nn_to_device(nn_tensor *x, int device) {
@@ -5420,6 +5423,17 @@ NN_API nn_tensor *nn_predict(nn_model *m, nn_tensor *x) {
     return result;
 }
 
+NN_API int nn_predict_f32(nn_model *m, const float *x, nn_shape shape, float *y, size_t n) {
+    nn_ctx  *c = m ? m->ctx : NULL;
+    nn__mark mark;
+    int      fine;
+    if (!nn__ok_arg(c, "predict", m, "the model") || !nn__ok_arg(c, "predict", x, "x") || !nn__ok_arg(c, "predict", y, "y")) return 0;
+    mark = nn__arena_mark(c);
+    fine = nn_read(nn_cast(nn_predict(m, nn_from(c, x, NN_F32, shape)), NN_F32), y, n * sizeof *y);
+    nn__arena_rewind(c, mark);
+    return fine;
+}
+
 NN_API int     nn_model_count(const nn_model *m) { return m ? (int)m->n : 0; }
 NN_API int64_t nn_model_size(const nn_model *m) {
     int64_t n = 0;
@@ -5883,7 +5897,7 @@ NN_API nn_data *nn_data_new(nn_tensor *x, nn_tensor *y) {
     if (!nn__check_samples(c, x, y)) return NULL;
     kx = nn_keep(x);
     ky = nn_keep(y);
-    return nn__data_take(c, kx, ky, 1);
+    return nn__data_take(c, kx, ky, 1); /* nobody else knows kx and ky */
 }
 
 /* -- reading files whole: the readers below work on memory -- */

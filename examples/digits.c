@@ -1,6 +1,6 @@
 // Handwritten digits: train a small network, say how well, draw a few digits, save the model.
 //   cc -O2 -I. -o digits examples/digits.c -lm -lpthread && ./digits
-// Data: 1,797 images of 8x8 pixels, see examples/data/README.md. Arguments: [csv file] [seed]
+// Data: 1,797 images of 8x8 pixels, see examples/data/README.md. Arguments: [csv file] [seed] [model file]
 #define NN_IMPLEMENTATION
 #include "nn.h"
 
@@ -63,7 +63,7 @@ int main(int argc, char **argv) {
         draw(x, nn_predict(m, x), nn_data_y(test, 0, 6));
     }
     printf("test accuracy %.2f %%\n", 100 * nn_evaluate(m, test, NULL).accuracy);
-    nn_save(m, "build/digits.safetensors");
+    nn_save(m, argc > 3 ? argv[3] : "digits.safetensors");
 
     failed = nn_error(c) != NN_OK;                                   /* the reason was printed when it happened */
     nn_end(c);

@@ -1,6 +1,6 @@
 // MNIST: 60,000 training and 10,000 test images of 28x28 pixels.
 //   make mnist MNIST=folder        (with the four files, packed or not)
-// or: cc -O2 -I. -o mnist examples/mnist.c -lm -lpthread && ./mnist folder [epochs] [seed]
+// or: cc -O2 -I. -o mnist examples/mnist.c -lm -lpthread && ./mnist folder [epochs] [seed] [model file]
 #define NN_IMPLEMENTATION
 #include "nn.h"
 
@@ -21,11 +21,11 @@ int main(int argc, char **argv) {
     nn_scores      scores;
     int            failed;
     if (argc < 2) {
-        fprintf(stderr, "usage: mnist folder [epochs] [seed]   (the folder with train-images-idx3-ubyte and its three companions)\n");
+        fprintf(stderr, "usage: mnist folder [epochs] [seed] [model file]   (the folder with train-images-idx3-ubyte and its three companions)\n");
         return 2;
     }
     config.seed = argc > 3 ? (uint64_t)atoi(argv[3]) : 1;
-    fit.epochs  = argc > 2 ? atoi(argv[2]) : 6;
+    fit.epochs  = argc > 2 ? atoi(argv[2]) : 8;
     fit.batch   = 128;
     fit.lr      = 0.002f;
 
@@ -35,7 +35,7 @@ int main(int argc, char **argv) {
     m      = nn_model_new(c, net, NULL);
     nn_fit(m, train, &fit);
     scores = nn_evaluate(m, test, NULL);
-    nn_save(m, "build/mnist.safetensors");
+    nn_save(m, argc > 4 ? argv[4] : "mnist.safetensors");
     failed = nn_error(c) != NN_OK;
     if (!failed) printf("test accuracy %.2f %%\n", 100 * scores.accuracy);
     nn_end(c);

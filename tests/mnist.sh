@@ -17,4 +17,4 @@ for name in train-images-idx3-ubyte train-labels-idx1-ubyte t10k-images-idx3-uby
         exit 2
     fi
 done
-exec build/mnist "$plain" ${EPOCHS:+"$EPOCHS"}
+exec build/mnist "$plain" 8 1 build/mnist.safetensors

@@ -194,6 +194,10 @@ static void test_models(void) {
     CHECK(nn_model_size(m) == 6 * 12 + 12 + 24 + 2 * (144 + 12) + 39);
     z = nn_predict(m, x);
     for (int i = 0; i < 12; i++) CHECK(nn_f32(y)[i] == nn_f32(z)[i]); /* dropout is off */
+    {
+        float out[12];
+        CHECK(nn_predict_f32(m, nn_f32(x), NN_SHAPE(4, 6), out, 12) && !memcmp(out, nn_f32(y), sizeof out));
+    }
     z = nn_forward(m, x);
     CHECK(nn_get(z, NN_SHAPE(0, 0)) != nn_get(y, NN_SHAPE(0, 0))); /* and on */
     nn_backward(nn_sum(z, NN_ALL, 0));

@@ -1,7 +1,7 @@
 /* Proves the ops of nn.h, one after another: nn_op_list names them, each op brings its samples, and this file brings
  * a plain reference in double for each. An op that has neither a reference nor a line in `elsewhere` fails.
  *
- *     test_ops [--gradients-only]
+ *     test_ops [--gradients-only [OP]]
  *
  *   values       all outputs against the reference, f64 and f32, every instruction set of this machine, any strides
  *   half         f16 and bf16: the f32 result of the widened inputs, rounded
@@ -11,7 +11,7 @@
  *   random       Philox's known answers, masks and numbers exactly, moments
  *   accuracy     exp, log, tanh, erf, sigmoid, gelu in f32 over the whole range
  *
- * C99 and C++11. --gradients-only does just the part that mutate.py needs, up to the first failure. */
+ * C99 and C++11. --gradients-only does just the part that mutate.py needs, OP before the others, up to the first failure. */
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -25,6 +25,7 @@
 
 static long passed, failed, skipped;
 static int  brief; /* --gradients-only: the first failure is enough */
+static const char *first_op = "";
 
 static int check(int ok, const char *format, ...) NN_PRINTF(2, 3);
 static int check(int ok, const char *format, ...) {
@@ -1210,10 +1211,11 @@ static void test_half_gradients(void) {
 static void test_gradients(void) {
     int                 n;
     const nn_op *const *ops = nn_op_list(&n);
-    for (int i = 0; i < n; i++) {
-        nn_sample s;
-        for (int k = 0; sample_of(sets[0].c, ops[i], NN_F64, k, &s); k++) {
-            test_gradients_of(ops[i], k);
+    for (int i = -1; i < n; i++) {
+        const nn_op *op = i < 0 ? op_named(first_op) : ops[i];
+        nn_sample    s;
+        for (int k = 0; op && sample_of(sets[0].c, op, NN_F64, k, &s); k++) {
+            test_gradients_of(op, k);
             next_step();
         }
         next_step();
@@ -1970,8 +1972,9 @@ static void   timed(const char *name, void (*test)(void)) {
 int main(int argc, char **argv) {
     brief   = argc > 1 && !strcmp(argv[1], "--gradients-only");
     started = nn_time();
+    if (brief && argc > 2) first_op = argv[2];
     if (argc > 1 && !brief) {
-        fprintf(stderr, "usage: %s [--gradients-only]\n", argv[0]);
+        fprintf(stderr, "usage: %s [--gradients-only [OP]]\n", argv[0]);
         return 2;
     }
     open_sets();
