@@ -647,6 +647,7 @@ NN_API nn_tensor  *nn_same(nn_tensor *x, nn_tensor *y);           /* 1 where equ
 NN_API nn_tensor  *nn_affine(nn_tensor *x, double a, double b);   /* a x + b */
 NN_API nn_tensor  *nn_scale(nn_tensor *x, double a);              /* a x */
 NN_API nn_tensor  *nn_neg(nn_tensor *x);
+NN_API nn_tensor  *nn_abs(nn_tensor *x);                          /* gradient 0 at 0 */
 NN_API nn_tensor  *nn_exp(nn_tensor *x);
 NN_API nn_tensor  *nn_log(nn_tensor *x);
 NN_API nn_tensor  *nn_sqrt(nn_tensor *x);
@@ -2456,7 +2457,7 @@ typedef struct nn__gemm {                /* C[m,n] (+)= A[m,k] B[k,n], then + bi
 } nn__gemm;
 
 /* op(name): unary y = f(x, p); binary z = f(x, y, p), each operand's stride 0 or 1 */
-#define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(affine) X(positive)
+#define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(affine) X(positive) X(abs)
 #define NN__BINARY_OPS(X) X(add) X(sub) X(mul) X(div) X(same) X(relu_back) X(sigmoid_back) X(tanh_back) X(gelu_back)
 
 typedef void (*nn__unary_fn)(const void *x, void *y, int64_t n, const double *p);
@@ -3604,6 +3605,12 @@ NN_API nn_tensor *nn_square(nn_tensor *x) { return nn__apply1(&nn__op_square, x,
 #define NN__F_positive(x, p0, p1) nn__v_select(nn__v_gt(x, nn__v_zero()), nn__v_set1(1), nn__v_zero())
 NN__UNARY(positive, NN_OP_NO_GRAD, NULL, NULL, nn__sample_unary);
 NN_API nn_tensor *nn_positive(nn_tensor *x) { return nn__apply1(&nn__op_positive, x, NULL); }
+
+/* -- abs:                                             dx = dy sign(x) -- */
+#define NN__F_abs(x, p0, p1) nn__v_abs(x)
+static void nn__grad_abs(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_sub(nn_positive(n->in[0]), nn_positive(nn_neg(n->in[0])))); }
+NN__UNARY(abs, NN_OP_SAVES_IN, nn__grad_abs, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_abs(nn_tensor *x) { return nn__apply1(&nn__op_abs, x, NULL); }
 
 /* Activations have a fused form of their gradient: one pass instead of two to five. It takes dy and what was
    saved, is used only where nobody differentiates it again, and so has no gradient of its own. */

@@ -26,11 +26,9 @@ static void softsign_run(nn_node *n) {
     }
 }
 
-// The gradient, out of ops: dx = dy / (1 + |x|)^2 = dy (1 - |y|)^2, and |y| = y (2 [y > 0] - 1)
+// The gradient, out of ops: dx = dy / (1 + |x|)^2 = dy (1 - |y|)^2
 static void softsign_grad(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
-    nn_tensor *y   = n->out[0];
-    nn_tensor *abs = nn_mul(y, nn_affine(nn_positive(y), 2, -1));
-    dx[0] = nn_mul(dy[0], nn_square(nn_affine(abs, -1, 1)));
+    dx[0] = nn_mul(dy[0], nn_square(nn_affine(nn_abs(n->out[0]), -1, 1)));
 }
 
 static const nn_op softsign_op = {"softsign", 1, 1, 0, NN_OP_SAVES_OUT, softsign_shape, softsign_run, softsign_grad, NULL, NULL, NULL, 0};
