@@ -7036,12 +7036,6 @@ static inline int64_t nn__gemm_even(int64_t total, int64_t most, int64_t unit) {
 #define NN__PASS_F64 0
 #define NN__K(name) nn__sse2_f32_##name
 #include NN_HEADER_NAME
-#if !defined(NN_NO_F64)
-#define NN__PASS_ISA 1
-#define NN__PASS_F64 1
-#define NN__K(name) nn__sse2_f64_##name
-#include NN_HEADER_NAME
-#endif
 #endif
 #if NN__HAS_AVX2
 #define NN__PASS_ISA 2
@@ -7080,6 +7074,7 @@ static inline int64_t nn__gemm_even(int64_t total, int64_t most, int64_t unit) {
 #endif
 #endif
 
+#define nn__sse2_f64_set nn__scalar_f64_set
 #if defined(NN_NO_F64)
 #  define NN__SETS(isa) {#isa, &nn__##isa##_f32_set, NULL}
 #else
@@ -7088,7 +7083,7 @@ static inline int64_t nn__gemm_even(int64_t total, int64_t most, int64_t unit) {
 static const nn__kernels *nn__kernels_of(int isa) {
     static const nn__kernels scalar = NN__SETS(scalar);
 #if NN__HAS_SSE2
-    static const nn__kernels sse2 = NN__SETS(sse2);
+    static const nn__kernels sse2 = NN__SETS(sse2); /* two lanes of f64 gain little: the scalar set serves */
     if (isa == NN__ISA_SSE2) return &sse2;
 #endif
 #if NN__HAS_AVX2
@@ -7116,11 +7111,11 @@ static const nn__kernels *nn__kernels_of(int isa) {
 //                lets a NaN x through
 //   fma, fnma    a*b+c, c-a*b; one rounding on avx2, avx512 and neon, two on the others
 //   load_n ..    the first n lanes, 0 <= n <= NN__W; the rest reads as 0 and is never touched
-//   round        to nearest even, |a| < 2^22 (float), 2^51 (double);  toint the same, |a| < 2^22
+//   toint        to the nearest int32, ties to even, |a| < 2^22
 //   isnan        as a mask; lt, gt, eq are false where an operand is NaN
 // Words that would evaluate an argument twice, or need a statement, are functions: NN__K(v_xxx).
 
-// The region in which the compiler may use the set; closed in vocab_undef.h.
+// The region in which the compiler may use the set; closed after the table of the pass.
 #if NN__PASS_ISA == 2 && defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #elif NN__PASS_ISA == 2
@@ -7160,7 +7155,6 @@ static const nn__kernels *nn__kernels_of(int isa) {
 #define nn__v_neg(a)            (-(a))
 #define nn__v_min(a, b)         NN__K(v_min)(a, b)
 #define nn__v_max(a, b)         NN__K(v_max)(a, b)
-#define nn__v_round(a)          NN__K(v_round)(a)
 #define nn__v_lt(a, b)          ((a) < (b))
 #define nn__v_gt(a, b)          ((a) > (b))
 #define nn__v_eq(a, b)          ((a) == (b))
@@ -7168,26 +7162,19 @@ static const nn__kernels *nn__kernels_of(int isa) {
 #define nn__v_or(m, k)          ((m) | (k))
 #define nn__v_select(m, a, b)   ((m) ? (a) : (b))
 #define nn__v_hsum(v)           (v)
-#define nn__v_hmax(v)           (v)
 
 static inline NN__UNUSED NN__R NN__K(v_min)(NN__R a, NN__R b) { return a < b ? a : b; }
 static inline NN__UNUSED NN__R NN__K(v_max)(NN__R a, NN__R b) { return a > b ? a : b; }
 static inline NN__UNUSED int NN__K(v_isnan)(NN__R a) { return a != a; }
 
-// Adding 1.5 * 2^(mantissa bits) leaves no room for a fraction.  volatile: x87 must round here too.
 #if NN__PASS_F64
 #define nn__v_sqrt(a)           sqrt(a)
 #define nn__v_abs(a)            fabs(a)
-static inline NN__UNUSED NN__R NN__K(v_round)(NN__R a)
-{
-    NN__ROUNDED double t = a + 6755399441055744.0;
-    return t - 6755399441055744.0;
-}
 #else
 #define nn__v_sqrt(a)           sqrtf(a)
 #define nn__v_abs(a)            fabsf(a)
 #define NN__VI uint32_t // unsigned: wraps
-#define nn__v_toint(v)          (nn__v_bits((v) + 12582912.0f) - 0x4b400000u)
+#define nn__v_toint(v)          (nn__v_bits((v) + 12582912.0f) - 0x4b400000u) // 1.5 * 2^23 leaves no room for a fraction
 #define nn__v_fromint(i)        ((float)(int32_t)(i))
 #define nn__v_bits(v)           NN__K(v_bits)(v)
 #define nn__v_frombits(i)       NN__K(v_frombits)(i)
@@ -7197,13 +7184,7 @@ static inline NN__UNUSED NN__R NN__K(v_round)(NN__R a)
 #define nn__vi_and(a, b)        ((a) & (b))
 #define nn__vi_or(a, b)         ((a) | (b))
 #define nn__vi_shl(i, k)        ((i) << (k))
-#define nn__vi_shr(i, k)        ((i) >> (k))
 #define nn__vi_sar(i, k)        ((uint32_t)((int32_t)(i) >> (k)))
-static inline NN__UNUSED NN__R NN__K(v_round)(NN__R a)
-{
-    NN__ROUNDED float t = a + 12582912.0f;
-    return t - 12582912.0f;
-}
 static inline NN__UNUSED uint32_t NN__K(v_bits)(float a)
 {
     NN__ROUNDED float f = a;
@@ -7221,7 +7202,7 @@ static inline NN__UNUSED float NN__K(v_frombits)(uint32_t i)
 #endif
 
 // ---- sse2 (the x86-64 baseline: nothing later) --------------------------------------------------
-#elif NN__PASS_ISA == 1 && !NN__PASS_F64
+#elif NN__PASS_ISA == 1
 
 #define NN__V  __m128
 #define NN__VI __m128i
@@ -7250,9 +7231,7 @@ static inline NN__UNUSED float NN__K(v_frombits)(uint32_t i)
 #define nn__v_isnan(a)          _mm_cmpunord_ps(a, _mm_setzero_ps())
 #define nn__v_or(m, k)          _mm_or_ps(m, k)
 #define nn__v_select(m, a, b)   NN__K(v_select)(m, a, b)
-#define nn__v_round(a)          _mm_cvtepi32_ps(_mm_cvtps_epi32(a))
 #define nn__v_hsum(v)           NN__K(v_hsum)(v)
-#define nn__v_hmax(v)           NN__K(v_hmax)(v)
 #define nn__v_toint(v)          _mm_cvtps_epi32(v)
 #define nn__v_fromint(i)        _mm_cvtepi32_ps(i)
 #define nn__v_bits(v)           _mm_castps_si128(v)
@@ -7263,7 +7242,6 @@ static inline NN__UNUSED float NN__K(v_frombits)(uint32_t i)
 #define nn__vi_and(a, b)        _mm_and_si128(a, b)
 #define nn__vi_or(a, b)         _mm_or_si128(a, b)
 #define nn__vi_shl(i, k)        _mm_slli_epi32(i, k)
-#define nn__vi_shr(i, k)        _mm_srli_epi32(i, k)
 #define nn__vi_sar(i, k)        _mm_srai_epi32(i, k)
 
 static inline NN__UNUSED __m128 NN__K(v_select)(__m128 m, __m128 a, __m128 b)
@@ -7274,62 +7252,6 @@ static inline NN__UNUSED float NN__K(v_hsum)(__m128 v)
 {
     v = _mm_add_ps(v, _mm_movehl_ps(v, v));
     return _mm_cvtss_f32(_mm_add_ss(v, _mm_shuffle_ps(v, v, 1)));
-}
-static inline NN__UNUSED float NN__K(v_hmax)(__m128 v)
-{
-    v = _mm_max_ps(v, _mm_movehl_ps(v, v));
-    return _mm_cvtss_f32(_mm_max_ss(v, _mm_shuffle_ps(v, v, 1)));
-}
-
-#elif NN__PASS_ISA == 1
-
-#define NN__V __m128d
-#define NN__M __m128d
-#define NN__W 2
-#define nn__v_load(p)           _mm_loadu_pd(p)
-#define nn__v_store(p, v)       _mm_storeu_pd(p, v)
-#define nn__v_load_n(p, n)      NN__K(v_load_n)(p, n)
-#define nn__v_store_n(p, v, n)  NN__K(v_store_n)(p, v, n)
-#define nn__v_set1(x)           _mm_set1_pd(x)
-#define nn__v_zero()            _mm_setzero_pd()
-#define nn__v_add(a, b)         _mm_add_pd(a, b)
-#define nn__v_sub(a, b)         _mm_sub_pd(a, b)
-#define nn__v_mul(a, b)         _mm_mul_pd(a, b)
-#define nn__v_div(a, b)         _mm_div_pd(a, b)
-#define nn__v_fma(a, b, c)      _mm_add_pd(_mm_mul_pd(a, b), c)
-#define nn__v_fnma(a, b, c)     _mm_sub_pd(c, _mm_mul_pd(a, b))
-#define nn__v_min(a, b)         _mm_min_pd(a, b)
-#define nn__v_max(a, b)         _mm_max_pd(a, b)
-#define nn__v_sqrt(a)           _mm_sqrt_pd(a)
-#define nn__v_abs(a)            _mm_andnot_pd(_mm_set1_pd(-0.0), a)
-#define nn__v_neg(a)            _mm_xor_pd(_mm_set1_pd(-0.0), a)
-#define nn__v_lt(a, b)          _mm_cmplt_pd(a, b)
-#define nn__v_gt(a, b)          _mm_cmpgt_pd(a, b)
-#define nn__v_eq(a, b)          _mm_cmpeq_pd(a, b)
-#define nn__v_isnan(a)          _mm_cmpunord_pd(a, _mm_setzero_pd())
-#define nn__v_or(m, k)          _mm_or_pd(m, k)
-#define nn__v_select(m, a, b)   NN__K(v_select)(m, a, b)
-#define nn__v_round(a)          NN__K(v_round)(a)
-#define nn__v_hsum(v)           NN__K(v_hsum)(v)
-#define nn__v_hmax(v)           NN__K(v_hmax)(v)
-
-static inline NN__UNUSED __m128d NN__K(v_select)(__m128d m, __m128d a, __m128d b)
-{
-    return _mm_or_pd(_mm_and_pd(m, a), _mm_andnot_pd(m, b));
-}
-// SSE2 has no rounding instruction for 64-bit lanes: 1.5 * 2^52 leaves no room for a fraction.
-static inline NN__UNUSED __m128d NN__K(v_round)(__m128d a)
-{
-    const __m128d magic = _mm_set1_pd(6755399441055744.0);
-    return _mm_sub_pd(_mm_add_pd(a, magic), magic);
-}
-static inline NN__UNUSED double NN__K(v_hsum)(__m128d v)
-{
-    return _mm_cvtsd_f64(_mm_add_sd(v, _mm_unpackhi_pd(v, v)));
-}
-static inline NN__UNUSED double NN__K(v_hmax)(__m128d v)
-{
-    return _mm_cvtsd_f64(_mm_max_sd(v, _mm_unpackhi_pd(v, v)));
 }
 
 // ---- avx2 + fma ---------------------------------------------------------------------------------
@@ -7362,9 +7284,7 @@ static inline NN__UNUSED double NN__K(v_hmax)(__m128d v)
 #define nn__v_isnan(a)          _mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_UNORD_Q)
 #define nn__v_or(m, k)          _mm256_or_ps(m, k)
 #define nn__v_select(m, a, b)   _mm256_blendv_ps(b, a, m)
-#define nn__v_round(a)          _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define nn__v_hsum(v)           NN__K(v_hsum)(v)
-#define nn__v_hmax(v)           NN__K(v_hmax)(v)
 #define nn__v_toint(v)          _mm256_cvtps_epi32(v)
 #define nn__v_fromint(i)        _mm256_cvtepi32_ps(i)
 #define nn__v_bits(v)           _mm256_castps_si256(v)
@@ -7375,7 +7295,6 @@ static inline NN__UNUSED double NN__K(v_hmax)(__m128d v)
 #define nn__vi_and(a, b)        _mm256_and_si256(a, b)
 #define nn__vi_or(a, b)         _mm256_or_si256(a, b)
 #define nn__vi_shl(i, k)        _mm256_slli_epi32(i, k)
-#define nn__vi_shr(i, k)        _mm256_srli_epi32(i, k)
 #define nn__vi_sar(i, k)        _mm256_srai_epi32(i, k)
 
 static inline NN__UNUSED __m256i NN__K(v_first)(int n)
@@ -7387,12 +7306,6 @@ static inline NN__UNUSED float NN__K(v_hsum)(__m256 v)
     __m128 h = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     h = _mm_add_ps(h, _mm_movehl_ps(h, h));
     return _mm_cvtss_f32(_mm_add_ss(h, _mm_shuffle_ps(h, h, 1)));
-}
-static inline NN__UNUSED float NN__K(v_hmax)(__m256 v)
-{
-    __m128 h = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    h = _mm_max_ps(h, _mm_movehl_ps(h, h));
-    return _mm_cvtss_f32(_mm_max_ss(h, _mm_shuffle_ps(h, h, 1)));
 }
 
 #elif NN__PASS_ISA == 2
@@ -7423,9 +7336,7 @@ static inline NN__UNUSED float NN__K(v_hmax)(__m256 v)
 #define nn__v_isnan(a)          _mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_UNORD_Q)
 #define nn__v_or(m, k)          _mm256_or_pd(m, k)
 #define nn__v_select(m, a, b)   _mm256_blendv_pd(b, a, m)
-#define nn__v_round(a)          _mm256_round_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define nn__v_hsum(v)           NN__K(v_hsum)(v)
-#define nn__v_hmax(v)           NN__K(v_hmax)(v)
 
 static inline NN__UNUSED __m256i NN__K(v_first)(int n)
 {
@@ -7435,11 +7346,6 @@ static inline NN__UNUSED double NN__K(v_hsum)(__m256d v)
 {
     __m128d h = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
     return _mm_cvtsd_f64(_mm_add_sd(h, _mm_unpackhi_pd(h, h)));
-}
-static inline NN__UNUSED double NN__K(v_hmax)(__m256d v)
-{
-    __m128d h = _mm_max_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
-    return _mm_cvtsd_f64(_mm_max_sd(h, _mm_unpackhi_pd(h, h)));
 }
 
 // ---- avx512 f, bw, dq, vl -----------------------------------------------------------------------
@@ -7475,9 +7381,7 @@ static inline NN__UNUSED double NN__K(v_hmax)(__m256d v)
 #define nn__v_isnan(a)          _mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_UNORD_Q)
 #define nn__v_or(m, k)          ((__mmask16)((m) | (k)))
 #define nn__v_select(m, a, b)   _mm512_mask_blend_ps(m, b, a)
-#define nn__v_round(a)          _mm512_maskz_roundscale_ps(NN__ALL, a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define nn__v_hsum(v)           NN__K(v_hsum)(v)
-#define nn__v_hmax(v)           NN__K(v_hmax)(v)
 #define nn__v_toint(v)          _mm512_maskz_cvtps_epi32(NN__ALL, v)
 #define nn__v_fromint(i)        _mm512_maskz_cvtepi32_ps(NN__ALL, i)
 #define nn__v_bits(v)           _mm512_castps_si512(v)
@@ -7489,7 +7393,6 @@ static inline NN__UNUSED double NN__K(v_hmax)(__m256d v)
 #define nn__vi_and(a, b)        _mm512_and_si512(a, b)
 #define nn__vi_or(a, b)         _mm512_or_si512(a, b)
 #define nn__vi_shl(i, k)        _mm512_maskz_slli_epi32(NN__ALL, i, k)
-#define nn__vi_shr(i, k)        _mm512_maskz_srli_epi32(NN__ALL, i, k)
 #define nn__vi_sar(i, k)        _mm512_maskz_srai_epi32(NN__ALL, i, k)
 
 static inline NN__UNUSED float NN__K(v_hsum)(__m512 v)
@@ -7498,13 +7401,6 @@ static inline NN__UNUSED float NN__K(v_hsum)(__m512 v)
     __m128 h = _mm_add_ps(_mm256_castps256_ps128(q), _mm256_extractf128_ps(q, 1));
     h = _mm_add_ps(h, _mm_movehl_ps(h, h));
     return _mm_cvtss_f32(_mm_add_ss(h, _mm_shuffle_ps(h, h, 1)));
-}
-static inline NN__UNUSED float NN__K(v_hmax)(__m512 v)
-{
-    __m256 q = _mm256_max_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), _mm512_maskz_extractf32x8_ps(0xff, v, 1));
-    __m128 h = _mm_max_ps(_mm256_castps256_ps128(q), _mm256_extractf128_ps(q, 1));
-    h = _mm_max_ps(h, _mm_movehl_ps(h, h));
-    return _mm_cvtss_f32(_mm_max_ss(h, _mm_shuffle_ps(h, h, 1)));
 }
 
 #elif NN__PASS_ISA == 3
@@ -7536,21 +7432,13 @@ static inline NN__UNUSED float NN__K(v_hmax)(__m512 v)
 #define nn__v_isnan(a)          _mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_UNORD_Q)
 #define nn__v_or(m, k)          ((__mmask8)((m) | (k)))
 #define nn__v_select(m, a, b)   _mm512_mask_blend_pd(m, b, a)
-#define nn__v_round(a)          _mm512_maskz_roundscale_pd(NN__ALL, a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define nn__v_hsum(v)           NN__K(v_hsum)(v)
-#define nn__v_hmax(v)           NN__K(v_hmax)(v)
 
 static inline NN__UNUSED double NN__K(v_hsum)(__m512d v)
 {
     __m256d q = _mm256_add_pd(_mm512_maskz_extractf64x4_pd(0xf, v, 0), _mm512_maskz_extractf64x4_pd(0xf, v, 1));
     __m128d h = _mm_add_pd(_mm256_castpd256_pd128(q), _mm256_extractf128_pd(q, 1));
     return _mm_cvtsd_f64(_mm_add_sd(h, _mm_unpackhi_pd(h, h)));
-}
-static inline NN__UNUSED double NN__K(v_hmax)(__m512d v)
-{
-    __m256d q = _mm256_max_pd(_mm512_maskz_extractf64x4_pd(0xf, v, 0), _mm512_maskz_extractf64x4_pd(0xf, v, 1));
-    __m128d h = _mm_max_pd(_mm256_castpd256_pd128(q), _mm256_extractf128_pd(q, 1));
-    return _mm_cvtsd_f64(_mm_max_sd(h, _mm_unpackhi_pd(h, h)));
 }
 
 // ---- neon, aarch64 ------------------------------------------------------------------------------
@@ -7584,9 +7472,7 @@ static inline NN__UNUSED double NN__K(v_hmax)(__m512d v)
 #define nn__v_isnan(a)          NN__K(v_isnan)(a)
 #define nn__v_or(m, k)          vorrq_u32(m, k)
 #define nn__v_select(m, a, b)   vbslq_f32(m, a, b)
-#define nn__v_round(a)          vrndnq_f32(a)
 #define nn__v_hsum(v)           NN__K(v_hsum)(v)
-#define nn__v_hmax(v)           vmaxvq_f32(v)
 #define nn__v_toint(v)          vcvtnq_s32_f32(v)
 #define nn__v_fromint(i)        vcvtq_f32_s32(i)
 #define nn__v_bits(v)           vreinterpretq_s32_f32(v)
@@ -7597,7 +7483,6 @@ static inline NN__UNUSED double NN__K(v_hmax)(__m512d v)
 #define nn__vi_and(a, b)        vandq_s32(a, b)
 #define nn__vi_or(a, b)         vorrq_s32(a, b)
 #define nn__vi_shl(i, k)        vshlq_n_s32(i, k)
-#define nn__vi_shr(i, k)        vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(i), k))
 #define nn__vi_sar(i, k)        vshrq_n_s32(i, k)
 
 static inline NN__UNUSED float32x4_t NN__K(v_min)(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
@@ -7637,9 +7522,7 @@ static inline NN__UNUSED float NN__K(v_hsum)(float32x4_t v)
 #define nn__v_isnan(a)          NN__K(v_isnan)(a)
 #define nn__v_or(m, k)          vorrq_u64(m, k)
 #define nn__v_select(m, a, b)   vbslq_f64(m, a, b)
-#define nn__v_round(a)          vrndnq_f64(a)
 #define nn__v_hsum(v)           vpaddd_f64(v)
-#define nn__v_hmax(v)           vmaxvq_f64(v)
 
 static inline NN__UNUSED float64x2_t NN__K(v_min)(float64x2_t a, float64x2_t b) { return vbslq_f64(vcltq_f64(a, b), a, b); }
 static inline NN__UNUSED float64x2_t NN__K(v_max)(float64x2_t a, float64x2_t b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
@@ -7668,8 +7551,8 @@ static inline NN__UNUSED void NN__K(v_store_n)(NN__R *p, NN__V v, size_t n)
 
 // ---- elementary functions ------------------------------------------------------------------------------------
 // Float: branch-free, within 2 ulp of the correctly rounded result for every input, in every
-// instruction set, with and without fma (fit.py and test.c beside this file: the fits, and the proof by
-// trying all 2^32 inputs).  They assume round to nearest and working denormals, and no -ffast-math.
+// instruction set, with and without fma (tests/fit.py makes the fits, tests/test_ops.c tries a dense sample).
+// They assume round to nearest and working denormals, and no -ffast-math.
 // Each polynomial is our own minimax fit: a Remez exchange in 40-digit arithmetic, weighted so that
 // the error of the *result* is what is levelled, the coefficients rounded to float one after another
 // from the lowest, the rest fitted again after each.  "u" below is 2^-24, half an ulp of 1.
@@ -8616,7 +8499,6 @@ static const nn__kernel_set NN__K(set) = {
 #undef nn__v_neg
 #undef nn__v_min
 #undef nn__v_max
-#undef nn__v_round
 #undef nn__v_lt
 #undef nn__v_gt
 #undef nn__v_eq
@@ -8624,7 +8506,6 @@ static const nn__kernel_set NN__K(set) = {
 #undef nn__v_or
 #undef nn__v_select
 #undef nn__v_hsum
-#undef nn__v_hmax
 #undef nn__v_sqrt
 #undef nn__v_abs
 #undef NN__VI
@@ -8638,7 +8519,6 @@ static const nn__kernel_set NN__K(set) = {
 #undef nn__vi_and
 #undef nn__vi_or
 #undef nn__vi_shl
-#undef nn__vi_shr
 #undef nn__vi_sar
 #undef NN__ALL
 #undef nn__v_ldexp

@@ -2,7 +2,7 @@
 # make size: lines a section, seconds to compile the XOR demo, bytes of the stripped binary.
 cd "$(dirname "$0")/.." || exit 1
 mkdir -p build
-awk '/^(\/\*|  |\/\/) ?---- >>/ { s = $0; sub(/.*>>/, "", s); sub(/ *-+ *$/, "", s); name[++n] = s } n { lines[n]++ } !n { head++ }
+awk '/^(\/\*|  |\/\/) ?---- >>/ { s = $0; sub(/.*>>/, "", s); sub(/ -.*/, "", s); name[++n] = s } n { lines[n]++ } !n { head++ }
      END { printf "%6d  (head)\n", head; for (i = 1; i <= n; i++) { printf "%6d  %s\n", lines[i], name[i]; t += lines[i] } printf "%6d  nn.h\n", t + head }' nn.h
 awk '/^[ \t]*(\/\/|\/\*|\*)/ { c++ } END { printf "%5.0f %%  comment-only lines\n", 100 * c / NR }' nn.h
 for cc in gcc clang; do

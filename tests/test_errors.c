@@ -952,6 +952,373 @@ static void test_place(void) {
     CHECK(heap.blocks == 0);
 }
 
+// =====================================================================================================
+// d. bad input: shapes, axes, values
+// =====================================================================================================
+static void test_shapes(void) {
+    nn_ctx    *c = quiet_ctx();
+    nn_tensor *x = of3(c), *k = nn_zeros(c, NN_I32, NN_SHAPE(2, 3)), *cube = nn_ones(c, NN_F32, NN_SHAPE(2, 3, 4)), *six = nn_ones(c, NN_F32, NN_SHAPE(1, 1, 1, 1, 1, 1));
+    nn_tensor *scalar = nn_ones(c, NN_F32, NN_SCALAR), *list[9], *wide, *empty = nn_zeros(c, NN_F32, NN_SHAPE(0));
+    nn_shape   s;
+    float      raw[6] = {0, 0, 0, 0, 0, 0};
+    int64_t    big[] = {INT64_MAX, INT64_MAX - 1, (int64_t)1 << 62, (int64_t)1 << 61};
+    int        axes[] = {2, -3, INT_MAX, INT_MIN};
+    /* sizes */
+    for (int i = 0; i < 4; i++) {
+        FAILS(c, nn_zeros(c, NN_F32, NN_SHAPE(big[i])), NN_ERR_RANGE, "does not fit into memory");
+        FAILS(c, nn_zeros(c, NN_U8, NN_SHAPE(big[i], big[i])), NN_ERR_RANGE, "does not fit into memory");
+        FAILS(c, nn_zeros(c, NN_F32, NN_SHAPE(0, big[i], big[i])), NN_ERR_RANGE, "does not fit into memory");
+        FAILS(c, nn_zeros(c, NN_F32, NN_SHAPE(big[i], big[i], 0)), NN_ERR_RANGE, "does not fit into memory");
+        FAILS(c, nn_wrap(c, raw, NN_F32, NN_SHAPE(6, big[i])), NN_ERR_RANGE, "wrap");
+        FAILS(c, nn_from(c, raw, NN_F32, NN_SHAPE(6, big[i])), NN_ERR_RANGE, "from");
+        FAILS(c, nn_uniform(c, NN_F32, NN_SHAPE(big[i]), 0, 1), NN_ERR_RANGE, "uniform");
+        FAILS(c, nn_normal(c, NN_BF16, NN_SHAPE(2, big[i]), 0, 1), NN_ERR_RANGE, "normal");
+        FAILS(c, nn_reshape(x, NN_SHAPE(big[i], big[i])), NN_ERR_SHAPE, "reshape");
+        FAILS(c, nn_reshape(x, NN_SHAPE(big[i], 4)), NN_ERR_SHAPE, "reshape");
+        FAILS(c, nn_reshape(x, NN_SHAPE(-1, big[i])), NN_ERR_SHAPE, "reshape");
+        FAILS(c, nn_reshape(empty, NN_SHAPE(big[i], big[i], 0)), NN_ERR_RANGE, "reshape");
+        FAILS(c, nn_reshape(empty, NN_SHAPE(0, big[i], big[i])), NN_ERR_RANGE, "reshape");
+        FAILS(c, nn_expand(scalar, NN_SHAPE(big[i])), NN_ERR_RANGE, "expand");
+        FAILS(c, nn_expand(x, NN_SHAPE(big[i], 2, 3)), NN_ERR_RANGE, "expand");
+        FAILS(c, nn_one_hot(k, big[i], NN_F32), NN_ERR_RANGE, "one_hot");
+        FAILS(c, nn_scatter_add(x, 0, k, big[i]), NN_ERR_RANGE, "scatter_add");
+    }
+    FAILS(c, nn_ones(c, NN_F32, NN_SHAPE(INT64_MIN)), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_ones(c, NN_F32, NN_SHAPE(1, 1, 1, 1, 1, 1, 1)), NN_ERR_SHAPE, "7 dimensions; nn.h has at most 6");
+    FAILS(c, nn_reshape(x, NN_SHAPE(1, 1, 1, 1, 1, 2, 3)), NN_ERR_SHAPE, "7 dimensions");
+    FAILS(c, nn_expand(x, NN_SHAPE(1, 1, 1, 1, 1, 2, 3)), NN_ERR_SHAPE, "7 dimensions");
+    FAILS(c, nn_sum(x, NN_AXES(0, 1, 0, 1, 0, 1, 0), 0), NN_ERR_SHAPE, "7 dimensions");
+    FAILS(c, nn_permute(x, NN_AXES(0, 1, 2, 3, 4, 5, 6)), NN_ERR_SHAPE, "permute");
+    FAILS_NAN(c, nn_get(x, NN_SHAPE(0, 1, 2, 3, 4, 5, 6)), NN_ERR_SHAPE, "get");
+    s = NN_SHAPE(2, 3);
+    s.ndim = -1;
+    FAILS(c, nn_ones(c, NN_F32, s), NN_ERR_SHAPE, "dimensions");
+    FAILS(c, nn_reshape(x, s), NN_ERR_SHAPE, "dimensions");
+    FAILS(c, nn_sum(x, s, 0), NN_ERR_SHAPE, "dimensions");
+    FAILS(c, nn_expand(x, s), NN_ERR_SHAPE, "dimensions");
+    s.ndim = INT_MAX;
+    FAILS(c, nn_ones(c, NN_F32, s), NN_ERR_SHAPE, "dimensions");
+    FAILS(c, nn_reshape(x, s), NN_ERR_SHAPE, "dimensions");
+    FAILS(c, nn_permute(x, s), NN_ERR_SHAPE, "axes");
+    FAILS(c, nn_unsqueeze(six, 0), NN_ERR_SHAPE, "7 dimensions");
+    FAILS(c, nn_one_hot(nn_zeros(c, NN_U8, NN_SHAPE(1, 1, 1, 1, 1, 1)), 2, NN_F32), NN_ERR_SHAPE, "7 dimensions");
+    FAILS(c, nn_one_hot(k, -1, NN_F32), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_one_hot(k, 0, NN_F32), NN_ERR_RANGE, "index");
+    FAILS(c, nn_one_hot(k, 3, NN_DTYPES), NN_ERR_DTYPE, "is no dtype");
+    FAILS(c, nn_scatter_add(x, 0, k, -1), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_zeros(c, (nn_dtype)-1, NN_SHAPE(2)), NN_ERR_DTYPE, "is no dtype");
+    FAILS(c, nn_cast(x, NN_DTYPES), NN_ERR_DTYPE, "is no dtype");
+    FAILS(c, nn_zeros(c, NN_F32, NN_SHAPE(1 << 14, 1 << 13)), NN_ERR_MEMORY, "out of memory");
+    FAILS(c, nn_arange(c, NN_F32, 0, 1, 0), NN_ERR_ARG, "arange");
+    FAILS(c, nn_arange(c, NN_F32, 0, INFINITY, 1), NN_ERR_ARG, "arange");
+    FAILS(c, nn_arange(c, NN_F32, 0, NAN, 1), NN_ERR_ARG, "arange");
+    FAILS(c, nn_arange(c, NN_F32, 0, 1, NAN), NN_ERR_ARG, "arange");
+    FAILS(c, nn_arange(c, NN_F32, 0, 1e300, 1e-300), NN_ERR_ARG, "arange");
+    FAILS(c, nn_arange(c, NN_F32, 0, 1e14, 1), NN_ERR_MEMORY, "out of memory");
+    /* axes */
+    for (int i = 0; i < 4; i++) {
+        FAILS(c, nn_dim(x, axes[i]) != -1, NN_ERR_SHAPE, "dim: axis");
+        FAILS(c, nn_sum(x, NN_AXES(axes[i]), 0), NN_ERR_SHAPE, "sum: axis");
+        FAILS(c, nn_mean(x, NN_AXES(axes[i]), 1), NN_ERR_SHAPE, "mean: axis");
+        FAILS(c, nn_max(x, NN_AXES(axes[i]), 0), NN_ERR_SHAPE, "max: axis");
+        FAILS(c, nn_softmax(x, axes[i]), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_log_softmax(x, axes[i]), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_transpose(x, 0, axes[i]), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_transpose(x, axes[i], 0), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_permute(x, NN_AXES(0, axes[i])), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_slice(x, axes[i], 0, 1, 1), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_select(x, axes[i], 0), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_squeeze(x, axes[i]), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_flatten(x, axes[i]), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_gather(x, axes[i], k), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_scatter_add(x, axes[i], k, 2), NN_ERR_SHAPE, "axis");
+        list[0] = list[1] = x;
+        FAILS(c, nn_concat(list, 2, axes[i]), NN_ERR_SHAPE, "axis");
+    }
+    FAILS(c, nn_unsqueeze(x, 3), NN_ERR_SHAPE, "axis");
+    FAILS(c, nn_unsqueeze(x, -4), NN_ERR_SHAPE, "axis");
+    FAILS(c, nn_sum(x, NN_AXES(INT64_MIN), 0), NN_ERR_SHAPE, "axis");
+    FAILS(c, nn_sum(x, NN_AXES(0, -2), 0), NN_ERR_SHAPE, "axis -2 is named twice");
+    FAILS(c, nn_permute(x, NN_AXES(1, 1)), NN_ERR_SHAPE, "named twice");
+    FAILS(c, nn_permute(x, NN_AXES(1, 0, 2)), NN_ERR_SHAPE, "3 axes for a tensor of 2 dimensions");
+    FAILS(c, nn_sum(scalar, NN_AXES(0), 0), NN_ERR_SHAPE, "axis");
+    FAILS(c, nn_select(scalar, 0, 0), NN_ERR_SHAPE, "axis");
+    FAILS(c, nn_squeeze(x, 1), NN_ERR_SHAPE, "has not size 1");
+    /* counts */
+    FAILS(c, nn_reshape(x, NN_SHAPE(7)), NN_ERR_SHAPE, "[2,3] has 6 elements and cannot become [7]");
+    FAILS(c, nn_reshape(x, NN_SCALAR), NN_ERR_SHAPE, "cannot become []");
+    FAILS(c, nn_reshape(x, NN_SHAPE(-1, 4)), NN_ERR_SHAPE, "the size -1 is not determined");
+    FAILS(c, nn_reshape(x, NN_SHAPE(-1, -1)), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_reshape(x, NN_SHAPE(-2, 3)), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_reshape(x, NN_SHAPE(-1, 0)), NN_ERR_SHAPE, "not determined");
+    FAILS(c, nn_reshape(nn_transpose(x, 0, 1), NN_SHAPE(5)), NN_ERR_SHAPE, "cannot become");
+    FAILS(c, nn_expand(x, NN_SHAPE(3)), NN_ERR_SHAPE, "cannot expand");
+    FAILS(c, nn_expand(x, NN_SHAPE(3, 2)), NN_ERR_SHAPE, "cannot expand");
+    FAILS(c, nn_expand(x, NN_SHAPE(-1, 3)), NN_ERR_SHAPE, "is negative");
+    list[0] = x; list[1] = nn_ones(c, NN_F32, NN_SHAPE(2, 4));
+    FAILS(c, nn_concat(list, 2, 0), NN_ERR_SHAPE, "concat");
+    list[1] = cube;
+    FAILS(c, nn_concat(list, 2, 0), NN_ERR_SHAPE, "concat");
+    list[1] = k;
+    FAILS(c, nn_concat(list, 2, 0), NN_ERR_DTYPE, "concat");
+    list[0] = NULL; list[1] = x;
+    FAILS(c, nn_concat(list, 2, 0), NN_ERR_NULL, "concat: operand 1 is NULL");
+    CHECK(nn_concat(list + 1, 0, 0) == NULL && nn_concat(list + 1, -1, 0) == NULL && nn_concat(list + 1, INT_MIN, 0) == NULL);
+    nn_error_clear(c);
+    wide = nn_expand(scalar, NN_SHAPE((int64_t)1 << 59));
+    CHECK(wide != NULL && nn_numel(wide) == (int64_t)1 << 59);
+    for (int i = 0; i < 9; i++) list[i] = wide;
+    FAILS(c, nn_concat(list, 9, 0), NN_ERR_RANGE, "does not fit into memory");
+    FAILS(c, nn_clone(wide), NN_ERR_MEMORY, "out of memory");
+    /* indices and slices */
+    FAILS(c, nn_slice(x, 1, 0, 3, 0), NN_ERR_ARG, "step other than 0");
+    FAILS(c, nn_slice(x, 1, 0, 3, INT64_MIN), NN_ERR_ARG, "step");
+    CHECK(nn_dim(nn_slice(cube, 0, 0, NN_TO_END, INT64_MAX), 0) == 1 && nn_dim(nn_slice(cube, 0, INT64_MAX, INT64_MIN, -INT64_MAX), 0) == 1);
+    CHECK(nn_dim(nn_slice(cube, 1, INT64_MIN, INT64_MAX, 1), 1) == 3 && nn_dim(nn_slice(cube, 1, INT64_MAX, INT64_MIN, 1), 1) == 0 && nn_dim(nn_slice(cube, 1, INT64_MIN, INT64_MIN, -1), 1) == 0);
+    CHECK(nn_error(c) == NN_OK);
+    FAILS(c, nn_select(x, 0, 2), NN_ERR_RANGE, "index 2 is outside axis 0 of size 2");
+    FAILS(c, nn_select(x, 1, -4), NN_ERR_RANGE, "index -4 is outside axis 1 of size 3");
+    FAILS(c, nn_select(x, 0, INT64_MIN), NN_ERR_RANGE, "index");
+    FAILS(c, nn_select(x, 0, INT64_MAX), NN_ERR_RANGE, "index");
+    FAILS(c, nn_select(empty, 0, 0), NN_ERR_RANGE, "index");
+    FAILS_NAN(c, nn_get(x, NN_SHAPE(0)), NN_ERR_SHAPE, "get");
+    FAILS_NAN(c, nn_get(x, NN_SHAPE(0, 3)), NN_ERR_RANGE, "index 3 is outside axis 1 of size 3");
+    FAILS_NAN(c, nn_get(x, NN_SHAPE(INT64_MIN, INT64_MAX)), NN_ERR_RANGE, "index");
+    FAILS(c, nn_set(x, NN_SHAPE(-3, 0), 1), NN_ERR_RANGE, "set: index -3");
+    FAILS_NAN(c, nn_item(x), NN_ERR_SHAPE, "one is needed");
+    FAILS_NAN(c, nn_item(empty), NN_ERR_SHAPE, "one is needed");
+    FAILS(c, nn_read(x, raw, 23), NN_ERR_SHAPE, "23 bytes given");
+    FAILS(c, nn_write(x, raw, 25), NN_ERR_SHAPE, "25 bytes given");
+    FAILS(c, nn_write(x, raw, SIZE_MAX), NN_ERR_SHAPE, "bytes given");
+    FAILS(c, nn_gather(x, 0, nn_full(c, NN_I32, NN_SHAPE(2, 3), 2)), NN_ERR_RANGE, "outside 0 ... 1");
+    FAILS(c, nn_gather(x, 0, nn_full(c, NN_I64, NN_SHAPE(2, 3), -1)), NN_ERR_RANGE, "outside 0 ... 1");
+    FAILS(c, nn_gather(x, 0, nn_full(c, NN_U8, NN_SHAPE(2, 3), 255)), NN_ERR_RANGE, "outside 0 ... 1");
+    FAILS(c, nn_gather(x, 0, x), NN_ERR_DTYPE, "gather");
+    FAILS(c, nn_gather(x, 0, nn_zeros(c, NN_I8, NN_SHAPE(2, 3))), NN_ERR_DTYPE, "gather");
+    FAILS(c, nn_gather(x, 0, nn_zeros(c, NN_I32, NN_SHAPE(2, 4))), NN_ERR_SHAPE, "gather");
+    FAILS(c, nn_gather(x, 0, nn_zeros(c, NN_I32, NN_SHAPE(2))), NN_ERR_SHAPE, "gather");
+    FAILS(c, nn_scatter_add(x, 0, nn_full(c, NN_I32, NN_SHAPE(2, 3), 2), 2), NN_ERR_RANGE, "outside 0 ... 1");
+    FAILS(c, nn_scatter_add(x, 0, nn_full(c, NN_I32, NN_SHAPE(2, 3), -1), 2), NN_ERR_RANGE, "outside 0 ... 1");
+    FAILS(c, nn_scatter_add(x, 0, k, 0), NN_ERR_RANGE, "outside");
+    FAILS(c, nn_scatter_add(x, 0, nn_zeros(c, NN_I32, NN_SHAPE(1, 3)), 2), NN_ERR_SHAPE, "scatter_add");
+    nn_end(c);
+    CHECK(heap.blocks == 0);
+}
+
+static void test_operands(void) {
+    nn_ctx    *c = quiet_ctx(), *f = nn_fork(c);
+    nn_tensor *x = of3(c), *half = nn_ones(c, NN_F16, NN_SHAPE(2, 3)), *ints = nn_ones(c, NN_I32, NN_SHAPE(2, 3)), *empty = nn_zeros(c, NN_F32, NN_SHAPE(2, 0)), *one = nn_ones(c, NN_F32, NN_SHAPE(1));
+    nn_tensor *w, *dx[2];
+    nn_dtype   kinds[3] = {NN_I32, NN_I64, NN_U8};
+    nn_shape   rows = NN_SHAPE(2);
+    FAILS(c, nn_add(x, nn_ones(c, NN_F32, NN_SHAPE(2))), NN_ERR_SHAPE, "x [2,3] and y [2] do not broadcast: 3 and 2 differ");
+    FAILS(c, nn_mul(x, nn_ones(c, NN_F32, NN_SHAPE(4, 2, 2))), NN_ERR_SHAPE, "do not broadcast");
+    FAILS(c, nn_sub(x, half), NN_ERR_DTYPE, "f32 and f16");
+    FAILS(c, nn_div(x, ints), NN_ERR_DTYPE, "operand 2 is i32");
+    FAILS(c, nn_exp(ints), NN_ERR_DTYPE, "operand 1 is i32");
+    FAILS(c, nn_sum(ints, NN_ALL, 0), NN_ERR_DTYPE, "i32");
+    FAILS(c, nn_softmax(ints, 0), NN_ERR_DTYPE, "i32");
+    FAILS(c, nn_matmul(ints, ints), NN_ERR_DTYPE, "i32");
+    FAILS(c, nn_matmul(x, half), NN_ERR_DTYPE, "f32 and f16");
+    FAILS(c, nn_matmul(x, x), NN_ERR_SHAPE, "3 and 2 differ");
+    FAILS(c, nn_matmul(nn_ones(c, NN_F32, NN_SHAPE(3, 2, 3)), nn_ones(c, NN_F32, NN_SHAPE(2, 3, 2))), NN_ERR_SHAPE, "do not broadcast");
+    FAILS(c, nn_matmul(nn_ones(c, NN_F32, NN_SHAPE(3)), nn_ones(c, NN_F32, NN_SHAPE(3))), NN_ERR_SHAPE, "at least 2");
+    FAILS(c, nn_linear(x, nn_ones(c, NN_F32, NN_SHAPE(4, 5)), NULL), NN_ERR_SHAPE, "x [2,3], weight [4,5]: 3 and 5 differ");
+    FAILS(c, nn_linear(x, nn_ones(c, NN_F32, NN_SHAPE(3)), NULL), NN_ERR_SHAPE, "weight [3] must have 2 dimensions");
+    FAILS(c, nn_linear(x, nn_ones(c, NN_F32, NN_SHAPE(4, 3)), nn_ones(c, NN_F32, NN_SHAPE(3))), NN_ERR_SHAPE, "bias [3]");
+    FAILS(c, nn_linear(nn_ones(c, NN_F32, NN_SCALAR), nn_ones(c, NN_F32, NN_SHAPE(4, 3)), NULL), NN_ERR_SHAPE, "at least 1");
+    FAILS(c, nn_linear(x, nn_ones(c, NN_F16, NN_SHAPE(4, 3)), NULL), NN_ERR_DTYPE, "linear");
+    FAILS(c, nn_linear_act(x, nn_ones(c, NN_F32, NN_SHAPE(4, 3)), NULL, (nn_act)99), NN_ERR_ARG, "act cannot be 99");
+    FAILS(c, nn_activate(x, (nn_act)-1), NN_ERR_ARG, "act cannot be");
+    FAILS(c, nn_layernorm(empty, one, one, 1e-5), NN_ERR_SHAPE, "of nothing");
+    FAILS(c, nn_layernorm(x, one, NULL, 1e-5), NN_ERR_SHAPE, "weight");
+    FAILS(c, nn_layernorm(x, nn_ones(c, NN_F32, NN_SHAPE(3)), one, 1e-5), NN_ERR_SHAPE, "bias");
+    FAILS(c, nn_layernorm(ints, NULL, NULL, 1e-5), NN_ERR_DTYPE, "i32");
+    FAILS(c, nn_mse(x, nn_ones(c, NN_F32, NN_SHAPE(3))), NN_ERR_SHAPE, "must have equal shapes");
+    FAILS(c, nn_mse(empty, empty), NN_ERR_SHAPE, "of nothing");
+    FAILS(c, nn_mean(empty, NN_ALL, 0), NN_ERR_SHAPE, "mean of nothing");
+    FAILS(c, nn_max(empty, NN_AXES(1), 0), NN_ERR_SHAPE, "max of nothing");
+    FAILS(c, nn_dropout(x, -0.1, 1), NN_ERR_ARG, "probability");
+    FAILS(c, nn_dropout(x, NAN, 0), NN_ERR_ARG, "probability");
+    FAILS(c, nn_requires_grad(ints), NN_ERR_DTYPE, "i32");
+    FAILS(c, nn_f64(x), NN_ERR_DTYPE, "the tensor is f32, not f64");
+    FAILS(c, nn_i64(ints), NN_ERR_DTYPE, "i32, not i64");
+    FAILS(c, nn_u8(x), NN_ERR_DTYPE, "f32, not u8");
+    FAILS(c, nn_f32(nn_slice(x, 1, 0, 2, 1)), NN_ERR_ARG, "strided view");
+    FAILS(c, nn_assign(x, half), NN_ERR_DTYPE, "assign");
+    FAILS(c, nn_assign(x, one), NN_ERR_SHAPE, "assign");
+    FAILS(c, nn_to_device(x, -1), NN_ERR_DEVICE, "device -1");
+    FAILS(c, nn_to_device(x, 2), NN_ERR_DEVICE, "device 2");
+    /* labels */
+    for (int i = 0; i < 3; i++) {
+        FAILS(c, nn_cross_entropy(x, nn_full(c, kinds[i], rows, 3)), NN_ERR_RANGE, "a label is outside 0 ... 2");
+        FAILS(c, nn_cross_entropy(x, nn_full(c, kinds[i], rows, 127)), NN_ERR_RANGE, "a label is outside 0 ... 2");
+        if (kinds[i] != NN_U8) FAILS(c, nn_cross_entropy(x, nn_full(c, kinds[i], rows, -1)), NN_ERR_RANGE, "a label is outside 0 ... 2");
+        if (kinds[i] != NN_U8) FAILS(c, nn_cross_entropy(x, nn_full(c, kinds[i], rows, -2147483648.0)), NN_ERR_RANGE, "a label is outside 0 ... 2");
+        FAILS(c, nn_one_hot(nn_full(c, kinds[i], rows, 3), 3, NN_F32), NN_ERR_RANGE, "an index is outside 0 ... 2");
+    }
+    FAILS(c, nn_cross_entropy(x, nn_full(c, NN_I64, rows, -9e18)), NN_ERR_RANGE, "a label");
+    FAILS(c, nn_cross_entropy(x, nn_full(c, NN_I64, rows, 4294967296.0)), NN_ERR_RANGE, "a label"); /* 0 in 32 bits */
+    FAILS(c, nn_cross_entropy(x, nn_zeros(c, NN_F32, rows)), NN_ERR_DTYPE, "the classes is f32");
+    FAILS(c, nn_cross_entropy(x, nn_zeros(c, NN_I8, rows)), NN_ERR_DTYPE, "i8");
+    FAILS(c, nn_cross_entropy(x, nn_zeros(c, NN_I32, NN_SHAPE(3))), NN_ERR_SHAPE, "cross_entropy");
+    FAILS(c, nn_cross_entropy(x, nn_zeros(c, NN_I32, NN_SHAPE(2, 1))), NN_ERR_SHAPE, "cross_entropy");
+    FAILS(c, nn_cross_entropy(x, ints), NN_ERR_SHAPE, "cross_entropy");
+    FAILS(c, nn_cross_entropy(empty, nn_zeros(c, NN_I32, rows)), NN_ERR_SHAPE, "of nothing");
+    FAILS(c, nn_cross_entropy(nn_ones(c, NN_F32, NN_SCALAR), nn_zeros(c, NN_I32, NN_SCALAR)), NN_ERR_SHAPE, "of nothing");
+    FAILS_NAN(c, nn_accuracy(x, x), NN_ERR_DTYPE, "accuracy");
+    FAILS_NAN(c, nn_accuracy(x, nn_zeros(c, NN_I32, NN_SHAPE(5))), NN_ERR_SHAPE, "accuracy");
+    FAILS_NAN(c, nn_accuracy(empty, nn_zeros(c, NN_I32, rows)), NN_ERR_SHAPE, "of nothing");
+    /* two contexts */
+    FAILS(c, nn_add(x, of3(f)), NN_ERR_CONTEXT, "operand 2 belongs to another context");
+    FAILS(c, nn_matmul(x, of3(f)), NN_ERR_CONTEXT, "operand 2");
+    FAILS(c, nn_mse(x, of3(f)), NN_ERR_CONTEXT, "operand 2");
+    FAILS(c, nn_assign(x, of3(f)), NN_ERR_CONTEXT, "operand 2");
+    FAILS_NAN(c, nn_accuracy(x, nn_zeros(f, NN_I32, rows)), NN_ERR_CONTEXT, "operand 2");
+    FAILS(c, nn_data_new(x, nn_zeros(f, NN_I32, rows)), NN_ERR_CONTEXT, "operand 2");
+    CHECK(nn_error(f) == NN_OK);
+    /* dropped ones */
+    w = nn_ones(f, NN_F32, NN_SHAPE(2));
+    nn_reset(f);
+    FAILS(f, nn_exp(w), NN_ERR_CONTEXT, "was dropped by nn_reset");
+    FAILS_NAN(f, nn_get(w, NN_SHAPE(0)), NN_ERR_CONTEXT, "was dropped");
+    FAILS(f, nn_keep(w), NN_ERR_CONTEXT, "was dropped");
+    FAILS(c, nn_share(c, w), NN_ERR_CONTEXT, "was dropped");
+    /* gradients */
+    w = nn_requires_grad(nn_clone(x));
+    FAILS(c, nn_backward(nn_exp(w)), NN_ERR_SHAPE, "one is needed");
+    FAILS(c, nn_backward(one), NN_ERR_GRAD, "nothing to differentiate");
+    FAILS(c, nn_backward_from(nn_exp(w), one, 0), NN_ERR_SHAPE, "y [2,3] and dy [1]");
+    FAILS(c, nn_backward_from(nn_exp(w), half, 0), NN_ERR_DTYPE, "backward");
+    FAILS(c, nn_backward_from(nn_exp(w), of3(f), 0), NN_ERR_CONTEXT, "operand 2");
+    FAILS(c, nn_retain_grad(x), NN_ERR_GRAD, "nothing to differentiate");
+    FAILS(c, nn_fill(w, 1), NN_ERR_GRAD, "in-place");
+    FAILS(c, nn_set(w, NN_SHAPE(0, 0), 1), NN_ERR_GRAD, "in-place");
+    FAILS(c, nn_assign(w, x), NN_ERR_GRAD, "in-place");
+    FAILS(c, nn_grad_of(nn_sum(nn_exp(x), NN_ALL, 0), NULL, &w, 1, dx, 0), NN_ERR_GRAD, "nothing to differentiate");
+    /* ops of one's own that are not complete */
+    {
+        nn_op op = own_op(NULL, run_copy);
+        FAILS(c, nn_apply(&op, &x, 1, NULL, dx), NN_ERR_ARG, "shape and run are needed");
+        op = own_op(shape_same, NULL);
+        FAILS(c, nn_apply(&op, &x, 1, NULL, dx), NN_ERR_ARG, "shape and run are needed");
+        op = own_op(shape_same, run_copy);
+        dx[0] = dx[1] = x;
+        FAILS(c, nn_apply(&op, dx, 2, NULL, &w), NN_ERR_ARG, "wrong number of inputs");
+        op.attr_size = 8;
+        FAILS(c, nn_apply(&op, &x, 1, NULL, &w), NN_ERR_NULL, "attr");
+        op = own_op(shape_silent, run_copy);
+        FAILS(c, nn_apply(&op, &x, 1, NULL, &w), NN_ERR_ARG, "without a message");
+    }
+    nn_end(c);
+    CHECK(heap.blocks == 0);
+}
+
+static nn_tensor *net_bad_name(nn_scope s, nn_tensor *x) { return nn_layer_linear(s, "a b", x, 2); }
+static void test_objects(void) {
+    nn_ctx   *c = quiet_ctx();
+    nn_model *m = nn_model_new(c, net_two, NULL), *hand;
+    nn_optim *o;
+    nn_data  *d, *a, *b;
+    nn_scope  s;
+    nn_optim_options oo;
+    nn_fit_options   f;
+    nn_lr            lr;
+    nn_config        g;
+    nn_ctx          *e;
+    double    bad[4] = {0, 1, -1, NAN};
+    /* models */
+    FAILS(c, nn_model_build(m, NN_F32, NN_SHAPE(-1, 3)), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_model_build(m, NN_DTYPES, NN_SHAPE(1, 3)), NN_ERR_DTYPE, "is no dtype");
+    FAILS(c, nn_model_dtype(m, NN_I32), NN_ERR_DTYPE, "i32");
+    CHECK(nn_summary_text(m, NN_F32, NN_SHAPE(-1), NULL, 0) == -1);
+    expect(c, NN_ERR_SHAPE, "is negative", "nn_summary_text of a bad shape", __LINE__);
+    FAILS(c, nn_model_build(nn_model_new(c, net_bad_name, NULL), NN_F32, NN_SHAPE(1, 3)), NN_ERR_NAME, "'a b' is no name");
+    FAILS(c, nn_model_build(nn_model_new(c, NULL, NULL), NN_F32, NN_SHAPE(1, 3)), NN_ERR_ARG, "no network function");
+    m = nn_model_new(c, net_two, NULL);
+    CHECK(nn_model_build(m, NN_F32, NN_SHAPE(1, 3)));
+    FAILS(c, nn_forward(m, nn_ones(c, NN_F32, NN_SHAPE(2, 5))), NN_ERR_NAME, "was [4,3] and is now asked for as [4,5]");
+    FAILS(c, nn_forward(m, nn_ones(c, NN_I32, NN_SHAPE(2, 3))), NN_ERR_DTYPE, "");
+    FAILS(c, nn_forward(m, nn_ones(c, NN_F32, NN_SCALAR)), NN_ERR_SHAPE, "");
+    FAILS(c, nn_model_tensor(m, c, ""), NN_ERR_NAME, "no parameter ''");
+    CHECK(nn_model_name(m, -1) == NULL && nn_model_name(m, 4) == NULL && nn_model_name(m, INT_MAX) == NULL);
+    hand = nn_model_new(c, NULL, NULL);
+    s    = nn_enter(hand, c, NN_TRAIN);
+    FAILS(c, nn_param(s, "", NN_SHAPE(1), nn_init_zeros()), NN_ERR_NAME, "is no name");
+    FAILS(c, nn_param(s, "w", NN_SHAPE(-1), nn_init_zeros()), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_param(s, "w", NN_SHAPE(INT64_MAX), nn_init_zeros()), NN_ERR_RANGE, "does not fit");
+    FAILS(c, nn_buffer(s, "w.x", NN_SHAPE(1), nn_init_zeros()), NN_ERR_NAME, "is no name");
+    FAILS(c, nn_state(s, "w/x", NN_F32, NN_SHAPE(1)), NN_ERR_NAME, "is no name");
+    FAILS(c, nn_state(s, "h", NN_F32, NN_SHAPE(-1)), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_in(s, "").at, NN_ERR_NAME, "is no name");
+    FAILS(c, nn_layer_dropout(s, of3(c), 2), NN_ERR_ARG, "probability");
+    FAILS(c, nn_layer_layernorm(s, "norm", nn_ones(c, NN_F32, NN_SHAPE(2, 0))), NN_ERR_SHAPE, "");
+    /* optimisers */
+    oo = nn_optim_defaults(); oo.kind = (nn_optim_kind)7;
+    FAILS(c, nn_optim_new(m, &oo), NN_ERR_ARG, "kind cannot be 7");
+    oo = nn_optim_defaults(); oo.beta1 = 1;
+    FAILS(c, nn_optim_new(m, &oo), NN_ERR_ARG, "beta1");
+    oo = nn_optim_defaults(); oo.beta2 = -1;
+    FAILS(c, nn_optim_new(m, &oo), NN_ERR_ARG, "beta2");
+    oo = nn_optim_defaults(); oo.eps = NAN;
+    FAILS(c, nn_optim_new(m, &oo), NN_ERR_ARG, "eps");
+    oo = nn_optim_defaults(); oo.weight_decay = -1;
+    FAILS(c, nn_optim_new(m, &oo), NN_ERR_ARG, "weight_decay");
+    oo = nn_optim_defaults(); oo.momentum = INFINITY;
+    FAILS(c, nn_optim_new(m, &oo), NN_ERR_ARG, "momentum");
+    FAILS(c, nn_adam(m, NAN), NN_ERR_ARG, "lr");
+    o = nn_adam(m, 0.1f);
+    FAILS(c, nn_set_lr(o, nn_lr_constant(-1)), NN_ERR_ARG, "lr");
+    lr = nn_lr_cosine(0.1f, 10, 5, 0);
+    FAILS(c, nn_set_lr(o, lr), NN_ERR_ARG, "total");
+    FAILS_NAN(c, nn_clip_grad_norm(o, 0), NN_ERR_ARG, "max");
+    FAILS_NAN(c, nn_clip_grad_norm(o, NAN), NN_ERR_ARG, "max");
+    FAILS(c, nn_step(o), NN_ERR_GRAD, "no parameter has a gradient");
+    FAILS(c, nn_step_from(o, &c, 0), NN_ERR_GRAD, "no parameter has a gradient");
+    /* data */
+    FAILS(c, nn_data_new(of3(c), nn_zeros(c, NN_I32, NN_SHAPE(3))), NN_ERR_SHAPE, "x has 2 samples, y has 3");
+    FAILS(c, nn_data_new(nn_ones(c, NN_F32, NN_SCALAR), nn_zeros(c, NN_I32, NN_SHAPE(1))), NN_ERR_SHAPE, "at least 1");
+    FAILS(c, nn_data_new(nn_ones(c, NN_F32, NN_SHAPE(0, 2)), nn_zeros(c, NN_I32, NN_SHAPE(0))), NN_ERR_SHAPE, "of nothing");
+    d = nn_data_new(of3(c), nn_zeros(c, NN_I32, NN_SHAPE(2)));
+    for (int i = 0; i < 4; i++) FAILS(c, nn_data_split(d, bad[i], &a, &b), NN_ERR_ARG, "empty");
+    CHECK(a == NULL && b == NULL);
+    FAILS(c, nn_data_batch(d, 0, 0), NN_ERR_ARG, "size cannot be 0");
+    FAILS(c, nn_data_batch(d, INT64_MIN, 0), NN_ERR_ARG, "size");
+    FAILS(c, nn_data_x(d, 1, 2), NN_ERR_RANGE, "index 3 is outside axis 0 of size 2");
+    FAILS(c, nn_data_x(d, -1, 1), NN_ERR_RANGE, "index");
+    FAILS(c, nn_data_y(d, 0, -1), NN_ERR_RANGE, "index");
+    FAILS(c, nn_data_y(d, INT64_MAX, INT64_MAX), NN_ERR_RANGE, "index");
+    FAILS(c, nn_data_x(d, INT64_MIN, INT64_MIN), NN_ERR_RANGE, "index");
+    f = nn_fit_defaults(); f.quiet = 1; f.epochs = -1;
+    FAILS(c, nn_fit(m, d, &f).epochs, NN_ERR_ARG, "epochs");
+    f = nn_fit_defaults(); f.quiet = 1; f.batch = INT_MIN;
+    FAILS(c, nn_fit(m, d, &f).epochs, NN_ERR_ARG, "batch");
+    f = nn_fit_defaults(); f.quiet = 1; f.validation = 1;
+    FAILS(c, nn_fit(m, d, &f).epochs, NN_ERR_ARG, "validation");
+    f = nn_fit_defaults(); f.quiet = 1; f.clip = NAN;
+    FAILS(c, nn_fit(m, d, &f).epochs, NN_ERR_ARG, "clip");
+    f = nn_fit_defaults(); f.quiet = 1; f.lr = -1;
+    FAILS(c, nn_fit(m, d, &f).epochs, NN_ERR_ARG, "lr");
+    d = nn_data_new(of3(c), nn_full(c, NN_I32, NN_SHAPE(2), 9)); /* classes that the network does not have */
+    f = nn_fit_defaults(); f.quiet = 1;
+    FAILS(c, nn_fit(m, d, &f).epochs, NN_ERR_RANGE, "a label is outside 0 ... 1");
+    FAILS_NAN(c, nn_evaluate(m, d, NULL).loss, NN_ERR_RANGE, "a label is outside 0 ... 1");
+    /* contexts */
+    g = quiet_config(); g.isa = "";
+    e = nn_begin(&g);
+    CHECK(e != NULL && nn_error(e) == NN_OK);
+    nn_end(e);
+    g.shape_only = 1;
+    e = nn_begin(&g);
+    d = nn_data_new(of3(e), nn_zeros(e, NN_I32, NN_SHAPE(2)));
+    FAILS_NAN(e, nn_item(nn_sum(of3(e), NN_ALL, 0)), NN_ERR_ARG, "shape-only");
+    FAILS(e, nn_ptr(of3(e)), NN_ERR_ARG, "shape-only");
+    if (d) { nn_batch batch; FAILS(e, nn_data_next(d, &batch), NN_ERR_ARG, "shape-only"); }
+    nn_end(e);
+    nn_end(c);
+    CHECK(heap.blocks == 0);
+}
+
 int main(void) {
     name_files();
     test_messages();
@@ -961,6 +1328,9 @@ int main(void) {
     test_null();
     test_half_null();
     test_place();
+    test_shapes();
+    test_operands();
+    test_objects();
     printf("errors: %d passed, %d failed", passed, failed);
     if (skipped) printf(", %d skipped", skipped);
     printf("\n");
