@@ -5130,7 +5130,8 @@ static void nn__init_values(nn_model *m, nn__param *p) {
 }
 
 /* -- parameters -- */
-static int nn__model_fill(nn_model *m, nn_file *f, int only); /* >>files */
+static int  nn__model_fill(nn_model *m, nn_file *f, int only); /* >>files */
+static void nn__file_free(nn_file *f);
 
 static int nn__param_make(nn_model *m, nn__param *p, void *data) {
     p->st.data = data;
@@ -5310,7 +5311,7 @@ NN_API void nn_model_free(nn_model *m) {
             nn__free(c, old, sizeof *old);
             break;
         }
-    if (m->waiting) nn_file_close(m->waiting);
+    if (m->waiting) nn__file_free(m->waiting);
     for (int64_t i = 0; i < m->n; i++) {
         nn__free(c, m->param[i]->block, m->param[i]->block_size);
         nn__free(c, m->param[i], sizeof *m->param[i] + m->param[i]->path_size);
@@ -5355,7 +5356,7 @@ NN_API int nn_model_freeze(nn_model *m) {
         int      fine;
         m->waiting = NULL;
         fine = nn__model_fill(m, f, -1);
-        nn_file_close(f);
+        nn__file_free(f);
         return fine;
     }
     return 1;
@@ -6445,12 +6446,15 @@ static const char *nn__file_parse(nn_file *f) { /* NULL or what is wrong */
     return j.p == j.end ? NULL : "its header is not what it should be";
 }
 
-NN_API void nn_file_close(nn_file *f) {
-    if (!f) return;
+static void nn__file_free(nn_file *f) { /* one that is in no ring: a model's waiting file */
     nn__file_forget(f->ctx, f->bytes, f->size);
     nn__free(f->ctx, f->entry, (size_t)f->room * sizeof *f->entry);
-    nn__object_remove(f->ctx, &f->object);
     nn__free(f->ctx, f, sizeof *f);
+}
+NN_API void nn_file_close(nn_file *f) {
+    if (!f) return;
+    nn__object_remove(f->ctx, &f->object);
+    nn__file_free(f);
 }
 static void nn__file_destroy(nn__object *o) { nn_file_close((nn_file *)((char *)o - offsetof(nn_file, object))); }
 
@@ -6683,7 +6687,8 @@ static int nn__model_load(nn_model *m, nn_file *f) { /* takes f over */
     int fine;
     if (!f) return 0;
     if (!m->made) { /* the names are not known yet: wait for them */
-        if (m->waiting) nn_file_close(m->waiting);
+        if (m->waiting) nn__file_free(m->waiting);
+        nn__object_remove(m->ctx, &f->object); /* the model's from now on */
         m->waiting = f;
         return 1;
     }
