@@ -1670,7 +1670,7 @@ static int nn__operand_bad(nn_ctx *c, const char *op, const nn_tensor *x, int i)
     return nn__fail(c, op, NN__M_DROPPED, i + 1, nn__shape_text(&t, x->ndim, x->size)), 1;
 }
 static int nn__live(const nn_ctx *c, const nn_tensor *x) {
-    return x && x->ctx == c && (x->epoch == c->epoch || x->epoch == NN__NO_EPOCH);
+    return x && x->ctx == c && (x->epoch == NN__NO_EPOCH || x->epoch == c->epoch);
 }
 static int nn__ok_tensor(const char *op, const nn_tensor *x) { /* one operand, may be NULL after an earlier failure */
     if (!x || !nn__ok(x->ctx)) return 0;
@@ -2020,8 +2020,10 @@ static nn_tensor *nn__alias(nn_ctx *c, const nn_tensor *x) {
 NN_API nn_tensor *nn_detach(nn_tensor *x) { return nn__ok_tensor("detach", x) ? nn__alias(x->ctx, x) : NULL; }
 
 NN_API nn_tensor *nn_share(nn_ctx *c, nn_tensor *x) {
+    nn__text   t;
     nn_tensor *y;
     if (!nn__ok_arg(c, "share", x, "x")) return NULL;
+    if (!nn__live(x->ctx, x)) return nn__fail(c, "share", NN__M_DROPPED, 1, nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
     y = nn__alias(c, x);
     if (y && c->shape_only) { /* only its shape can come along */
         y->st = &y->own;
@@ -4431,6 +4433,7 @@ NN_API double nn_accuracy(nn_tensor *logits, nn_tensor *classes) {
     nn_tensor *x, *y;
     int64_t    row, rows, hits = 0;
     if (!nn__ok_host("accuracy", logits) || !nn__ok_arg(logits->ctx, "accuracy", classes, "classes")) return NAN;
+    if (!nn__live(logits->ctx, classes)) return nn__operand_bad(logits->ctx, "accuracy", classes, 1), NAN;
     if (!nn__ok_host("accuracy", classes)) return NAN;
     if (classes->dtype != NN_I32 && classes->dtype != NN_I64 && classes->dtype != NN_U8) return nn__fail(logits->ctx, "accuracy", NN__M_NOT_INTEGER, "the classes", nn_dtype_name(classes->dtype)), NAN;
     if (logits->ndim < 1 || nn_numel(logits) == 0) return nn__fail(logits->ctx, NULL, NN__M_EMPTY, "accuracy", nn__shape_text(&t, logits->ndim, logits->size)), NAN;
@@ -4540,6 +4543,7 @@ NN_API nn_tensor *nn_reshape(nn_tensor *x, nn_shape s) {
         n *= s.dim[guess];
     }
     if (n != nn_numel(x)) return nn__fail(x->ctx, "reshape", NN__M_RESHAPE, nn__shape_text(&t, x->ndim, x->size), (long long)nn_numel(x), nn__text_of(&u, s)), (nn_tensor *)NULL;
+    if (!nn__check_shape(x->ctx, "reshape", x->dtype, s)) return NULL; /* zero elements, and still sizes beyond all strides */
     if (!nn__view_strides(x, s, stride)) x = nn_contiguous(x);
     l = nn__list_of(s);
     return nn__apply1(&nn__op_reshape, x, &l);
@@ -4665,6 +4669,7 @@ NN_API nn_tensor *nn_slice(nn_tensor *x, int axis, int64_t start, int64_t stop, 
     s.step  = step;
     s.size  = n;
     s.count = step > 0 ? (stop > start ? (stop - start - 1) / step + 1 : 0) : (start > stop ? (start - stop - 1) / -step + 1 : 0);
+    if (s.count <= 1) s.step = 1; /* which step does not matter, and x's strides times a huge one would overflow */
     return nn__apply1(&nn__op_slice, x, &s);
 }
 NN_API nn_tensor *nn_select(nn_tensor *x, int axis, int64_t index) {
@@ -4824,7 +4829,8 @@ NN_API nn_tensor *nn_concat(nn_tensor **list, int n, int axis) {
     nn_tensor *y;
     int64_t    a = axis;
     int        at;
-    if (!list || n < 1 || !nn__ok_tensor("concat", list[0]) || !nn__check_axis(list[0]->ctx, "concat", &a, list[0]->ndim)) return NULL;
+    if (!list || n < 1) return NULL;
+    if (list[0] && (!nn__ok_tensor("concat", list[0]) || !nn__check_axis(list[0]->ctx, "concat", &a, list[0]->ndim))) return NULL;
     at = (int)a;
     return nn_apply(&nn__op_concat, list, n, &at, &y) ? y : NULL;
 }
@@ -5277,6 +5283,16 @@ NN_API void nn_state_clear(nn_ctx *c) {
 }
 
 /* -- the model's life -- */
+static void nn__params_free(nn_model *m) {
+    for (int64_t i = 0; i < m->n; i++) {
+        nn__free(m->ctx, m->param[i]->block, m->param[i]->block_size);
+        nn__free(m->ctx, m->param[i], sizeof *m->param[i] + m->param[i]->path_size);
+    }
+    m->n = 0;
+    nn__names_free(m->ctx, m->root.child);
+    m->root.child = NULL;
+}
+
 static void nn__model_destroy(nn__object *o) { nn_model_free((nn_model *)((char *)o - offsetof(nn_model, object))); }
 
 NN_API nn_model *nn_model_new(nn_ctx *c, nn_net net, void *user) {
@@ -5312,13 +5328,9 @@ NN_API void nn_model_free(nn_model *m) {
             break;
         }
     if (m->waiting) nn__file_free(m->waiting);
-    for (int64_t i = 0; i < m->n; i++) {
-        nn__free(c, m->param[i]->block, m->param[i]->block_size);
-        nn__free(c, m->param[i], sizeof *m->param[i] + m->param[i]->path_size);
-    }
+    nn__params_free(m);
     nn__free(c, m->param, (size_t)m->room * sizeof *m->param);
     nn__free(c, m->block, m->block_size);
-    nn__names_free(c, m->root.child);
     c->place = NULL;
     nn__object_remove(c, &m->object);
     nn__free(c, m, sizeof *m);
@@ -5362,6 +5374,13 @@ NN_API int nn_model_freeze(nn_model *m) {
     return 1;
 }
 
+/* After a run on shapes alone that failed: what it declared is half a model, and is forgotten. */
+static void nn__undeclare(nn_model *m) {
+    for (int64_t i = 0; i < m->n; i++)
+        if (m->param[i]->st.data) return; /* run by hand before: these are real */
+    nn__params_free(m);
+}
+
 /* Declares the parameters by running the network on a shape alone. */
 static int nn__model_make(nn_model *m, nn_ctx *c, nn_dtype dtype, nn_shape x) {
     nn_ctx *f;
@@ -5374,6 +5393,7 @@ static int nn__model_make(nn_model *m, nn_ctx *c, nn_dtype dtype, nn_shape x) {
     if (!f) return 0;
     y = m->net(nn_enter(m, f, NN_TRAIN), nn__tensor(f, "model", dtype, x));
     if (!y && !f->error) nn__fail(f, "model", NN__M_NET_NULL);
+    if (f->error) nn__undeclare(m);
     if (f->error && !c->error) { /* it was reported there */
         c->error = f->error;
         memcpy(c->error_text, f->error_text, sizeof c->error_text);
@@ -5492,7 +5512,8 @@ NN_API int nn_summary_text(nn_model *m, nn_dtype dtype, nn_shape shape, char *te
     if (!m->net) nn__fail(f, "summary", NN__M_MODEL_NO_NET);
     else if (x && !m->net(nn_enter(m, f, NN_TRAIN), x)) nn__fail(f, "summary", NN__M_NET_NULL);
     if (f->error) {
-        if (!c->error) nn_fail(c, f->error, "%s", f->error_text);
+        if (!m->made) nn__undeclare(m);
+        nn_fail(c, f->error, "%s", f->error_text);
         nn_end(f);
         return -1;
     }
@@ -5761,6 +5782,7 @@ NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
         if (!nn__ok_arg(c, "step", contexts[k], "a context")) return 0;
         if (contexts[k]->error) return nn_fail(c, contexts[k]->error, "%s", contexts[k]->error_text), 0;
     }
+    if (o->model->n == 0) return nn__fail(c, "step", NN__M_NO_GRADIENTS);
     if (!nn_model_freeze(o->model)) return 0;
     h = (double *)nn__data(o->hyper);
     h[NN__H_LR]        = nn_lr_at(o->lr, o->step);
@@ -6027,13 +6049,13 @@ static const char *nn__parse_number(const char *s, const char *end, double *valu
 }
 
 /* One field, perhaps in quotes, with spaces around; returns what follows it, or NULL. */
-static const char *nn__csv_field(const char *s, const char *end, double *value) {
+static const char *nn__csv_field(const char *s, const char *end, char separator, double *value) {
     int quoted;
-    while (s < end && (*s == ' ' || *s == '\t')) s++;
+    while (s < end && (*s == ' ' || *s == '\t') && *s != separator) s++;
     quoted = s < end && *s == '"';
     s = nn__parse_number(s + quoted, end, value);
     if (!s || (quoted && (s >= end || *s++ != '"'))) return NULL;
-    while (s < end && (*s == ' ' || *s == '\t' || *s == '\r')) s++;
+    while (s < end && (*s == ' ' || *s == '\t' || *s == '\r') && *s != separator) s++;
     return s;
 }
 
@@ -6056,12 +6078,12 @@ static int64_t nn__csv_walk(nn_ctx *c, const char *s, const char *end, const nn_
         const char *stop = (const char *)memchr(s, '\n', (size_t)(end - s));
         const char *next = stop ? stop + 1 : end;
         stop = stop ? stop : end;
-        while (s < stop && (*s == ' ' || *s == '\r' || *s == '\t')) s++;
+        while (s < stop && (*s == ' ' || *s == '\r' || *s == '\t') && *s != o->separator) s++;
         if (s == stop) { s = next; continue; } /* an empty line */
         for (int64_t k = 0; k < columns; k++) {
             double v;
             int64_t to = k - (columns - o->target);
-            if (!(s = nn__csv_field(s, stop, &v))) return nn__fail(c, "csv", NN__M_CSV, (long long)line, "a field is not a number"), -1;
+            if (!(s = nn__csv_field(s, stop, o->separator, &v))) return nn__fail(c, "csv", NN__M_CSV, (long long)line, "a field is not a number"), -1;
             if (k < columns - 1 ? s >= stop || *s++ != o->separator : s != stop) return nn__fail(c, "csv", NN__M_CSV, (long long)line, "another number of columns than the first line"), -1;
             if (to >= 0 && !o->regression && (v != floor(v) || v < 0 || v > 2147483647.0)) return nn__fail(c, "csv", NN__M_CSV, (long long)line, "the class is not a whole number from 0 on (regression targets need the option)"), -1;
             if (!x) continue;
@@ -6253,7 +6275,7 @@ static nn_tensor *nn__data_rows(nn_data *d, int64_t from, int64_t n, int target)
     nn_tensor       *x;
     nn_shape         s;
     if (!d || !nn__ok(d->ctx)) return NULL;
-    if (from < 0 || n < 0 || n > d->n - from) return nn__fail(d->ctx, "data", NN__M_INDEX, (long long)(from + n), 0, (long long)d->n), (nn_tensor *)NULL;
+    if (from < 0 || n < 0 || n > d->n - from) return nn__fail(d->ctx, "data", NN__M_INDEX, (long long)(from < 0 || from > d->n ? from : n), 0, (long long)d->n), (nn_tensor *)NULL;
     s        = nn_shape_of(all);
     s.dim[0] = n;
     x        = nn__tensor(d->ctx, "data", nn__batch_dtype(all, target), s);
@@ -6271,7 +6293,8 @@ struct nn_file {
     nn__object object;
     nn_ctx    *ctx;
     char      *bytes; /* a copy; names are decoded in place */
-    size_t     size, data;
+    size_t     size, data; /* of the whole, and where the tensors' bytes begin */
+    uint64_t   used;       /* bytes that tensors lay claim to */
     nn__entry *entry;
     int64_t    n, room;
     char       path[200];
@@ -6281,8 +6304,12 @@ static const struct nn__file_dtype { const char *name; nn_dtype dtype; } nn__fil
 
 typedef struct nn__json { char *p, *end; } nn__json;
 
-static int nn__json_at(nn__json *j, char ch) { /* skips spaces; takes ch if it is next */
+static void nn__json_space(nn__json *j) {
     while (j->p < j->end && (*j->p == ' ' || *j->p == '\n' || *j->p == '\t' || *j->p == '\r')) j->p++;
+}
+
+static int nn__json_at(nn__json *j, char ch) { /* skips spaces; takes ch if it is next */
+    nn__json_space(j);
     if (j->p >= j->end || *j->p != ch) return 0;
     j->p++;
     return 1;
@@ -6327,7 +6354,7 @@ static char *nn__json_string(nn__json *j) {
                 j->p += 6;
                 u = 0x10000 + ((u - 0xd800) << 10) + (low - 0xdc00);
             }
-            if (u == 0) return NULL;
+            else if (u == 0 || (u >= 0xdc00 && u < 0xe000)) return NULL;
             if (u < 0x80) *out++ = (char)u;
             else {
                 if (u < 0x800) *out++ = (char)(0xc0 | (u >> 6));
@@ -6350,7 +6377,7 @@ static char *nn__json_string(nn__json *j) {
 
 static int nn__json_size(nn__json *j, uint64_t *value) { /* a whole number from 0 on */
     int any = 0;
-    nn__json_at(j, 0);
+    nn__json_space(j);
     *value = 0;
     for (; j->p < j->end && *j->p >= '0' && *j->p <= '9'; j->p++, any = 1) {
         if (*value > (UINT64_MAX >> 1) / 10 - 1) return 0;
@@ -6414,6 +6441,7 @@ static const char *nn__file_entry(nn_file *f, nn__json *j, char *name) {
     bytes *= nn_dtype_size(dtype);
     if (offsets[0] > offsets[1] || offsets[1] > f->size - f->data || offsets[1] - offsets[0] != bytes) return "a tensor's place or length does not fit the file";
     e.begin = f->data + (size_t)offsets[0];
+    f->used += bytes;
     for (int64_t i = 0; i < f->n && f->n < 4096; i++)
         if (!strcmp(f->entry[i].name, name)) return "it has two tensors of one name";
     if (!nn__grow(f->ctx, &f->entry, &f->room, f->n + 1, sizeof *f->entry)) return "out of memory";
@@ -6442,8 +6470,9 @@ static const char *nn__file_parse(nn_file *f) { /* NULL or what is wrong */
         } while (nn__json_at(&j, ','));
         if (!nn__json_at(&j, '}')) return "its header is not what it should be";
     }
-    nn__json_at(&j, 0);
-    return j.p == j.end ? NULL : "its header is not what it should be";
+    nn__json_space(&j);
+    if (j.p != j.end) return "its header is not what it should be";
+    return f->used == f->size - f->data ? NULL : "its tensors leave gaps, overlap, or end before the file does";
 }
 
 static void nn__file_free(nn_file *f) { /* one that is in no ring: a model's waiting file */
@@ -6481,8 +6510,8 @@ NN_API nn_file *nn_file_open(nn_ctx *c, const char *path) {
 }
 NN_API nn_file *nn_file_memory(nn_ctx *c, const void *bytes, size_t size) {
     char *copy;
-    if (!nn__ok_arg(c, "file", bytes, "bytes") || size >= SIZE_MAX / 2) return NULL;
-    copy = (char *)nn__alloc(c, size + 1);
+    if (!nn__ok_arg(c, "file", bytes, "bytes")) return NULL;
+    copy = (char *)nn__alloc(c, size < SIZE_MAX ? size + 1 : size);
     if (!copy) return NULL;
     memcpy(copy, bytes, size);
     copy[size] = 0;
@@ -6614,8 +6643,8 @@ static int nn__save(nn_model *m, nn_optim *o, const char *path) {
     nn__named *list;
     int64_t    room = m->n * 4 + 1, n = 0;
     int        fine = 1;
-    if (!m->made && !nn_model_freeze(m)) return 0;
     if (m->n == 0) return nn__fail(c, "save", NN__M_MODEL_NOT_MADE);
+    if (!nn_model_freeze(m)) return 0;
     list = (nn__named *)nn__alloc_zero(c, (size_t)room * sizeof *list);
     if (!list) return 0;
     for (int i = 0; i < m->n && fine; i++) {
@@ -6687,6 +6716,8 @@ static int nn__model_load(nn_model *m, nn_file *f) { /* takes f over */
     int fine;
     if (!f) return 0;
     if (!m->made) { /* the names are not known yet: wait for them */
+        for (int i = 0; i < m->n; i++) /* run by hand: some are there already */
+            if (m->param[i]->st.data && !nn__model_fill(m, f, i)) return nn_file_close(f), 0;
         if (m->waiting) nn__file_free(m->waiting);
         nn__object_remove(m->ctx, &f->object); /* the model's from now on */
         m->waiting = f;
@@ -6699,6 +6730,27 @@ static int nn__model_load(nn_model *m, nn_file *f) { /* takes f over */
 NN_API int nn_load(nn_model *m, const char *path) { return m && nn__ok(m->ctx) && nn__model_load(m, nn_file_open(m->ctx, path)); }
 NN_API int nn_load_memory(nn_model *m, const void *bytes, size_t size) { return m && nn__ok(m->ctx) && nn__model_load(m, nn_file_memory(m->ctx, bytes, size)); }
 
+/* Parameter i's part of the optimiser: pass 0 checks, pass 1 copies. */
+static int nn__slot_load(nn_optim *o, int i, nn_file *f, int pass) {
+    static const char *const suffix[3] = {".m", ".v", ".steps"};
+    char       name[600];
+    nn_tensor *part[3];
+    snprintf(name, sizeof name, "optim.%s.steps", o->model->param[i]->path);
+    if (!nn__file_find(f, name)) return 1; /* it never had a gradient */
+    if (!nn__slot_make(o, i)) return 0;
+    part[0] = o->slot[i].moment[0]; part[1] = o->slot[i].moment[1]; part[2] = o->slot[i].steps;
+    for (int k = 0; k < 3; k++) {
+        nn__entry *e;
+        if (!part[k]) continue;
+        snprintf(name, sizeof name, "optim.%s%s", o->model->param[i]->path, suffix[k]);
+        e = nn__file_find(f, name);
+        if (!e) return nn__fail(o->ctx, "load", NN__M_NAME_MISSING, name);
+        if (!nn__entry_fits(o->ctx, e, name, nn_shape_of(part[k]))) return 0;
+        if (pass) nn__entry_copy(f, e, part[k]->dtype, part[k]->st->data);
+    }
+    return 1;
+}
+
 NN_API int nn_optim_load(nn_optim *o, const char *path) {
     nn_ctx    *c = o ? o->ctx : NULL;
     nn_file   *f;
@@ -6710,24 +6762,11 @@ NN_API int nn_optim_load(nn_optim *o, const char *path) {
     f = nn_file_open(c, path);
     if (!f) return 0;
     e    = nn__file_find(f, "optim.step");
-    fine = e ? nn__entry_fits(c, e, "optim.step", NN_SHAPE(one)) && nn__model_fill(o->model, f, -1) : nn__fail(c, "load", NN__M_NAME_MISSING, "optim.step");
-    for (int pass = 0; pass < 2 && fine; pass++) /* check, then change */
-        for (int i = 0; i < o->model->n && fine; i++) {
-            char        name[600];
-            nn_tensor  *part[3];
-            static const char *const suffix[3] = {".m", ".v", ".steps"};
-            snprintf(name, sizeof name, "optim.%s.steps", o->model->param[i]->path);
-            if (!nn__file_find(f, name)) continue; /* it never had a gradient */
-            if (!(fine = nn__slot_make(o, i))) break;
-            part[0] = o->slot[i].moment[0]; part[1] = o->slot[i].moment[1]; part[2] = o->slot[i].steps;
-            for (int k = 0; k < 3 && fine; k++) {
-                if (!part[k]) continue;
-                snprintf(name, sizeof name, "optim.%s%s", o->model->param[i]->path, suffix[k]);
-                e    = nn__file_find(f, name);
-                fine = e ? nn__entry_fits(c, e, name, nn_shape_of(part[k])) : nn__fail(c, "load", NN__M_NAME_MISSING, name);
-                if (fine && pass) nn__entry_copy(f, e, part[k]->dtype, part[k]->st->data);
-            }
-        }
+    fine = e ? nn__entry_fits(c, e, "optim.step", NN_SHAPE(one)) : nn__fail(c, "load", NN__M_NAME_MISSING, "optim.step");
+    for (int pass = 0; pass < 2 && fine; pass++) { /* check all, then change */
+        for (int i = 0; i < o->model->n && fine; i++) fine = nn__slot_load(o, i, f, pass);
+        if (pass == 0) fine = fine && nn__model_fill(o->model, f, -1);
+    }
     if (fine) {
         double step;
         nn__entry_copy(f, nn__file_find(f, "optim.step"), NN_F64, &step);

@@ -1,0 +1,344 @@
+// The readers trust nothing: safetensors, idx and csv from any bytes whatever. Either a libFuzzer target,
+//     clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz_files.c -lm -lpthread
+// or, with -DFUZZ_STANDALONE, a program that mutates its own seeds: fuzz_files [rounds [folder to write the seeds into]].
+// First byte: which reader. Second byte: its options. The rest: the file.
+#define NN_IMPLEMENTATION
+#include "nn.h"
+
+static void broken(const char *what) { // stops under a fuzzer as under a shell
+    printf("fuzz_files: %s\n", what);
+    fflush(stdout);
+    abort();
+}
+#define MUST(x) do { if (!(x)) broken(#x); } while (0)
+
+// ---- what is taken is given back
+static long   taken_blocks;
+static size_t taken_bytes;
+static void *take(void *user, size_t size) {
+    void *p = size > ((size_t)1 << 28) ? NULL : malloc(size); // a header may ask for much; the reader must live with a no
+    (void)user;
+    if (p) { taken_blocks++; taken_bytes += size; }
+    return p;
+}
+static void give(void *user, void *p, size_t size) {
+    (void)user;
+    taken_blocks--;
+    taken_bytes -= size;
+    free(p);
+}
+static nn_ctx *quiet_ctx(void) {
+    nn_config g = nn_config_defaults();
+    g.quiet   = 1;
+    g.threads = 1;
+    g.alloc   = take;
+    g.release = give;
+    return nn_begin(&g);
+}
+
+static nn_tensor *net(nn_scope s, nn_tensor *x) {
+    x = nn_layer_linear(s, "a", x, 2);
+    return nn_layer_layernorm(s, "n", x);
+}
+static void checksum(nn_model *m, nn_ctx *c, unsigned char bits[64]) { // of the parameters' bytes: NaN loads as well
+    size_t at = 0;
+    memset(bits, 0, 64);
+    for (int i = 0; i < nn_model_count(m); i++) {
+        nn_tensor           *x = nn_model_tensor(m, c, nn_model_name(m, i));
+        const unsigned char *p = (const unsigned char *)nn_ptr(x);
+        for (int64_t k = 0; k < nn_numel(x) * 4; k++, at++) bits[at % 64] = (unsigned char)(bits[at % 64] * 31 + p[k]);
+    }
+}
+static void use(nn_tensor *x) { // reads every element
+    char text[200];
+    if (!x) return;
+    nn_format(x, text, sizeof text);
+    if (nn_numel(x) > 0 && nn_numel(x) < 100000) nn_cast(x, NN_F64);
+}
+
+// ---- the readers
+static void load_built(const unsigned char *p, size_t size) {
+    unsigned char before[64], after[64];
+    nn_ctx   *c = quiet_ctx();
+    nn_model *m = nn_model_new(c, net, NULL);
+    int       fine;
+    nn_model_build(m, NN_F32, NN_SHAPE(1, 3));
+    checksum(m, c, before);
+    fine = nn_load_memory(m, p, size);
+    MUST(fine == (nn_error(c) == NN_OK));
+    nn_error_clear(c);
+    checksum(m, c, after);
+    MUST(fine || !memcmp(before, after, sizeof before)); /* all or nothing */
+    use(nn_predict(m, nn_ones(c, NN_F32, NN_SHAPE(2, 3))));
+    MUST(nn_error(c) == NN_OK);
+    nn_end(c);
+}
+static void load_before(const unsigned char *p, size_t size, int how) {
+    nn_ctx   *c = quiet_ctx();
+    nn_model *m = nn_model_new(c, how & 1 ? NULL : net, NULL);
+    int       fine = nn_load_memory(m, p, size);
+    MUST(fine == (nn_error(c) == NN_OK));
+    if (how & 2) nn_load_memory(m, p, size); /* the second takes the first one's place */
+    if (how & 4) nn_error_clear(c);
+    if (how & 1) { /* by hand: each parameter as it is named */
+        nn_scope s = nn_enter(m, c, NN_TRAIN);
+        use(net(s, nn_ones(c, NN_F32, NN_SHAPE(2, 3))));
+        nn_reset(c);
+    } else if (how & 8) use(nn_predict(m, nn_ones(c, NN_F32, NN_SHAPE(2, 3))));
+    if (how & 16) nn_model_freeze(m);
+    nn_end(c);
+}
+static void walk_file(const unsigned char *p, size_t size, int how) {
+    nn_ctx  *c = quiet_ctx();
+    nn_file *f = nn_file_memory(c, p, size);
+    int      n = nn_file_count(f);
+    MUST((f != NULL) == (nn_error(c) == NN_OK));
+    for (int i = 0; i < n && i < 100; i++) {
+        nn_shape   s = nn_file_shape(f, i);
+        nn_tensor *x = nn_file_tensor(f, nn_file_name(f, i));
+        MUST(s.ndim >= 0 && s.ndim <= NN_MAX_DIMS && (unsigned)nn_file_dtype(f, i) < NN_DTYPES);
+        MUST((x != NULL) == (nn_error(c) == NN_OK));
+        if (x) {
+            MUST(nn_dtype_of(x) == nn_file_dtype(f, i) && nn_ndim(x) == s.ndim);
+            for (int d = 0; d < s.ndim; d++) MUST(nn_dim(x, d) == s.dim[d]);
+            MUST((uint64_t)nn_numel(x) <= size);
+        }
+        use(x);
+        nn_error_clear(c);
+    }
+    MUST(nn_file_name(f, n) == NULL && nn_file_name(f, -1) == NULL);
+    nn_file_tensor(f, "no such name");
+    if (how & 1) nn_file_close(f);
+    nn_end(c);
+}
+static void read_idx(const unsigned char *p, size_t size, int how) {
+    nn_ctx    *c = quiet_ctx();
+    nn_tensor *x = nn_idx(c, p, size);
+    MUST((x != NULL) == (nn_error(c) == NN_OK));
+    use(x);
+    if (x && nn_ndim(x) > 0) { /* as data: rows of any size, perhaps none */
+        nn_batch b;
+        nn_data *d = nn_data_new(x, nn_zeros(c, NN_F32, NN_SHAPE(nn_dim(x, 0) < 10000 ? nn_dim(x, 0) : 1, 1)));
+        nn_data_batch(d, 1 + how % 7, how & 8);
+        for (int i = 0; i < 3 && nn_data_next(d, &b); i++) use(b.x);
+    }
+    if (how & 16) nn_drop(x);
+    nn_end(c);
+}
+static void read_csv(const unsigned char *p, size_t size, int how) {
+    static const float scales[4] = {0, 1, 0.5f, -1e30f};
+    nn_csv_options o = nn_csv_defaults();
+    nn_ctx        *c = quiet_ctx();
+    nn_data       *d, *rest = NULL, *part = NULL;
+    nn_batch       b;
+    o.header     = how & 1;
+    o.regression = how >> 1 & 1;
+    o.separator  = ",;\t "[how >> 2 & 3];
+    o.target     = how >> 4 & 3;
+    o.scale      = scales[how >> 6 & 3];
+    d = nn_data_csv_text(c, (const char *)p, size, &o);
+    MUST((d != NULL) == (nn_error(c) == NN_OK));
+    MUST(!d || (nn_data_count(d) > 0 && (size_t)nn_data_count(d) <= size));
+    for (int i = 0; i < 3 && nn_data_next(d, &b); i++) { use(b.x); use(b.y); }
+    nn_data_split(d, 0.5, &rest, &part);
+    MUST(!d || nn_error(c) || nn_data_count(rest) + nn_data_count(part) == nn_data_count(d));
+    use(nn_data_x(rest, 0, 1));
+    nn_end(c);
+}
+static void load_optim(const unsigned char *p, size_t size, int how) { // this reader takes a path only
+    char      path[64];
+    long      id = 0;
+    FILE     *f;
+    nn_ctx   *c;
+    nn_model *m;
+    nn_optim *o;
+    int       fine;
+#if !defined(_WIN32)
+    id = (long)getpid();
+#endif
+    snprintf(path, sizeof path, "fuzz_%ld.partial", id);
+    f = fopen(path, "wb");
+    if (!f) return;
+    fine = fwrite(p, 1, size, f) == size;
+    fine = fclose(f) == 0 && fine;
+    if (fine) {
+        c = quiet_ctx();
+        m = nn_model_new(c, net, NULL);
+        nn_model_build(m, NN_F32, NN_SHAPE(1, 3));
+        o = how & 1 ? nn_adam(m, 0.1f) : nn_sgd(m, 0.1f, 0.5f);
+        fine = nn_optim_load(o, path);
+        MUST(fine == (nn_error(c) == NN_OK));
+        nn_error_clear(c);
+        nn_backward(nn_mean(nn_square(nn_forward(m, nn_ones(c, NN_F32, NN_SHAPE(2, 3)))), NN_ALL, 0));
+        nn_step(o);
+        MUST(nn_error(c) == NN_OK);
+        nn_end(c);
+    }
+    remove(path);
+}
+
+#if defined(__cplusplus)
+extern "C"
+#endif
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    unsigned char *p; // a block of its own, so that reading past its end is seen
+    int            how;
+    if (size < 2) return 0;
+    how = data[1];
+    p   = (unsigned char *)malloc(size - 2 ? size - 2 : 1);
+    if (!p) return 0;
+    memcpy(p, data + 2, size - 2);
+    size -= 2;
+    switch (data[0] % 6) {
+    case 0: load_built(p, size); break;
+    case 1: load_before(p, size, how); break;
+    case 2: walk_file(p, size, how); break;
+    case 3: read_idx(p, size, how); break;
+    case 4: read_csv(p, size, how); break;
+    default: load_optim(p, size, how);
+    }
+    free(p);
+    MUST(taken_blocks == 0 && taken_bytes == 0);
+    return 0;
+}
+
+#if defined(FUZZ_STANDALONE)
+// ---- seeds, and a mutator without feedback
+typedef struct bytes { unsigned char p[8192]; size_t n; } bytes;
+static uint64_t random_state = 1;
+static unsigned random_below(size_t n) {
+    random_state += 0x9e3779b97f4a7c15u;
+    return n ? (unsigned)(nn__mix(random_state) % n) : 0;
+}
+static void put(bytes *b, const void *p, size_t n) {
+    if (b->n + n > sizeof b->p) return;
+    memcpy(b->p + b->n, p, n);
+    b->n += n;
+}
+static void put_length(bytes *b, size_t header) { // behind the two bytes that choose the reader
+    for (int i = 0; i < 8; i++) b->p[2 + i] = (unsigned char)((uint64_t)header >> (8 * i));
+}
+static void safetensors(bytes *b, const char *header, size_t data) {
+    static const unsigned char zeros[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    put(b, zeros, 8);
+    put(b, header, strlen(header));
+    put_length(b, strlen(header));
+    for (size_t i = 0; i < data; i++) {
+        unsigned char v = (unsigned char)(i % 4 == 3 ? 0x3f : i * 7);
+        put(b, &v, 1);
+    }
+}
+static const char model_header[] =
+    "{\"a.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},\"a.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[24,32]},"
+    "\"n.weight\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[32,40]},\"n.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[40,48]}}";
+static const char mixed_header[] =
+    " {\"__metadata__\" : {\"format\":\"pt\", \"n\\u00e4me\\n\":\"\\ud83d\\ude00\\\\\"},\n"
+    "\"a.weight\":{\"dtype\":\"F64\",\"shape\":[2, 3],\"data_offsets\":[0,48]}, \"a.bias\":{\"shape\":[2],\"dtype\":\"F16\",\"data_offsets\":[48,52]},"
+    "\"n.weight\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[52,56]},\"n.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[56,64]}}   ";
+static const char other_header[] =
+    "{\"s\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]},\"none\":{\"dtype\":\"U8\",\"shape\":[3,0,2],\"data_offsets\":[8,8]},"
+    "\"b\":{\"dtype\":\"BOOL\",\"shape\":[1,1,1,1,1,5],\"data_offsets\":[8,13]},\"i\":{\"dtype\":\"I32\",\"shape\":[2],\"data_offsets\":[13,21]}}";
+static const char optim_header[] =
+    "{\"a.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},\"a.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[24,32]},"
+    "\"n.weight\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[32,40]},\"n.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[40,48]},"
+    "\"optim.a.bias.m\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"optim.a.bias.v\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]},"
+    "\"optim.a.bias.steps\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]},\"optim.step\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[48,56]}}";
+
+enum { SEEDS = 20 };
+static bytes seeds[SEEDS];
+static int make_seeds(void) {
+    static const char *const csv[6] = {"1,2,0\n3.5,-4e1,1\n 5 ,6,2\n7,8,1\n", "x;y;z\n1;\"2\";3\r\n.5;1e-3;4\r\n", "1\t2\t0\n3\t4\t1\n", "\t\t\n", "1 2 3\n4 5 6\n",
+                                       "\n\n0.1234567890123456789,1e400,-0\n123456789012345678901234567890,1e-400,5\n"};
+    static const unsigned char how[6] = {0, 0x47, 0x08, 0x08, 0x2e, 0x02};
+    static const unsigned char idx[3][28] = {{0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, {0, 0, 13, 1, 0, 0, 0, 3, 63, 128, 0, 0, 64, 0, 0, 0, 0, 0, 0, 1},
+                                             {0, 0, 14, 2, 0, 0, 0, 1, 0, 0, 0, 1, 64, 9, 0, 0, 0, 0, 0, 0}};
+    int n = 0;
+    for (int reader = 0; reader < 3; reader++) {
+        for (int k = 0; k < 3; k++) {
+            unsigned char head[2];
+            head[0] = (unsigned char)reader; head[1] = (unsigned char)(k * 9);
+            put(&seeds[n], head, 2);
+            safetensors(&seeds[n++], k == 0 ? model_header : k == 1 ? mixed_header : other_header, k == 0 ? 48 : k == 1 ? 64 : 21);
+        }
+    }
+    for (int k = 0; k < 3; k++) {
+        unsigned char head[2] = {3, 0};
+        put(&seeds[n], head, 2);
+        put(&seeds[n++], idx[k], k == 0 ? 28 : 20);
+    }
+    for (int k = 0; k < 6; k++) {
+        unsigned char head[2] = {4, 0};
+        head[1] = how[k];
+        put(&seeds[n], head, 2);
+        put(&seeds[n++], csv[k], strlen(csv[k]));
+    }
+    for (int k = 0; k < 2; k++) {
+        unsigned char head[2] = {5, 0};
+        head[1] = (unsigned char)k;
+        put(&seeds[n], head, 2);
+        safetensors(&seeds[n++], optim_header, 56);
+    }
+    return n;
+}
+
+static void cut(bytes *b, size_t at, size_t n) {
+    memmove(b->p + at, b->p + at + n, b->n - at - n);
+    b->n -= n;
+}
+static void insert(bytes *b, size_t at, const void *p, size_t n) {
+    if (b->n + n > sizeof b->p) return;
+    memmove(b->p + at + n, b->p + at, b->n - at);
+    memcpy(b->p + at, p, n);
+    b->n += n;
+}
+static void mutate(bytes *b, int count) {
+    static const char *const words[] = {"18446744073709551615", "9223372036854775807", "4294967296", "-1", "0", "00", "1e999", "[", "]", "{", "}", "\"", "\\u0000", "\\ud800", "\\", ",", ",,", ":", "\n", "\r",
+                                        "\t", " ", "\"\"", "F64", "I8", "BOOL", "__metadata__", "optim.", "nan", "inf", ".", "e", "+", "1000000", "576460752303423488"};
+    size_t header = 0, was = b->n, at, n;
+    int    tensors = b->p[0] % 6 != 3 && b->p[0] % 6 != 4 && b->n >= 10;
+    if (tensors) header = (size_t)b->p[2] | (size_t)b->p[3] << 8;
+    while (count-- > 0 && b->n > 2) {
+        at = 2 + random_below(b->n - 2);
+        switch (random_below(9)) {
+        case 0: b->p[at] ^= (unsigned char)(1u << random_below(8)); break;
+        case 1: b->p[at] = (unsigned char)random_below(256); break;
+        case 2: b->p[at] = (unsigned char)("\0\377\177\200 ,\"\\{}[]:0919eE+-.\n\r"[random_below(24)]); break;
+        case 3: n = random_below(8); cut(b, at, n < b->n - at ? n : b->n - at); break;
+        case 4: b->n = at; break;
+        case 5: { const char *w = words[random_below(sizeof words / sizeof *words)]; insert(b, at, w, strlen(w)); break; }
+        case 6: { unsigned char copy[64]; n = random_below(64); n = n < b->n - at ? n : b->n - at; memcpy(copy, b->p + at, n); insert(b, 2 + random_below(b->n - 2), copy, n); break; }
+        case 7: { const bytes *s = &seeds[random_below(SEEDS)]; size_t from; if (s->n < 3) break; from = random_below(s->n); n = random_below(64); insert(b, at, s->p + from, n < s->n - from ? n : s->n - from); break; }
+        default: /* another number in place of this one */
+            while (at < b->n && (b->p[at] < '0' || b->p[at] > '9')) at++;
+            if (at < b->n) b->p[at] = (unsigned char)('0' + random_below(10));
+        }
+    }
+    if (tensors && b->n >= 10 && random_below(4)) put_length(b, header + b->n - was); /* keep the header's length plausible */
+}
+
+int main(int argc, char **argv) {
+    static bytes b;
+    long         rounds = argc > 1 ? atol(argv[1]) : 20000, done = 0;
+    int          n = make_seeds();
+    if (argc > 2) /* a first corpus for libFuzzer */
+        for (int i = 0; i < n; i++) {
+            char  path[300];
+            FILE *f;
+            snprintf(path, sizeof path, "%.200s/seed_%d", argv[2], i);
+            f = fopen(path, "wb");
+            if (!f || fwrite(seeds[i].p, 1, seeds[i].n, f) != seeds[i].n) printf("%s cannot be written\n", path);
+            if (f) fclose(f);
+        }
+    for (int i = 0; i < n; i++, done++) LLVMFuzzerTestOneInput(seeds[i].p, seeds[i].n); /* as they are */
+    for (long i = 0; i < rounds; i++, done++) {
+        b = seeds[random_below((size_t)n)];
+        if (random_below(8) == 0) b.p[0] = (unsigned char)random_below(6);
+        if (random_below(2) == 0) b.p[1] = (unsigned char)random_below(256);
+        mutate(&b, 1 + (int)random_below(1 + random_below(4)));
+        LLVMFuzzerTestOneInput(b.p, b.n);
+    }
+    printf("fuzz: %ld passed, 0 failed\n", done);
+    return 0;
+}
+#endif
