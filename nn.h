@@ -1105,6 +1105,7 @@ NN_API void nn_error_clear(nn_ctx *c) {
     if (!c) return;
     c->error         = NN_OK;
     c->error_text[0] = 0;
+    c->place         = NULL; /* the layer that failed was not left */
 }
 
 static void nn__note_v(nn_ctx *c, nn_log_level level, const char *line) {
@@ -6275,7 +6276,7 @@ static nn_tensor *nn__data_rows(nn_data *d, int64_t from, int64_t n, int target)
     nn_tensor       *x;
     nn_shape         s;
     if (!d || !nn__ok(d->ctx)) return NULL;
-    if (from < 0 || n < 0 || n > d->n - from) return nn__fail(d->ctx, "data", NN__M_INDEX, (long long)(from < 0 || from > d->n ? from : n), 0, (long long)d->n), (nn_tensor *)NULL;
+    if (from < 0 || n < 0 || n > d->n - from) return nn__fail(d->ctx, "data", NN__M_INDEX, (long long)(from < 0 || from > d->n || n < 0 || n > d->n ? from : from + n), 0, (long long)d->n), (nn_tensor *)NULL;
     s        = nn_shape_of(all);
     s.dim[0] = n;
     x        = nn__tensor(d->ctx, "data", nn__batch_dtype(all, target), s);
