@@ -6993,7 +6993,7 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
 #endif
 
 // How a product is computed. 0 means "decide from g itself", which is right only when g is the whole problem;
-// a piece of C must carry the path of its whole (see "Determinism" in gemm_kernel.h).
+// a piece of C must carry the path of its whole (see "Determinism" at the kernel).
 enum { NN__GEMM_TILES = 1, NN__GEMM_PACK_A = 2, NN__GEMM_PACK_B = 4, NN__GEMM_DOT = 8 };
 
 // One tile of C as the microkernels see it: at most MR rows, and one strip of columns.

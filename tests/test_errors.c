@@ -614,6 +614,7 @@ static nn_tensor *net_picky(nn_scope s, nn_tensor *x) {
 static void test_revive(void) {
     nn_ctx   *c = quiet_ctx();
     nn_model *m = nn_model_new(c, net_picky, NULL);
+    nn_scope  s;
     CHECK(nn_forward(m, nn_ones(c, NN_F32, NN_SHAPE(1, 5))) == NULL && nn_error(c) == NN_ERR_SHAPE);
     nn_error_clear(c);
     CHECK(nn_forward(m, of3(c)) != NULL);
@@ -623,6 +624,13 @@ static void test_revive(void) {
     nn_error_clear(c);
     CHECK(nn_forward(m, of3(c)) != NULL);
     expect(c, NN_OK, "", "a model revives after its summary failed on a wrong shape", __LINE__);
+    m = nn_model_new(c, net_picky, NULL); /* a scope taken before the net fails stays one */
+    s = nn_in(nn_enter(m, c, NN_TRAIN), "deeper");
+    CHECK(nn_forward(m, nn_ones(c, NN_F32, NN_SHAPE(1, 5))) == NULL && nn_error(c) == NN_ERR_SHAPE);
+    nn_error_clear(c);
+    FAILS(c, nn_matmul(of3(c), of3(c)), NN_ERR_SHAPE, "matmul");
+    CHECK(nn_in(s, "still").at != NULL);
+    nn_error_clear(c);
     m = nn_model_new(c, net_two, NULL);
     CHECK(!nn_save(m, file_name[3]) && nn_error(c) != NN_OK);
     nn_error_clear(c);
@@ -1557,6 +1565,13 @@ static void test_load(void) {
     (void)nn_param(nn_enter(hand, c, NN_TRAIN), "w", NN_SHAPE(2), nn_init_const(3));
     CHECK(load_text(hand, "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8) && nn_error(c) == NN_OK);
     check(nn_get(nn_param(nn_enter(hand, c, NN_TRAIN), "w", NN_SHAPE(2), nn_init_const(3)), NN_SHAPE(0)) != 3, "nn_load into a model that was run by hand", __LINE__);
+    nn_error_clear(c);
+    hand = nn_model_new(c, NULL, NULL); /* and all or nothing of it */
+    (void)nn_param(nn_enter(hand, c, NN_TRAIN), "a", NN_SHAPE(2), nn_init_const(3));
+    (void)nn_param(nn_enter(hand, c, NN_TRAIN), "b", NN_SHAPE(2), nn_init_const(3));
+    CHECK(!load_text(hand, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]}}", 12));
+    expect(c, NN_ERR_NAME, "the file's 'b' is [1], the parameter is [2]", "nn_load of a misfit into a model run by hand", __LINE__);
+    check(nn_get(nn_param(nn_enter(hand, c, NN_TRAIN), "a", NN_SHAPE(2), nn_init_const(3)), NN_SHAPE(0)) == 3, "nn_load of a misfit leaves a model run by hand unchanged", __LINE__);
     nn_error_clear(c);
     nn_end(c);
     CHECK(heap.blocks == 0);
