@@ -2449,6 +2449,9 @@ NN_API void nn_parallel_for(nn_ctx *c, int64_t n, double cost, void (*task)(void
 /* ---- >>dispatch -------------------------------------------------------------------------------------
    The kernels at the end of this file are compiled once per instruction set and type; here is the table that
    each pass fills, and the choice. The lists name the element-wise ops: their formulas stand in >>ops. */
+/* How a product is computed: tiles, with A or B packed or read where they lie; or dot products. 0: decide from the product
+   itself, which is right for a whole one only (see "Determinism" at the kernel). */
+enum { NN__GEMM_TILES = 1, NN__GEMM_PACK_A = 2, NN__GEMM_PACK_B = 4, NN__GEMM_DOT = 8 };
 typedef struct nn__gemm {                /* C[m,n] (+)= A[m,k] B[k,n], then + bias[n], then the activation */
     int64_t     m, n, k;
     const void *a; int64_t a_row, a_col; /* strides in elements, any */
@@ -2596,7 +2599,7 @@ static void nn__gemm_piece(void *arg, int64_t begin, int64_t end, int worker) {
 /* Nanoseconds, roughly, of a piece of m x n: whole tiles of the microkernel, and the packing that every piece repeats. */
 static double nn__gemm_cost(const nn__gemm_work *w, int64_t m, int64_t n) {
     double tiles = (double)nn__ceil_div(m, w->k->gemm_rows) * (double)nn__ceil_div(n, w->k->gemm_columns);
-    double pack  = (w->g.path & 2 ? (double)m : 0) + (w->g.path & 4 ? (double)n : 0); /* NN__GEMM_PACK_A, _B */
+    double pack  = (w->g.path & NN__GEMM_PACK_A ? (double)m : 0) + (w->g.path & NN__GEMM_PACK_B ? (double)n : 0);
     return (double)w->g.k * (tiles * w->k->gemm_rows * w->k->gemm_columns * 0.012 + pack * 0.3);
 }
 
@@ -4302,6 +4305,7 @@ NN_API nn_tensor *nn_cross_entropy(nn_tensor *logits, nn_tensor *classes) { retu
 /* -- mse:  mean of (x - y)^2; unlike sub it refuses to broadcast, which in a loss is nearly always a mistake -- */
 NN_API nn_tensor *nn_mse(nn_tensor *x, nn_tensor *y) {
     nn__text t, u;
+    if (x && !nn__ok_arg(x->ctx, "mse", y, "the target")) return NULL;
     if (x && y && nn__ok(x->ctx) && !nn__same_shape(x, y))
         return nn__fail(x->ctx, "mse", NN__M_SHAPES_DIFFER, "the prediction", nn__shape_text(&t, x->ndim, x->size), "the target", nn__shape_text(&u, y->ndim, y->size)), (nn_tensor *)NULL;
     return nn_mean(nn_square(nn_sub(x, y)), NN_ALL, 0);
@@ -5375,11 +5379,14 @@ NN_API int nn_model_freeze(nn_model *m) {
     return 1;
 }
 
-/* After a run on shapes alone that failed: what it declared is half a model, and is forgotten. */
+/* After a run on shapes alone that failed: what it declared is half a model, and is forgotten. The names stay, since
+   scopes point to them; parameters with data were run by hand before, and are real. */
 static void nn__undeclare(nn_model *m) {
-    for (int64_t i = 0; i < m->n; i++)
-        if (m->param[i]->st.data) return; /* run by hand before: these are real */
-    nn__params_free(m);
+    while (m->n && !m->param[m->n - 1]->st.data) {
+        nn__param *p = m->param[--m->n];
+        p->at->param = -1;
+        nn__free(m->ctx, p, sizeof *p + p->path_size);
+    }
 }
 
 /* Declares the parameters by running the network on a shape alone. */
@@ -6120,7 +6127,7 @@ NN_API nn_data *nn_data_csv_text(nn_ctx *c, const char *text, size_t size, const
     first = text;
     if (o.header)
         while (first < end && *first++ != '\n') {}
-    while (first < end && (*first == '\n' || *first == '\r' || *first == ' ')) first++;
+    while (first < end && (*first == '\n' || *first == '\r' || *first == ' ' || *first == '\t') && *first != o.separator) first++;
     columns = nn__csv_columns(first, end, o.separator);
     if (first >= end || columns <= o.target) return nn__fail(c, "csv", NN__M_CSV, 1LL + o.header, "too few columns"), (nn_data *)NULL;
     rows = nn__csv_walk(c, text, end, &o, columns, NULL, NULL);
@@ -6632,6 +6639,8 @@ NN_API int nn_file_write(nn_ctx *c, const char *path, const char *const *names, 
         list[i].name   = names[i];
         list[i].x      = tensors[i];
         fine = nn__ok_arg(c, "save", names[i], "a name") && nn__ok_arg(c, "save", tensors[i], "a tensor") && nn__ok_host("save", tensors[i]);
+        for (int k = 0; k < i && fine; k++)
+            if (!strcmp(names[k], names[i])) fine = nn__fail(c, "save", NN__M_FORMAT, path, "two tensors would have one name");
     }
     fine = fine && nn__file_write(c, path, list, n);
     nn__free(c, list, (size_t)(n > 0 ? n : 1) * sizeof *list);
@@ -6717,8 +6726,13 @@ static int nn__model_load(nn_model *m, nn_file *f) { /* takes f over */
     int fine;
     if (!f) return 0;
     if (!m->made) { /* the names are not known yet: wait for them */
-        for (int i = 0; i < m->n; i++) /* run by hand: some are there already */
-            if (m->param[i]->st.data && !nn__model_fill(m, f, i)) return nn_file_close(f), 0;
+        for (int pass = 0; pass < 2; pass++) /* run by hand: some are there already; check all of them first */
+            for (int i = 0; i < m->n; i++) {
+                nn__entry *e = nn__file_find(f, m->param[i]->path);
+                if (!e) nn__fail(m->ctx, "load", NN__M_NAME_MISSING, m->param[i]->path);
+                if (!e || !nn__entry_fits(m->ctx, e, m->param[i]->path, m->param[i]->shape)) return nn_file_close(f), 0;
+                if (pass && m->param[i]->st.data) nn__model_fill(m, f, i);
+            }
         if (m->waiting) nn__file_free(m->waiting);
         nn__object_remove(m->ctx, &f->object); /* the model's from now on */
         m->waiting = f;
@@ -6906,7 +6920,7 @@ static int nn__fit_epoch(nn_model *m, nn_data *d, nn_optim *o, const nn_fit_opti
 }
 
 static int nn__fit_check(nn_ctx *c, const nn_fit_options *f) {
-    if (f->epochs < 0) return nn__fail(c, "fit", NN__M_OPTION, "epochs", (double)f->epochs);
+    if (f->epochs < 0 || f->epochs > INT_MAX / 64) return nn__fail(c, "fit", NN__M_OPTION, "epochs", (double)f->epochs);
     if (f->batch < 0) return nn__fail(c, "fit", NN__M_OPTION, "batch", (double)f->batch);
     if (!(f->lr >= 0)) return nn__fail(c, "fit", NN__M_OPTION, "lr", (double)f->lr);
     if (!(f->clip >= 0)) return nn__fail(c, "fit", NN__M_OPTION, "clip", (double)f->clip);
@@ -6991,10 +7005,6 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
 #ifndef NN__GEMM_AHEAD
 #define NN__GEMM_AHEAD 8
 #endif
-
-// How a product is computed. 0 means "decide from g itself", which is right only when g is the whole problem;
-// a piece of C must carry the path of its whole (see "Determinism" at the kernel).
-enum { NN__GEMM_TILES = 1, NN__GEMM_PACK_A = 2, NN__GEMM_PACK_B = 4, NN__GEMM_DOT = 8 };
 
 // One tile of C as the microkernels see it: at most MR rows, and one strip of columns.
 typedef struct nn__gemm_tile {
@@ -8441,13 +8451,13 @@ NN__UNUSED static int NN__K(gemm_path)(const nn__gemm *g) {
     return path;
 }
 
-// Elements of packed A and of packed B, each rounded up to whole cache lines.
+// Elements of packed A and of packed B, rounded up to whole cache lines: no less for a problem than for any piece of it,
+// whose blocks may be larger, since nn__gemm_even levels them.
 NN__GEMM_INLINE void NN__K(gemm_room)(const nn__gemm *g, int path, int64_t *pa, int64_t *pb) {
-    const int64_t mr = NN__K(gemm_mr), nr = NN__K(gemm_nr);
-    const int64_t kc = nn__gemm_even(g->k > 0 ? g->k : 1, NN__K(gemm_kc), 4), mc = nn__gemm_even(g->m, NN__K(gemm_mc), mr),
-                  nc = nn__gemm_even(g->n, NN__K(gemm_nc), nr);
-    *pa = path & NN__GEMM_PACK_A ? ((mc + mr - 1) / mr * mr * kc + 15) / 16 * 16 : 0;
-    *pb = path & NN__GEMM_PACK_B ? ((nc + nr - 1) / nr * nr * kc + 15) / 16 * 16 : 0;
+    const int64_t mr = NN__K(gemm_mr), nr = NN__K(gemm_nr), kc = nn__gemm_even(g->k > 0 ? g->k : 1, NN__K(gemm_kc), 4);
+    const int64_t mc = nn__min64((g->m + mr - 1) / mr * mr, NN__K(gemm_mc)), nc = nn__min64((g->n + nr - 1) / nr * nr, NN__K(gemm_nc));
+    *pa = path & NN__GEMM_PACK_A ? (mc * kc + 15) / 16 * 16 : 0;
+    *pb = path & NN__GEMM_PACK_B ? (nc * kc + 15) / 16 * 16 : 0;
 }
 
 NN__UNUSED static size_t NN__K(gemm_scratch)(const nn__gemm *g) {
