@@ -288,7 +288,7 @@
      NN_REALLOC             NN_REALLOC(p, size), NN_FREE(p)
    NN_DEBUG             * dropped tensors stay recognisable: use after nn_reset is a message    off
    environment NN_THREADS number of threads; nn_config.threads wins                             all cores
-   environment NN_ISA     scalar, sse2, avx2, avx512, neon: no higher than this                 best
+   environment NN_ISA     scalar, sse2, avx2, avx512, neon: this one, or an error               best
    environment NN_QUIET   1: the first error is not printed on stderr                           off
 */
 
@@ -491,6 +491,7 @@ typedef struct nn_scope {
     nn_model *model;
     void     *at;              /* node in the tree of names; NULL after an error */
     int       mode;            /* NN_TRAIN or NN_EVAL */
+    int       lost;            /* a name that the model did not have when it was made: no parameters here */
 } nn_scope;
 typedef nn_tensor *(*nn_net)(nn_scope s, nn_tensor *x);
 typedef nn_tensor *(*nn_loss)(nn_tensor *prediction, nn_tensor *target);
@@ -534,7 +535,7 @@ typedef struct nn_history {    /* one entry an epoch; lives until nn_end */
 
 typedef struct nn_fit_options {
     int         epochs;        /* 0: 10 */
-    int         batch;         /* 0: 32 */
+    int         batch;         /* 0: the data's own, see nn_data_batch (32 unless set) */
     float       lr;            /* 0: 0.001; with cosine decay and 5 % warm-up unless schedule is set */
     float       weight_decay;  /* 0: 0.01; NN_ZERO: none */
     float       clip;          /* global gradient norm; 0: none */
@@ -566,13 +567,14 @@ NN_API const char *nn_error_text(const nn_ctx *c);                /* "fc1: linea
 NN_API void        nn_error_clear(nn_ctx *c);
 NN_API void        nn_fail(nn_ctx *c, nn_status code, const char *format, ...) NN_PRINTF(3, 4); /* for your own ops and layers */
 NN_API void        nn_note(nn_ctx *c, nn_log_level level, const char *format, ...) NN_PRINTF(3, 4);
-NN_API void        nn_seed(nn_ctx *c, uint64_t seed);             /* restart the random numbers */
+NN_API void        nn_seed(nn_ctx *c, uint64_t seed);             /* restart the random numbers of ops; data sets keep counting their epochs */
 NN_API int         nn_no_grad(nn_ctx *c, int on);                 /* 1: record nothing; returns what it was */
 NN_API nn_memory_report nn_memory(const nn_ctx *c);
 NN_API const char *nn_isa(const nn_ctx *c);                       /* the instruction set in use */
 NN_API int         nn_threads(const nn_ctx *c);
 NN_API double      nn_time(void);                                 /* seconds, from some fixed moment */
-/* Calls task(arg, begin, end, worker) until 0 ... n-1 are covered, on several threads if n * cost (nanoseconds) is worth it. */
+/* Calls task(arg, begin, end, worker) until 0 ... n-1 are covered, on several threads if n * cost (nanoseconds) is worth it;
+   worker is below nn_threads(c). Not from inside a task. */
 NN_API void        nn_parallel_for(nn_ctx *c, int64_t n, double cost, void (*task)(void *arg, int64_t begin, int64_t end, int worker), void *arg);
 
 /* -- tensors: created in the step, gone at nn_reset -- */
@@ -682,7 +684,7 @@ NN_API double      nn_accuracy(nn_tensor *logits, nn_tensor *classes);     /* sh
 /* -- autodiff -- */
 NN_API nn_tensor  *nn_requires_grad(nn_tensor *x);                /* a leaf: backward leaves its gradient in nn_grad(x); returns x */
 NN_API int         nn_backward(nn_tensor *loss);                  /* one element; gradients of all leaves, added to what is there */
-NN_API int         nn_backward_from(nn_tensor *y, nn_tensor *dy, int flags); /* dy: the gradient of y, its shape; flags: 0 or NN_CREATE_GRAPH */
+NN_API int         nn_backward_from(nn_tensor *y, nn_tensor *dy, int flags); /* dy: the gradient of y, its shape; flags: 0 or NN_CREATE_GRAPH (parameters' gradients are copies; for derivatives of those use nn_grad_of) */
 NN_API nn_tensor  *nn_grad(nn_tensor *x);                         /* NULL if there is none yet */
 NN_API nn_tensor  *nn_retain_grad(nn_tensor *x);                  /* let an intermediate keep its gradient; returns x */
 NN_API void        nn_zero_grad(nn_tensor *x);                    /* forget it */
@@ -968,7 +970,7 @@ struct nn_ctx {
     nn__object  object;   /* its place in the parent's list, if it is a fork */
     nn__object  objects;  /* ring of what it owns */
     int         objects_busy; /* forks may end in their own threads: a spin lock over the ring */
-    uint64_t    next_id, forks;
+    uint64_t    next_id, forks, data_sets;
 
     nn_memory_report memory;                       /* >>memory */
     nn__chunk  *chunk, *first_chunk;
@@ -976,13 +978,13 @@ struct nn_ctx {
     void       *pool_free[NN__POOL_CLASSES];
     nn_tensor  *temps;    /* made by the gradient rule that runs now */
     nn_tensor  *graded;   /* tensors that hold a gradient */
-    nn_tensor  *kept;     /* persistent tensors: a ring through this head, NULL if none */
+    nn_tensor  *kept;     /* persistent tensors: a list, NULL if none */
     nn_tensor  *debug_live, *debug_dead, *debug_dead_last;
     int64_t     debug_dead_count;
     uint32_t    epoch;    /* counts nn_reset: a step tensor of another epoch was dropped */
 
     nn_node    *tape;     /* the last node */
-    int         no_grad, in_backward, shape_only;
+    int         no_grad, in_backward, shape_only, summing; /* summing: nn_summary's own run */
     nn_tensor **targets;  /* nn_grad_of: what is asked for */
     int         n_targets;
 
@@ -1010,9 +1012,9 @@ static const char nn__this_copy = 'n';
     X(OPERAND_NULL,    NN_ERR_NULL,    "operand %d is NULL") \
     X(ARG_NULL,        NN_ERR_NULL,    "%s is NULL") \
     X(OTHER_CONTEXT,   NN_ERR_CONTEXT, "operand %d belongs to another context; nn_share(c, x) shows it in this one") \
-    X(DROPPED,         NN_ERR_CONTEXT, "operand %d (%s) was dropped by nn_reset; nn_keep(x) keeps it") \
+    X(DROPPED,         NN_ERR_CONTEXT, "operand %d (%s) was dropped by nn_reset, or a gradient used up by nn_step; nn_keep(x) keeps it") \
     X(FOREIGN_COPY,    NN_ERR_CONTEXT, "this context was made by another copy of nn.h (NN_STATIC); pass data, not objects, between them") \
-    X(FORK_ENDED,      NN_ERR_CONTEXT, "%s belongs to another context") \
+    X(OBJECT_CONTEXT,  NN_ERR_CONTEXT, "%s belongs to another context") \
     X(RANK_LIMIT,      NN_ERR_SHAPE,   "%d dimensions; nn.h has at most %d") \
     X(NEGATIVE_SIZE,   NN_ERR_SHAPE,   "size %lld of axis %d is negative") \
     X(TOO_LARGE,       NN_ERR_RANGE,   "a tensor %s of %s does not fit into memory") \
@@ -1220,7 +1222,7 @@ static int nn__grow(nn_ctx *c, void *array, int64_t *capacity, int64_t need, siz
 /* -- the step arena: chunks in a row; data begins NN__ALIGN bytes in -- */
 struct nn__chunk { nn__chunk *next; size_t size, used; };
 struct nn__block { nn__block *next; size_t size; }; /* NN__SEPARATE_BLOCKS: each piece on its own */
-typedef struct nn__mark { nn__chunk *chunk; size_t used, now; nn__block *block; nn_tensor *debug; } nn__mark;
+typedef struct nn__mark { nn__chunk *chunk; size_t used, now; nn__block *block; nn_tensor *debug, *temps; nn_node *tape; } nn__mark;
 
 static nn__chunk *nn__chunk_new(nn_ctx *c, size_t size) {
     nn__chunk *k = (nn__chunk *)nn__alloc(c, NN__ALIGN + size);
@@ -1228,14 +1230,14 @@ static nn__chunk *nn__chunk_new(nn_ctx *c, size_t size) {
     k->next = NULL;
     k->size = size;
     k->used = 0;
-    c->memory.step_held += size;
+    c->memory.step_held += NN__ALIGN + size;
     return k;
 }
 
 static void nn__chunks_free(nn_ctx *c, nn__chunk *k) {
     while (k) {
         nn__chunk *next = k->next;
-        c->memory.step_held -= k->size;
+        c->memory.step_held -= NN__ALIGN + k->size;
         nn__free(c, k, NN__ALIGN + k->size);
         k = next;
     }
@@ -1291,14 +1293,19 @@ static nn__mark nn__arena_mark(nn_ctx *c) {
     m.now   = c->memory.step_now;
     m.block = c->blocks;
     m.debug = c->debug_live;
+    m.temps = c->temps;
+    m.tape  = c->tape;
     return m;
 }
 
-static void nn__debug_bury(nn_ctx *c, nn_tensor *until);
+static void nn__debug_bury(nn_ctx *c, nn_tensor *until);    /* >>tensor */
+static void nn__temps_release(nn_ctx *c, nn_tensor *until); /* >>autodiff */
 
 /* Everything since the mark is dropped; chunks made since stay chained for later. */
 static void nn__arena_rewind(nn_ctx *c, nn__mark m) {
+    nn__temps_release(c, m.temps);
     nn__debug_bury(c, m.debug);
+    c->tape = m.tape;
     while (c->blocks != m.block) {
         nn__block *b = c->blocks;
         c->blocks = b->next;
@@ -1311,7 +1318,7 @@ static void nn__arena_rewind(nn_ctx *c, nn__mark m) {
 
 /* Drops all, and merges several chunks into one of their common size, so that the next step only bumps. */
 static void nn__arena_reset(nn_ctx *c) {
-    nn__mark start = {NULL, 0, 0, NULL, NULL};
+    nn__mark start = {NULL, 0, 0, NULL, NULL, NULL, NULL};
     nn__arena_rewind(c, start);
     if (c->first_chunk && c->first_chunk->next) {
         size_t    total = c->memory.step_held;
@@ -1488,7 +1495,7 @@ static int nn__check_shape(nn_ctx *c, const char *op, nn_dtype dtype, nn_shape s
     return 1;
 }
 
-/* -1 is the last axis; *axis becomes 0 ... ndim-1. A 0-d tensor has the one axis 0, as in PyTorch, where `scalar` allows it. */
+/* -1 is the last axis; *axis becomes 0 ... ndim-1. */
 static int nn__check_axis(nn_ctx *c, const char *op, int64_t *axis, int ndim) {
     int64_t a = *axis < 0 ? *axis + ndim : *axis;
     if (a < 0 || a >= ndim) return nn__fail(c, op, NN__M_AXIS, (long long)*axis, ndim);
@@ -1523,7 +1530,7 @@ struct nn_tensor {
     nn_tensor   *grad;           /* what nn_grad shows */
     nn_tensor   *grad_room;      /* persistent tensors: the header that grad uses */
     nn_tensor   *next_temp, *next_graded;
-    nn_tensor   *next, *prev;    /* kept tensors' ring; debug lists */
+    nn_tensor   *next, *prev;    /* kept tensors' list; debug lists */
     nn__storage  own;
 };
 #define NN__NO_EPOCH 0xffffffffu
@@ -2055,6 +2062,7 @@ NN_API nn_tensor *nn_to_device(nn_tensor *x, int device) {
     b = x->ctx->config.backend;
     if (device < 0 || device > 1 || (device && !b)) return nn__fail(x->ctx, "to_device", NN__M_DEVICE_NONE, device), (nn_tensor *)NULL;
     if (x->st->device == device) return x;
+    if (x->st->device && b->sync && !b->sync(b->self)) return nn__device_fail(x->ctx, "sync"), (nn_tensor *)NULL; /* the host is about to look */
     if (!x->st->device) x = nn_contiguous(nn_detach(x));
     if (!x) return NULL;
     if (!nn_is_contiguous(x)) { /* a strided view on the device: bring its whole storage over, keep the view */
@@ -2103,6 +2111,11 @@ static double nn__round_to(nn_dtype d, double v) { /* v as the type would hold i
     return nn__load(d, &room, 0);
 }
 
+static void nn__point(char *s) { /* printf asks the locale, which may want a comma */
+    s += strspn(s, "-0123456789");
+    if (*s && *s != 'e') *s = '.';
+}
+
 /* Digits after the point in the shortest %e that reads back as v. */
 static int nn__shortest(nn_dtype d, double v, int most) {
     char s[40];
@@ -2130,6 +2143,7 @@ static int nn__number(char *s, size_t size, nn_dtype d, const nn__style *f, int 
     if (v != v || v - v != 0) return snprintf(s, size, "%s", v != v ? "nan" : v > 0 ? "inf" : "-inf"), -1;
     if (f->exponent) {
         snprintf(s, size, "%#.*e", f->digits, v);
+        nn__point(s);
         e = strchr(s, 'e') + 2;
         p = f->power - (int)strlen(e);
         if (p > 0) {
@@ -2141,6 +2155,7 @@ static int nn__number(char *s, size_t size, nn_dtype d, const nn__style *f, int 
     p    = nn__shortest(d, v, 17);
     frac = v == 0 ? 0 : p - nn__exponent_of(v, p);
     snprintf(s, size, "%#.*f", frac < 0 ? 0 : frac > most ? most : frac, v);
+    nn__point(s);
     dot = strchr(s, '.');
     end = last = s + strlen(s); /* zeros that rounding to 8 digits left */
     while (last > dot + 1 && last[-1] == '0') last--;
@@ -2302,7 +2317,7 @@ struct nn__pool {
     nn_ctx    *home;             /* whose allocator it uses */
     int        busy, quit, sleeping;
     uint32_t   turn;             /* counts loops: a worker sees a new one by it */
-    int        joined, left;     /* workers still to start on, and to finish, this loop */
+    int        left;             /* workers that have not finished this loop */
     int        helpers;          /* how many of the workers this loop wants */
     nn__loop  *loop;
     nn__mutex  mutex;
@@ -2866,6 +2881,7 @@ static void nn__grad_release(nn_tensor *x) { /* x no longer holds a gradient */
     nn_ctx *c = x->ctx;
     if (x->grad) {
         nn__unhold(c, x->grad);
+        if (!x->grad->st->data) x->grad->epoch = NN__NO_EPOCH - 1; /* whoever still has it is told that it was dropped */
         x->grad = NULL;
     }
     if (x->held) {
@@ -2878,14 +2894,17 @@ static void nn__grad_release(nn_tensor *x) { /* x no longer holds a gradient */
 
 /* Lets x own g as its gradient; g stays valid as long as x does. */
 static int nn__grad_own(nn_tensor *x, nn_tensor *g) {
-    nn_ctx *c = x->ctx;
+    nn_ctx  *c = x->ctx;
+    uint32_t version;
     if (x->persistent) { /* the header must outlive the step: the bytes move into one that does */
         int own = g->st == &g->own && g->own.home == NN__POOL && g->own.uses <= 1 && !g->own.device && nn_is_contiguous(g);
         if (x->grad) nn__unhold(c, x->grad); /* g is the sum that replaces it */
         x->grad = NULL;
-        if (!x->grad_room) x->grad_room = (nn_tensor *)nn__alloc(c, sizeof *x);
+        if (!x->grad_room) x->grad_room = (nn_tensor *)nn__alloc_zero(c, sizeof *x);
         if (!x->grad_room) return 0;
+        version = x->grad_room->own.version + 1;
         nn__header_init(c, x->grad_room, g->dtype);
+        x->grad_room->own.version = version;
         nn__set_shape(x->grad_room, g->ndim, g->size);
         x->grad_room->epoch     = NN__NO_EPOCH;
         x->grad_room->own.bytes = (size_t)nn_numel(g) * nn__dtypes[g->dtype].size;
@@ -2893,13 +2912,16 @@ static int nn__grad_own(nn_tensor *x, nn_tensor *g) {
         if (own) {
             x->grad_room->own.data = g->own.data;
             g->own.data            = NULL;
-        } else { /* a view, or somebody else needs it too: copy */
+        } else if (!c->shape_only) { /* a view, or somebody else needs it too: copy */
             if (g->st->device && !(g = nn_to_device(g, 0))) return 0;
             x->grad_room->own.data = nn__pool_get(c, x->grad_room->own.bytes);
             if (!x->grad_room->own.data) return 0;
             nn__copy_rows(g, g->dtype, x->grad_room->own.data, 0, nn_numel(g), 0);
         }
         g = x->grad_room;
+    } else if (c->in_backward && (!nn_is_contiguous(g) || g->st->uses > 1)) { /* likewise: nn_grad shows a tensor of its own */
+        g = nn_clone(g);
+        if (!g) return 0;
     }
     nn__hold(g);
     if (x->grad) nn__unhold(c, x->grad);
@@ -2930,7 +2952,8 @@ static nn_tensor *nn__sum_to(nn_tensor *g, const nn_tensor *x) {
 /* sum += g in place where sum's buffer is nobody else's; else a new tensor */
 static nn_tensor *nn__accumulate(nn_ctx *c, nn_tensor *sum, nn_tensor *g, int create_graph) {
     if (!create_graph && sum->st->home == NN__POOL && sum->st->uses == 1 && sum->st != g->st && !sum->st->device &&
-        !g->st->device && (sum->dtype == NN_F32 || sum->dtype == NN_F64) && nn_is_contiguous(sum) && nn_is_contiguous(g)) {
+        !g->st->device && (sum->dtype == NN_F32 || sum->dtype == NN_F64) && nn__same_shape(sum, g) && nn_is_contiguous(sum) && nn_is_contiguous(g) && sum->st->data) {
+        sum->st->version++;
         nn__kernels_for(c, sum->dtype)->add(nn__data(sum), 1, nn__data(g), 1, nn__data(sum), nn_numel(sum), NULL);
         return sum;
     }
@@ -2998,7 +3021,7 @@ static int nn__back_node(nn_ctx *c, nn_node *n, nn_tensor **dx, int flags) {
     for (int i = 0; i < n->n_out; i++) {
         nn_tensor *y = n->out[i];
         if (!y->pending) continue;
-        if (y->retain && fine) fine = nn__grad_own(y, y->pending);
+        if (y->retain && fine && !c->targets) fine = nn__grad_own(y, y->pending);
         if (nn__is_target(c, y)) continue; /* nn_grad_of collects it */
         nn__unhold(c, y->pending);
         y->pending = NULL;
@@ -3062,6 +3085,10 @@ NN_API int nn_backward_from(nn_tensor *y, nn_tensor *dy, int flags) {
     if (dy && dy->dtype != y->dtype) return nn__fail(y->ctx, "backward", NN__M_DTYPES_DIFFER, nn_dtype_name(y->dtype), nn_dtype_name(dy->dtype));
     if (dy && !nn__same_shape(dy, y))
         return nn__fail(y->ctx, "backward", NN__M_SHAPES_DIFFER, "y", nn__shape_text(&t, y->ndim, y->size), "dy", nn__shape_text(&u, dy->ndim, dy->size));
+    if (dy && dy->st->home == NN__POOL && !dy->st->device) { /* a gradient, which this very walk may add to */
+        dy = nn_clone(flags & NN_CREATE_GRAPH ? dy : nn_detach(dy));
+        if (!dy) return 0;
+    }
     return nn__walk_back(y, dy, flags);
 }
 
@@ -3099,6 +3126,7 @@ NN_API int nn_grad_of(nn_tensor *y, nn_tensor *dy, nn_tensor **x, int n, nn_tens
     }
     for (int i = 0; i < n; i++)
         if (x[i]->pending) { nn__unhold(c, x[i]->pending); x[i]->pending = NULL; }
+    if (y->pending) { nn__unhold(c, y->pending); y->pending = NULL; } /* y itself is a leaf */
     c->targets   = NULL;
     c->n_targets = 0;
     return fine;
@@ -3134,14 +3162,17 @@ NN_API double nn_gradcheck(nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *), nn_t
     nn_ctx    *c;
     nn_tensor *leaf[8], *dx[8], *s;
     double     worst = 0;
+    uint32_t   streams;
     if (!f || !x || n < 1 || n > 8 || !nn__ok_tensor("gradcheck", x[0])) return NAN;
     c = x[0]->ctx;
+    if (c->shape_only) return nn__fail(c, "gradcheck", NN__M_NO_DATA, "read"), NAN;
     for (int i = 0; i < n; i++) {
         leaf[i] = NULL;
         if (!nn__live(c, x[i])) return nn__operand_bad(c, "gradcheck", x[i], i), NAN;
         if (x[i]->dtype != NN_F64) return nn__fail(c, "gradcheck", NN__M_GRADCHECK_F64), NAN;
         leaf[i] = nn_requires_grad(nn_clone(nn_detach(x[i])));
     }
+    streams = c->streams; /* so that dropout and the like draw the same numbers each time */
     s = nn__check_value(c, f, leaf, n, order, user);
     if (!s) return nn__fail(c, "gradcheck", NN__M_NO_HISTORY), NAN;
     if (s->dtype != NN_F64) return nn__fail(c, "gradcheck", NN__M_GRADCHECK_F64), NAN;
@@ -3152,19 +3183,15 @@ NN_API double nn_gradcheck(nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *), nn_t
         for (int64_t k = 0; k < nn_numel(leaf[i]); k++) {
             double  old = p[k], h = 1e-5 * (fabs(old) > 1 ? fabs(old) : 1), value[4], difference, error;
             nn__mark mark = nn__arena_mark(c);
-            nn_node *tape = c->tape;
-            uint64_t streams = c->streams;
             for (int side = 0; side < 4; side++) { /* fourth order: h^4 */
                 static const double at[4] = {-2, -1, 1, 2};
                 nn_tensor *v;
                 p[k]       = old + at[side] * h;
-                c->streams = 0;
+                c->streams = streams;
                 v = nn__check_value(c, f, leaf, n, order, user);
                 value[side] = v ? nn_item(v) : NAN;
-                c->tape = tape;
                 nn__arena_rewind(c, mark);
             }
-            c->streams = (uint32_t)streams;
             p[k] = old;
             difference = (value[0] - 8 * value[1] + 8 * value[2] - value[3]) / (12 * h);
             error = fabs((g ? g[k] : 0) - difference) / (fabs(difference) > 1 ? fabs(difference) : 1);
@@ -3238,7 +3265,7 @@ static nn_ctx *nn__fork(nn_ctx *c, int shape_only) {
     f->shape_only     = shape_only || c->shape_only;
     f->kernels        = c->kernels;
     f->config.threads = c->workers;
-    f->config.seed    = nn__mix(c->config.seed + 0x9e3779b97f4a7c15u * ++c->forks); /* its own random numbers, by the order of forking */
+    f->config.seed    = nn__mix(c->config.seed + 0x9e3779b97f4a7c15u * (shape_only ? 0 : ++c->forks)); /* its own random numbers, by the order of forking */
     nn__object_add(c->root, &f->object, nn__fork_destroy);
     if (!nn__ctx_workers(f)) {
         nn_end(f);
@@ -3261,8 +3288,6 @@ NN_API void nn_reset(nn_ctx *c) {
         *p = x->next_graded;
         nn__unhold(c, x->grad);
     }
-    nn__temps_release(c, NULL);
-    c->tape    = NULL;
     c->place   = NULL;
     c->streams = 0;
     c->step++;
@@ -4036,7 +4061,7 @@ NN_API nn_tensor *nn_activate(nn_tensor *x, nn_act act) {
 typedef struct nn__row_work {
     const nn__kernel_set *k;
     nn_node              *n;
-    int64_t               row, rows, part;
+    int64_t               row, rows;
     size_t                e;
     double               *partial;
 } nn__row_work;
@@ -4992,7 +5017,7 @@ typedef struct nn__param {
     size_t      path_size;
     nn_shape    shape;
     nn_init     init;
-    int         buffer;
+    int         buffer, asked; /* asked: how often a summary's run wanted it */
     nn__storage st;
     void       *block; /* its own, if it was made after the others; */
     size_t      block_size;
@@ -5024,6 +5049,7 @@ struct nn__binding { /* one context's handles of one model's parameters */
 struct nn__state {
     nn__state      *next;
     const nn__name *at;
+    uint64_t        model; /* addresses come again, this does not */
     nn_tensor      *x;
     char            name[64];
 };
@@ -5078,7 +5104,7 @@ static void nn__names_free(nn_ctx *c, nn__name *k) {
 
 /* -- scopes -- */
 NN_API nn_scope nn_enter(nn_model *m, nn_ctx *c, nn_mode mode) {
-    nn_scope s = {NULL, NULL, NULL, 0};
+    nn_scope s = {NULL, NULL, NULL, 0, 0};
     if (!nn__ok_arg(c, "enter", m, "the model")) return s;
     s.ctx   = c;
     s.model = m;
@@ -5091,16 +5117,18 @@ NN_API nn_scope nn_enter(nn_model *m, nn_ctx *c, nn_mode mode) {
 NN_API nn_scope nn_in_i(nn_scope s, const char *name, int64_t i) {
     nn__name *k;
     if (!nn__ok(s.ctx) || !s.at || !nn__ok_arg(s.ctx, "in", name, "name")) { s.at = NULL; return s; }
+    if (s.lost) return s;
     k = nn__name_find((nn__name *)s.at, name, i);
     if (!k && !s.model->made) s.at = k = nn__name_add(s.ctx, s.model, (nn__name *)s.at, name, i);
-    else if (k) s.at = k; /* a scope that the declaring run did not see stays in its parent */
+    else if (k) s.at = k;
+    else s.lost = 1; /* ops may run here, booked to the parent */
     if (s.at) s.ctx->place = (nn__name *)s.at;
     return s;
 }
 NN_API nn_scope   nn_in(nn_scope s, const char *name) { return nn_in_i(s, name, -1); }
 NN_API void      *nn_user(nn_scope s) { return s.model ? s.model->user : NULL; }
 NN_API nn_tensor *nn_leave(nn_scope s, nn_tensor *y) {
-    if (s.ctx && s.at && !s.ctx->error) s.ctx->place = ((nn__name *)s.at)->parent; /* an error keeps its place */
+    if (s.ctx && s.at && !s.ctx->error) s.ctx->place = s.lost ? (nn__name *)s.at : ((nn__name *)s.at)->parent; /* an error keeps its place */
     return y;
 }
 
@@ -5144,11 +5172,10 @@ static void nn__init_values(nn_model *m, nn__param *p) {
 static int  nn__model_fill(nn_model *m, nn_file *f, int only); /* >>files */
 static void nn__file_free(nn_file *f);
 
-static int nn__param_make(nn_model *m, nn__param *p, void *data) {
+static void nn__param_make(nn_model *m, nn__param *p, void *data) {
     p->st.data = data;
     p->st.home = NN__OUTSIDE;
     nn__init_values(m, p);
-    return 1;
 }
 
 /* A new name: declared now; its storage comes with the others', or at once in a model that is run by hand. */
@@ -5235,7 +5262,7 @@ static nn_tensor *nn__param_of(nn_scope s, const char *name, nn_shape shape, nn_
     if (!nn__ok(c)) return NULL;
     if (!s.at) return nn__fail(c, "param", NN__M_SCOPE), (nn_tensor *)NULL;
     if (!nn__ok_arg(c, "param", name, "name")) return NULL;
-    k = nn__name_find((nn__name *)s.at, name, -1);
+    k = s.lost ? NULL : nn__name_find((nn__name *)s.at, name, -1);
     if (!k && !m->made) k = nn__name_add(c, m, (nn__name *)s.at, name, -1);
     if (!k || (k->param < 0 && m->made)) return nn__fail(c, NULL, NN__M_NAME_UNKNOWN, name), (nn_tensor *)NULL;
     p = k->param < 0 ? nn__declare(c, m, k, shape, init, buffer) : m->param[k->param];
@@ -5245,6 +5272,7 @@ static nn_tensor *nn__param_of(nn_scope s, const char *name, nn_shape shape, nn_
     if (c->shape_only) {
         nn_tensor *x = nn__tensor_on(c, m->dtype, shape.ndim, shape.dim, 0);
         if (x) x->needs_grad = !buffer;
+        if (c->summing) p->asked++;
         return x;
     }
     if (!p->st.data) return nn__fail(c, "param", NN__M_MODEL_NOT_MADE), (nn_tensor *)NULL;
@@ -5260,16 +5288,18 @@ NN_API nn_tensor *nn_state(nn_scope s, const char *name, nn_dtype dtype, nn_shap
     if (!nn__ok(c)) return NULL;
     if (!s.at) return nn__fail(c, "state", NN__M_SCOPE), (nn_tensor *)NULL;
     if (!nn__ok_arg(c, "state", name, "name")) return NULL;
+    if (s.lost) return nn__fail(c, "state", NN__M_NAME_UNKNOWN, name), (nn_tensor *)NULL;
     if (!nn__name_valid(name)) return nn__fail(c, "state", NN__M_NAME_BAD, name), (nn_tensor *)NULL;
     if (!nn__check_shape(c, "state", dtype, shape)) return NULL;
     for (k = c->states; k; k = k->next)
-        if (k->at == s.at && !strcmp(k->name, name)) break;
+        if (k->at == s.at && k->model == s.model->id && !strcmp(k->name, name)) break;
     if (!k) {
         k = (nn__state *)nn__alloc_zero(c, sizeof *k);
         if (!k) return NULL;
         k->x = nn__kept_new(c, dtype, shape.ndim, shape.dim, NULL);
         if (!k->x) return nn__free(c, k, sizeof *k), (nn_tensor *)NULL;
-        k->at = (const nn__name *)s.at;
+        k->at    = (const nn__name *)s.at;
+        k->model = s.model->id;
         strcpy(k->name, name);
         k->next   = c->states;
         c->states = k;
@@ -5278,13 +5308,18 @@ NN_API nn_tensor *nn_state(nn_scope s, const char *name, nn_dtype dtype, nn_shap
         return nn__fail(c, "state", NN__M_STATE_SHAPE, name, nn__shape_text(&t, k->x->ndim, k->x->size), nn__text_of(&u, shape)), (nn_tensor *)NULL;
     return k->x;
 }
-NN_API void nn_state_clear(nn_ctx *c) {
-    while (c && c->states) {
-        nn__state *k = c->states;
-        c->states = k->next;
+static void nn__states_free(nn_ctx *c, uint64_t model) { /* of one model; 0: of all */
+    nn__state **p = &c->states;
+    while (*p) {
+        nn__state *k = *p;
+        if (model && k->model != model) { p = &k->next; continue; }
+        *p = k->next;
         nn__kept_free(k->x);
         nn__free(c, k, sizeof *k);
     }
+}
+NN_API void nn_state_clear(nn_ctx *c) {
+    if (c) nn__states_free(c, 0);
 }
 
 /* -- the model's life -- */
@@ -5332,6 +5367,7 @@ NN_API void nn_model_free(nn_model *m) {
             nn__free(c, old, sizeof *old);
             break;
         }
+    nn__states_free(c, m->id);
     if (m->waiting) nn__file_free(m->waiting);
     nn__params_free(m);
     nn__free(c, m->param, (size_t)m->room * sizeof *m->param);
@@ -5345,6 +5381,9 @@ NN_API int nn_model_dtype(nn_model *m, nn_dtype real) {
     if (!m || !nn__ok(m->ctx)) return 0;
     if (m->n) return nn__fail(m->ctx, "model_dtype", NN__M_MODEL_MADE);
     if (real != NN_F32 && real != NN_F64) return nn__fail(m->ctx, "model_dtype", NN__M_NOT_REAL, 2, nn_dtype_name(real));
+#if defined(NN_NO_F64)
+    if (real == NN_F64) return nn__fail(m->ctx, "model_dtype", NN__M_NO_F64);
+#endif
     m->dtype = real;
     return 1;
 }
@@ -5427,18 +5466,15 @@ NN_API nn_tensor *nn_forward(nn_model *m, nn_tensor *x) {
 
 NN_API nn_tensor *nn_predict(nn_model *m, nn_tensor *x) {
     nn_ctx    *c;
-    nn_tensor *y, *result = NULL, *temps;
-    nn_node   *tape;
+    nn_tensor *y, *result = NULL;
     nn__mark   mark;
     int        was;
     if (!nn__ok_tensor("predict", x) || !nn__ok_arg(x->ctx, "predict", m, "the model")) return NULL;
     c = x->ctx;
     if (!nn__model_make(m, c, x->dtype, nn_shape_of(x))) return NULL;
-    mark  = nn__arena_mark(c);
-    tape  = c->tape;
-    temps = c->temps;
-    was   = nn_no_grad(c, 1);
-    y     = nn__model_run(m, x, NN_EVAL);
+    mark = nn__arena_mark(c);
+    was  = nn_no_grad(c, 1);
+    y    = nn__model_run(m, x, NN_EVAL);
     if (y && c->shape_only) result = y;
     else if (y) { /* only the result survives: it waits in the pool while the arena goes back to where it was */
         nn_tensor copy = *y;
@@ -5448,8 +5484,6 @@ NN_API nn_tensor *nn_predict(nn_model *m, nn_tensor *x) {
         if (y->st->device) y = nn_to_device(y, 0);
         room = y ? nn__pool_get(c, bytes) : NULL;
         if (room) nn__copy_rows(y, y->dtype, room, 0, n, 0);
-        nn__temps_release(c, temps);
-        c->tape = tape;
         nn__arena_rewind(c, mark);
         result = room ? nn__tensor_on(c, copy.dtype, copy.ndim, copy.size, 0) : NULL;
         if (result && bytes) memcpy(result->st->data, room, bytes);
@@ -5505,6 +5539,11 @@ static int64_t nn__scope_size(const nn_model *m, const nn__name *place) {
         if (m->param[i]->at->parent == place && !m->param[i]->buffer) n += nn__count(m->param[i]->shape.ndim, m->param[i]->shape.dim);
     return n;
 }
+static int nn__is_shared(const nn_model *m, const nn__name *place) { /* one name, used several times */
+    for (int64_t i = 0; i < m->n; i++)
+        if (m->param[i]->at->parent == place && m->param[i]->asked > 1) return 1;
+    return 0;
+}
 NN_API int nn_summary_text(nn_model *m, nn_dtype dtype, nn_shape shape, char *text, size_t size) {
     nn_ctx    *c = m ? m->ctx : NULL, *f;
     nn_tensor *x;
@@ -5516,6 +5555,8 @@ NN_API int nn_summary_text(nn_model *m, nn_dtype dtype, nn_shape shape, char *te
     f = nn_fork_shapes(c);
     if (!f) return -1;
     f->config.quiet = 1;
+    f->summing      = 1;
+    for (int64_t i = 0; i < m->n; i++) m->param[i]->asked = 0;
     x = nn__tensor(f, "summary", dtype, shape);
     if (!m->net) nn__fail(f, "summary", NN__M_MODEL_NO_NET);
     else if (x && !m->net(nn_enter(m, f, NN_TRAIN), x)) nn__fail(f, "summary", NN__M_NET_NULL);
@@ -5541,7 +5582,7 @@ NN_API int nn_summary_text(nn_model *m, nn_dtype dtype, nn_shape shape, char *te
         } while (scoped && n && n->place == place);
         flops += here;
         if (!scoped && (op->flags & NN_OP_VIEW)) continue;
-        if (scoped) nn__place_text(place, name, sizeof name);
+        if (scoped) snprintf(name + nn__place_text(place, name, sizeof name / 2), sizeof name / 2, "%s", nn__is_shared(m, place) ? " (shared)" : "");
         else snprintf(name, sizeof name, "%s", op->name);
         nn__put(&o, "%-28s %-20s %14lld %16.0f\n", name, nn__shape_text(&t, last->out[0]->ndim, last->out[0]->size), (long long)(scoped ? nn__scope_size(m, place) : 0), here);
     }
@@ -5790,6 +5831,7 @@ NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
         if (!nn__ok_arg(c, "step", contexts[k], "a context")) return 0;
         if (contexts[k]->error) return nn_fail(c, contexts[k]->error, "%s", contexts[k]->error_text), 0;
     }
+    if (c->shape_only) return 1;
     if (o->model->n == 0) return nn__fail(c, "step", NN__M_NO_GRADIENTS);
     if (!nn_model_freeze(o->model)) return 0;
     h = (double *)nn__data(o->hyper);
@@ -5826,7 +5868,7 @@ NN_API int nn_step(nn_optim *o) { return o ? nn_step_from(o, &o->ctx, 1) : 0; }
 NN_API double nn_clip_grad_norm(nn_optim *o, double max) {
     nn_ctx *c = o ? o->ctx : NULL;
     double  sum = 0, norm;
-    if (!o || !nn__ok(c)) return NAN;
+    if (!o || !nn__ok(c) || c->shape_only) return NAN;
     if (!(max > 0)) return nn__fail(c, "clip_grad_norm", NN__M_OPTION, "max", max), NAN;
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; i < o->model->n; i++) {
@@ -5860,6 +5902,7 @@ struct nn_data {
     nn_tensor   *bx, *by;
 };
 
+static int nn__is_class(const nn_tensor *y) { return !nn__is_real(y->dtype) && y->ndim == 1; }
 static int64_t nn__row_size(const nn_tensor *x) { return nn__count(x->ndim - 1, x->size + 1); }
 
 static void nn__samples_release(nn__samples *s) {
@@ -5901,7 +5944,7 @@ static nn_data *nn__data_over(nn_ctx *c, nn__samples *s, int64_t n) {
     d->n       = n;
     d->batch   = 32;
     d->shuffle = 1;
-    d->id      = nn__atomic_add(&c->root->next_id, 1) + 1;
+    d->id      = ++c->data_sets;
     for (int64_t i = 0; i < n; i++) d->index[i] = d->order[i] = i;
     nn__object_add(c, &d->object, nn__data_destroy);
     return d;
@@ -5935,6 +5978,7 @@ NN_API nn_data *nn_data_new(nn_tensor *x, nn_tensor *y) {
     if (!nn__check_samples(c, x, y)) return NULL;
     kx = nn_keep(x);
     ky = nn_keep(y);
+    if (ky && ky->st->data && nn__is_class(ky) && !nn__within(ky, INT32_MAX)) nn__fail(c, "data", NN__M_LABEL, (long long)INT32_MAX - 1);
     return nn__data_take(c, kx, ky, 1); /* nobody else knows kx and ky */
 }
 
@@ -5992,7 +6036,11 @@ static nn_tensor *nn__idx_read(nn_ctx *c, const char *path, const unsigned char 
         for (size_t b = 0; b < e; b++) ((unsigned char *)x->st->data)[i + b] = p[head + i + e - 1 - b];
     return x;
 }
-NN_API nn_tensor *nn_idx(nn_ctx *c, const void *bytes, size_t size) { return nn__ok_arg(c, "idx", bytes, "bytes") ? nn__idx_read(c, "idx data", (const unsigned char *)bytes, size) : NULL; }
+NN_API nn_tensor *nn_idx(nn_ctx *c, const void *bytes, size_t size) {
+    nn_tensor *x = nn__ok_arg(c, "idx", bytes, "bytes") ? nn__idx_read(c, "idx data", (const unsigned char *)bytes, size) : NULL;
+    if (x) x->persistent = 2;
+    return x;
+}
 
 static nn_tensor *nn__idx_file(nn_ctx *c, const char *path) {
     size_t     size = 0;
@@ -6150,7 +6198,6 @@ NN_API nn_data *nn_data_csv(nn_ctx *c, const char *path, const nn_csv_options *o
 }
 
 /* -- splits and batches -- */
-static int nn__is_class(const nn_tensor *y) { return !nn__is_real(y->dtype) && y->ndim == 1; }
 
 NN_API int nn_data_split(nn_data *d, double share, nn_data **rest, nn_data **part) {
     nn_ctx  *c = d ? d->ctx : NULL;
@@ -6161,7 +6208,7 @@ NN_API int nn_data_split(nn_data *d, double share, nn_data **rest, nn_data **par
     if (part) *part = NULL;
     if (!d || !nn__ok(c)) return 0;
     if (!rest || !part) return nn__fail(c, "split", NN__M_ARG_NULL, "the result");
-    stratify = nn__is_class(d->samples->y);
+    stratify = nn__is_class(d->samples->y) && !c->shape_only;
     if (stratify)
         for (int64_t i = 0; i < d->n; i++) {
             int64_t k = nn__load_int(d->samples->y->dtype, d->samples->y->st->data, d->index[i]);
@@ -6243,6 +6290,14 @@ static nn_tensor *nn__batch_room(nn_data *d, const nn_tensor *from, int target) 
     return nn__kept_new(d->ctx, nn__batch_dtype(from, target), s.ndim, s.dim, NULL);
 }
 
+/* The header and the bytes stay, but it is another tensor now: of another size perhaps, and without a gradient. */
+static void nn__new_batch(nn_tensor *x, int64_t n) {
+    nn__grad_release(x);
+    x->needs_grad = x->retain = 0;
+    x->size[0]    = n;
+    x->st->version++;
+}
+
 NN_API int nn_data_next(nn_data *d, nn_batch *b) {
     nn_ctx *c = d ? d->ctx : NULL;
     int64_t n;
@@ -6265,9 +6320,8 @@ NN_API int nn_data_next(nn_data *d, nn_batch *b) {
     if (!d->bx) d->bx = nn__batch_room(d, d->samples->x, 0);
     if (!d->by && d->bx) d->by = nn__batch_room(d, d->samples->y, 1);
     if (!d->by) return 0;
-    d->bx->size[0] = d->by->size[0] = n;
-    d->bx->st->version++;
-    d->by->st->version++;
+    nn__new_batch(d->bx, n);
+    nn__new_batch(d->by, n);
     nn__gather_rows(d->bx, d->samples->x, d->order + d->at, n, d->samples->scale);
     nn__gather_rows(d->by, d->samples->y, d->order + d->at, n, 1);
     b->x     = d->bx;
@@ -6751,8 +6805,13 @@ static int nn__slot_load(nn_optim *o, int i, nn_file *f, int pass) {
     char       name[600];
     nn_tensor *part[3];
     snprintf(name, sizeof name, "optim.%s.steps", o->model->param[i]->path);
-    if (!nn__file_find(f, name)) return 1; /* it never had a gradient */
     if (!nn__slot_make(o, i)) return 0;
+    if (!nn__file_find(f, name)) { /* it never had a gradient */
+        for (int k = 0; k < 2; k++)
+            if (pass && o->slot[i].moment[k]) nn__fill_data(o->slot[i].moment[k], 0);
+        if (pass) nn__fill_data(o->slot[i].steps, 0);
+        return 1;
+    }
     part[0] = o->slot[i].moment[0]; part[1] = o->slot[i].moment[1]; part[2] = o->slot[i].steps;
     for (int k = 0; k < 3; k++) {
         nn__entry *e;
@@ -6935,18 +6994,21 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
     nn_data       *train, *valid = NULL;
     nn_optim      *o;
     nn__progress   p;
+    int64_t        batch;
+    int            drop_last;
     memset(&h, 0, sizeof h);
     if (!m || !nn__ok_arg(c, "fit", d, "the data")) return h;
-    if (d->ctx != c) return nn__fail(c, "fit", NN__M_FORK_ENDED, "the data"), h;
+    batch     = d->batch; /* as they were, afterwards */
+    drop_last = d->drop_last;
+    if (d->ctx != c) return nn__fail(c, "fit", NN__M_OBJECT_CONTEXT, "the data"), h;
     if (options) f = *options;
     if (!nn__fit_check(c, &f)) return h;
     if (!f.epochs) f.epochs = 10;
-    if (!f.batch) f.batch = 32;
     if (f.lr == 0) f.lr = 0.001f;
     train = d;
     if (f.validation > 0 && !nn_data_split(d, f.validation, &train, &valid)) return h;
     o = f.optim ? f.optim : nn__optim_short(m, NN_ADAMW, f.lr, 0, f.weight_decay == 0 ? 0.01f : f.weight_decay == NN_ZERO ? 0 : f.weight_decay);
-    if (o && nn_data_batch(train, f.batch, 0) && nn__history_new(c, f.epochs, &h)) {
+    if (o && (!f.batch || nn_data_batch(train, f.batch, 0)) && nn__history_new(c, f.epochs, &h)) {
         int64_t steps = nn__ceil_div(train->n, train->batch) * f.epochs;
         if (!f.optim) nn_set_lr(o, f.schedule.base > 0 ? f.schedule : nn_lr_cosine(f.lr, steps / 20, steps, 0));
         memset(&p, 0, sizeof p);
@@ -6966,6 +7028,7 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
     }
     if (!f.optim) nn_optim_free(o);
     if (valid) { nn_data_free(train); nn_data_free(valid); }
+    else if (d->batch != batch) nn_data_batch(d, batch, drop_last);
     return h;
 }
 

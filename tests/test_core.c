@@ -478,6 +478,113 @@ static void test_shards(void) {
 }
 #endif
 
+// ---- corners where memory, gradients and names meet
+static nn_tensor *dropped_out(nn_ctx *c, nn_tensor **x, void *user) { (void)c; (void)user; return nn_dropout(nn_square(x[0]), 0.5, 1); }
+static int wants_two;
+static nn_tensor *grows(nn_scope s, nn_tensor *x) { /* a scope that the first run did not see */
+    x = nn_layer_linear(s, "fc", nn_layer_linear(nn_in_i(s, "h", 0), "fc", x, 3), 3);
+    return wants_two ? nn_layer_linear(nn_in_i(s, "h", 1), "fc", x, 3) : x;
+}
+
+static void test_corners(void) {
+    nn_ctx    *c = quiet_ctx(1, 4), *f;
+    nn_tensor *w = nn_requires_grad(nn_keep(nn_full(c, NN_F32, NN_SHAPE(3), 2))), *v, *g, *y, *x, *dx[1];
+    nn_data   *d = nn_data_new(nn_ones(c, NN_F32, NN_SHAPE(21, 4)), nn_zeros(c, NN_I32, NN_SHAPE(21)));
+    nn_model  *m;
+    nn_batch   b;
+    char       text[2000];
+    float      first, again;
+    /* the last batch is smaller, and each batch a new tensor */
+    nn_data_batch(d, 10, 0);
+    while (nn_data_next(d, &b)) {
+        CHECK(nn_backward(nn_sum(nn_square(nn_requires_grad(b.x)), NN_ALL, 0)));
+        CHECK(nn_dim(nn_grad(b.x), 0) == b.n && nn_get(nn_grad(b.x), NN_SHAPE(0, 0)) == 2);
+        nn_reset(c);
+    }
+    /* a gradient that was used up says so */
+    CHECK(nn_backward(nn_sum(nn_square(w), NN_ALL, 0)));
+    g = nn_grad(w);
+    nn_zero_grad(w);
+    nn_square(g);
+    CHECK(failed_with(c, NN_ERR_CONTEXT, "used up"));
+    /* a gradient as the upstream gradient of the same leaf */
+    CHECK(nn_backward(nn_sum(nn_square(w), NN_ALL, 0)) && nn_backward_from(nn_add(w, w), nn_grad(w), 0));
+    CHECK(nn_get(nn_grad(w), NN_SHAPE(0)) == 4 + 8);
+    /* a gradient that changed after it was used */
+    v = nn_requires_grad(nn_ones(c, NN_F32, NN_SHAPE(3)));
+    y = nn_sum(nn_mul(nn_grad(w), v), NN_ALL, 0);
+    CHECK(nn_backward(nn_sum(w, NN_ALL, 0)));
+    nn_backward(y);
+    CHECK(failed_with(c, NN_ERR_GRAD, "input 1 of 'mul'"));
+    nn_zero_grad(w);
+    /* nn_grad_of leaves nn_grad alone, and nothing pending behind */
+    y = nn_retain_grad(nn_square(w));
+    CHECK(nn_grad_of(nn_sum(y, NN_ALL, 0), NULL, &w, 1, dx, 0) && nn_grad(y) == NULL && nn_grad(w) == NULL);
+    x = nn_requires_grad(nn_full(c, NN_F32, NN_SCALAR, 3));
+    CHECK(nn_grad_of(x, NULL, &v, 1, dx, 0) && dx[0] == NULL);
+    CHECK(nn_grad_of(nn_square(x), NULL, &x, 1, dx, 0) && nn_item(dx[0]) == 6);
+    /* gradients of views and of shared pieces are tensors of their own */
+    x = nn_requires_grad(nn_ones(c, NN_F32, NN_SHAPE(3)));
+    v = nn_requires_grad(nn_ones(c, NN_F32, NN_SHAPE(3)));
+    CHECK(nn_backward(nn_sum(nn_add(x, v), NN_ALL, 0)) && nn_f32(nn_grad(x)) != NULL && nn_f32(nn_grad(x)) != nn_f32(nn_grad(v)));
+    x = nn_normal(c, NN_F64, NN_SHAPE(3), 0, 1);
+    CHECK(nn_gradcheck(dropped_out, &x, 1, 1, NULL) < 1e-6); /* the same mask each time */
+    nn_reset(c);
+    /* state of a model that is gone */
+    x = nn_keep(nn_ones(c, NN_F32, NN_SHAPE(1, 2)));
+    for (int i = 0; i < 6; i++) {
+        m = nn_model_new(c, counting, NULL);
+        y = nn_predict(m, x);
+        g = nn_state(nn_enter(m, c, NN_EVAL), "runs", NN_F32, NN_SHAPE(1));
+        CHECK(y && nn_item(g) == 1);
+        nn_model_free(m);
+    }
+    /* an unseen scope has no parameters, rather than its parent's */
+    wants_two = 0;
+    m = nn_model_new(c, grows, NULL);
+    x = nn_ones(c, NN_F32, NN_SHAPE(1, 3));
+    CHECK(nn_predict(m, x) != NULL);
+    wants_two = 1;
+    CHECK(nn_predict(m, x) == NULL && failed_with(c, NN_ERR_NAME, "no parameter"));
+    m = nn_model_new(c, shared, NULL);
+    CHECK(nn_summary_text(m, NN_F32, NN_SHAPE(1, 4), text, sizeof text) > 0 && strstr(text, "fc (shared)"));
+    /* a summary does not change the numbers that a fork draws */
+    f     = nn_fork(c);
+    first = nn_f32(nn_uniform(f, NN_F32, NN_SHAPE(1), 0, 1))[0];
+    nn_end(f);
+    c->forks = 0;
+    nn_summary_text(m, NN_F32, NN_SHAPE(1, 4), text, sizeof text);
+    f     = nn_fork(c);
+    again = nn_f32(nn_uniform(f, NN_F32, NN_SHAPE(1), 0, 1))[0];
+    CHECK(first == again);
+    /* labels that do not fit */
+    y = nn_full(c, NN_I64, NN_SHAPE(2), 4294967297.0);
+    CHECK(nn_data_new(nn_ones(c, NN_F32, NN_SHAPE(2, 2)), y) == NULL && failed_with(c, NN_ERR_RANGE, "label"));
+    {
+        nn_fit_options o = nn_fit_defaults();
+        o.quiet = 1; o.epochs = 1; o.batch = 4;
+        nn_fit(nn_model_new(c, shared, NULL), d, &o);
+        CHECK(nn_error(c) == NN_OK && nn_data_next(d, &b) && b.n == 10); /* as it was set */
+    }
+    CHECK(nn_error(c) == NN_OK);
+    nn_end(c);
+    { /* the same training lines on shapes alone */
+        nn_config g0 = nn_config_defaults();
+        nn_optim *o;
+        g0.shape_only = 1;
+        g0.quiet      = 1;
+        c = nn_begin(&g0);
+        m = nn_model_new(c, shared, NULL);
+        o = nn_adam(m, 0.1f);
+        CHECK(nn_backward(nn_cross_entropy(nn_forward(m, nn_zeros(c, NN_F32, NN_SHAPE(8, 4))), nn_zeros(c, NN_I32, NN_SHAPE(8)))));
+        nn_clip_grad_norm(o, 1);
+        CHECK(nn_step(o));
+        nn_reset(c);
+        CHECK(nn_error(c) == NN_OK);
+        nn_end(c);
+    }
+}
+
 // ---- backends
 static nn_tensor *device_loss(nn_tensor *x, nn_tensor *w) { return nn_mean(nn_square(nn_softmax(nn_tanh(nn_matmul(x, w)), -1)), NN_ALL, 0); }
 
@@ -534,6 +641,7 @@ int main(void) {
     test_forks();
     test_shards();
 #endif
+    test_corners();
     test_backend();
     printf("core: %d passed, %d failed\n", passed, failed);
     return failed != 0;

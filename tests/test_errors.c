@@ -119,7 +119,7 @@ P(FOREIGN_COPY) { /* as if another copy of nn.h had made it */
     c->copy = (const char *)mine;
     return c;
 }
-P(FORK_ENDED) {
+P(OBJECT_CONTEXT) {
     nn_ctx  *f = nn_fork(c);
     nn_data *d = nn_data_new(of3(f), nn_zeros(f, NN_I32, NN_SHAPE(2)));
     (void)nn_fit(nn_model_new(c, net_two, NULL), d, NULL);
@@ -314,7 +314,7 @@ P(DEVICES_DIFFER) { (void)c; c = device_ctx(0); (void)nn_add(nn_to_device(of3(c)
 
 static const struct provoker { int id; nn_ctx *(*f)(nn_ctx *); } provokers[] = {
 #define P(name) {NN__M_##name, p_##name}
-    P(MEMORY), P(OPERAND_NULL), P(ARG_NULL), P(OTHER_CONTEXT), P(DROPPED), P(FOREIGN_COPY), P(FORK_ENDED), P(RANK_LIMIT), P(NEGATIVE_SIZE), P(TOO_LARGE),
+    P(MEMORY), P(OPERAND_NULL), P(ARG_NULL), P(OTHER_CONTEXT), P(DROPPED), P(FOREIGN_COPY), P(OBJECT_CONTEXT), P(RANK_LIMIT), P(NEGATIVE_SIZE), P(TOO_LARGE),
     P(BROADCAST), P(SHAPES_DIFFER), P(SIZES_DIFFER), P(RANK), P(AXIS), P(AXIS_TWICE), P(AXES_COUNT), P(RESHAPE), P(RESHAPE_GUESS), P(EXPAND), P(SQUEEZE),
     P(SLICE_STEP), P(INDEX), P(INDEX_VALUE), P(LABEL), P(EMPTY), P(NOT_ONE), P(BYTES), P(NOT_REAL), P(NOT_INTEGER), P(DTYPES_DIFFER), P(DTYPE_IS), P(DTYPE_BAD),
     P(NO_F64), P(NOT_CONTIGUOUS), P(NO_DATA), P(PROBABILITY), P(ARANGE), P(OPTION), P(ISA), P(OP_OUTPUT), P(IN_PLACE), P(OVERWRITTEN), P(NO_HISTORY), P(NOT_LEAF),
