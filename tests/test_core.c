@@ -258,6 +258,41 @@ static void test_by_hand(void) {
     nn_end(c);
 }
 
+/* Initial values: within their bounds, and spread as they should be. */
+static nn_init tried;
+static nn_tensor *one_param(nn_scope s, nn_tensor *x) { return nn_add(x, nn_param(s, "w", NN_SHAPE(10000), tried)); }
+static void test_inits(void) {
+    nn_ctx *c = quiet_ctx(1, 9);
+    const struct { nn_init init; double mean, std, bound; } cases[] = {
+        {nn_init_zeros(), 0, 0, 0},
+        {nn_init_const(2.5), 2.5, 0, 2.5},
+        {nn_init_uniform(-1, 3), 1, 4 / sqrt(12.0), 3},
+        {nn_init_normal(0.5, 2), 0.5, 2, 12},
+        {nn_init_fan_in(25), 0, 0.2 / sqrt(3.0), 0.2},
+        {nn_init_xavier_uniform(20, 30), 0, sqrt(2.0 / 50), sqrt(6.0 / 50)},
+        {nn_init_xavier_normal(20, 30), 0, sqrt(2.0 / 50), 6 * sqrt(2.0 / 50)},
+        {nn_init_he_uniform(8), 0, 0.5, sqrt(6.0 / 8)},
+        {nn_init_he_normal(8), 0, 0.5, 3}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        nn_model *m = nn_model_new(c, one_param, NULL);
+        double    mean = 0, square = 0, largest = 0;
+        float    *w;
+        tried = cases[i].init;
+        nn_model_build(m, NN_F32, NN_SHAPE(1));
+        w = nn_f32(nn_model_tensor(m, c, "w"));
+        for (int k = 0; w && k < 10000; k++) {
+            mean += w[k] / 1e4;
+            square += (double)w[k] * w[k] / 1e4;
+            if (fabs((double)w[k]) > largest) largest = fabs((double)w[k]);
+        }
+        NEAR(mean, cases[i].mean, 0.04 * cases[i].std + 1e-6);
+        NEAR(sqrt(fabs(square - mean * mean)), cases[i].std, 0.03 * cases[i].std + 1e-3);
+        CHECK(largest <= cases[i].bound * 1.0001);
+    }
+    CHECK(nn_error(c) == NN_OK);
+    nn_end(c);
+}
+
 static void test_shape_only(void) {
     nn_config  g = nn_config_defaults();
     nn_ctx    *c;
@@ -633,6 +668,7 @@ int main(void) {
     test_versions();
     test_models();
     test_by_hand();
+    test_inits();
     test_shape_only();
     test_training();
     test_files();
