@@ -7059,15 +7059,7 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
 #define NN__GEMM_NOINLINE static __attribute__((noinline, unused))
 
 // Steps of k in a block, for 512-bit and for smaller vectors; rows of B fetched ahead. KC is part of the results' bits.
-#ifndef NN__GEMM_KC512
-#define NN__GEMM_KC512 384
-#endif
-#ifndef NN__GEMM_KC256
-#define NN__GEMM_KC256 256
-#endif
-#ifndef NN__GEMM_AHEAD
-#define NN__GEMM_AHEAD 8
-#endif
+enum { NN__GEMM_KC512 = 384, NN__GEMM_KC256 = 256, NN__GEMM_AHEAD = 8 };
 
 // One tile of C as the microkernels see it: at most MR rows, and one strip of columns.
 typedef struct nn__gemm_tile {
