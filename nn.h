@@ -1958,12 +1958,12 @@ static int nn__element(const char *op, nn_tensor *x, nn_shape index, int64_t *at
 }
 
 NN_API double nn_get(nn_tensor *x, nn_shape index) {
-    int64_t at;
+    int64_t at = 0;
     return nn__element("get", x, index, &at) ? nn__load(x->dtype, nn__data(x), at) : NAN;
 }
 
 NN_API int nn_set(nn_tensor *x, nn_shape index, double value) {
-    int64_t at;
+    int64_t at = 0;
     if (!nn__element("set", x, index, &at) || !nn__ok_change("set", x)) return 0;
     nn__store(x->dtype, nn__data(x), at, value);
     return 1;
