@@ -1456,11 +1456,11 @@ static void nn__shuffle(nn__rng r, int64_t *list, int64_t n) {
 
 /* ---- >>shape ----------------------------------------------------------------------------------------
    Row-major: the last axis is contiguous. A broadcast axis has stride 0. */
-static const struct nn__dtype_info { const char *name; size_t size; int real; } nn__dtypes[NN_DTYPES] = {
-    {"f32", 4, 1}, {"f64", 8, 1}, {"f16", 2, 1}, {"bf16", 2, 1}, {"i8", 1, 0}, {"u8", 1, 0}, {"i32", 4, 0}, {"i64", 8, 0}};
+static const struct nn__dtype_info { const char *name; size_t size; int real; } nn__dtypes[NN_DTYPES + 1] = { /* and one for no dtype at all */
+    {"f32", 4, 1}, {"f64", 8, 1}, {"f16", 2, 1}, {"bf16", 2, 1}, {"i8", 1, 0}, {"u8", 1, 0}, {"i32", 4, 0}, {"i64", 8, 0}, {"?", 0, 0}};
 
-NN_API const char *nn_dtype_name(nn_dtype d) { return (unsigned)d < NN_DTYPES ? nn__dtypes[d].name : "?"; }
-NN_API size_t      nn_dtype_size(nn_dtype d) { return (unsigned)d < NN_DTYPES ? nn__dtypes[d].size : 0; }
+NN_API const char *nn_dtype_name(nn_dtype d) { return nn__dtypes[(unsigned)d < NN_DTYPES ? d : NN_DTYPES].name; }
+NN_API size_t      nn_dtype_size(nn_dtype d) { return nn__dtypes[(unsigned)d < NN_DTYPES ? d : NN_DTYPES].size; }
 
 /* "[64,784]" into one of a few buffers of the caller's */
 typedef struct nn__text { char s[96]; } nn__text;
