@@ -50,15 +50,15 @@ step "tests without threads" core "" .nothreads
 step "build tests as C++" build .cpp g++ -x c++ -std=c++11 -O1 $strict
 step "tests as C++" core "" .cpp
 for t in core golden ops errors memory; do
-    case $t in errors | memory) small=-DNN_NO_SIMD ;; *) small= ;; esac # the same for all kernels
+    case $t in ops) small= ;; *) small=-DNN_NO_SIMD ;; esac # the vector kernels are ops' matter
     step "build $t under ASan and UBSan" clang -std=c99 -g -O1 $small -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o $B/asan_$t tests/test_$t.c -lm -lpthread
     step "$t under ASan and UBSan" $B/asan_$t
 done
 step "build memory with NN_DEBUG" gcc -std=c99 -O1 $strict -DNN_DEBUG -I. -o $B/debug_memory tests/test_memory.c -lm -lpthread
 step "memory with NN_DEBUG" $B/debug_memory
-step "build core under TSan" clang -std=c99 -g -O1 -fsanitize=thread -I. -o $B/tsan_core tests/test_core.c -lm -lpthread
+step "build core under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_core tests/test_core.c -lm -lpthread
 step "core under TSan" $B/tsan_core
-step "build threads example under TSan" clang -std=c99 -g -O1 -fsanitize=thread -I. -o $B/tsan_threads examples/threads.c -lm -lpthread
+step "build threads example under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_threads examples/threads.c -lm -lpthread
 step "threads example under TSan" $B/tsan_threads
 step "build fuzz target" clang -g -O1 -DNN_NO_SIMD -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -o $B/fuzz tests/fuzz_files.c -lm -lpthread
 step "fuzz for a minute" $B/fuzz -max_total_time=60 -max_len=4096 -rss_limit_mb=2048
