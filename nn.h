@@ -163,8 +163,9 @@
       a batch                           the data object               the next nn_data_next
       scratch of kernels                the context, one a worker     nn_end
    nn_end frees all that was made in a context. Arenas grow by themselves and merge into one piece at nn_reset; after
-   the first steps a training loop calls the allocator no more. nn_memory(c) reports. Using a tensor after nn_reset is
-   an error message where it can be recognised, and always with NN_DEBUG.
+   the first steps a training loop calls the allocator no more. nn_memory(c) reports. Call nn_reset once a step: without
+   it memory only grows. Using a tensor after nn_reset is an error message where it can be recognised, and always with
+   NN_DEBUG; without it, a stale pointer may show another tensor's values. Use after nn_drop is not recognised.
 
    5. GRADIENTS
    Ops run at once; those that a gradient may need are written on the tape. nn_backward walks it from the loss to its
@@ -229,6 +230,23 @@
               nn_reset(c);
           }
 
+   Columns of different scale train badly. Subtract each column's mean and divide by its standard deviation; kept in
+   buffers, both are saved with the model:
+
+      static nn_tensor *scaled_net(nn_scope l, nn_tensor *h) {
+          nn_tensor *mean = nn_buffer(l, "mean", NN_SHAPE(nn_dim(h, -1)), nn_init_zeros());
+          nn_tensor *std  = nn_buffer(l, "std", NN_SHAPE(nn_dim(h, -1)), nn_init_const(1));
+          return nn_layer_linear(l, "fc", nn_div(nn_sub(h, mean), std), 3);
+      }
+
+   and, once, with x all of the inputs:
+
+      nn_model  *sm     = nn_model_new(c, scaled_net, NULL);
+      nn_tensor *centre = nn_mean(x, NN_AXES(0), 0);
+      nn_model_build(sm, NN_F32, nn_shape_of(x));
+      nn_assign(nn_model_tensor(sm, c, "mean"), centre);
+      nn_assign(nn_model_tensor(sm, c, "std"), nn_sqrt(nn_mean(nn_square(nn_sub(x, centre)), NN_AXES(0), 0)));
+
    Without a loss named, integer targets mean cross-entropy, real ones the mean squared error. Progress is a bar on a
    terminal, a line an epoch in a log, nothing with quiet.
 
@@ -243,7 +261,8 @@
       nn_tensor *out = nn_predict(trained, x);
       (void)out;
 
-   Data: nn_data_csv, nn_data_idx, nn_data_mnist, or two tensors with nn_data_new. All readers check every size.
+   Data: nn_data_csv (options: header, separator, regression, several targets; classes count from 0), nn_data_idx,
+   nn_data_mnist, or two tensors with nn_data_new. All readers check every size.
 
    9. OPS OF YOUR OWN
    An op is a struct nn_op: name, shape rule, run, and a gradient rule made of ordinary ops (examples/custom_op.c). Its
@@ -356,7 +375,7 @@ typedef struct nn_shape {
 /* NN_SHAPE(64, 784): a compound literal in C, a template in C++. NN_SCALAR has no dimension, NN_ALL means every axis. */
 #if defined(__cplusplus)
 template <class... Sizes> inline nn_shape nn__shape_of(Sizes... sizes) {
-    const int64_t list[] = {static_cast<int64_t>(sizes)...};
+    const int64_t list[] = {static_cast<int64_t>(sizes)..., 0};
     nn_shape      s      = nn_shape();
     s.ndim               = static_cast<int>(sizeof...(Sizes));
     for (int i = 0; i < s.ndim && i < NN_MAX_DIMS; i++) s.dim[i] = list[i];
@@ -520,7 +539,7 @@ typedef struct nn_csv_options {
 } nn_csv_options;
 
 typedef struct nn_batch {
-    nn_tensor     *x, *y;      /* [n, ...] and [n] (classes, i32) or [n, ...] (real); until the next nn_data_next */
+    nn_tensor     *x, *y;      /* [n, ...] and [n] (classes, i32) or [n, targets] (real); until the next nn_data_next */
     int64_t        n;
     const int64_t *index;      /* which samples these are */
 } nn_batch;
@@ -691,7 +710,7 @@ NN_API void        nn_zero_grad(nn_tensor *x);                    /* forget it *
 /* dy/dx for n tensors x, leaving nn_grad alone; dx[i] is NULL where y does not depend on it. dy may be NULL for a y of one element. */
 NN_API int         nn_grad_of(nn_tensor *y, nn_tensor *dy, nn_tensor **x, int n, nn_tensor **dx, int flags);
 /* Largest difference between f's gradients and central differences, relative to max(1, |gradient|); NaN on error. x: f64. order: 1 or 2.
-   The upstream gradient is random and not uniform. */
+   The upstream gradient is fixed and uneven. n is at most 8. */
 NN_API double      nn_gradcheck(nn_tensor *(*f)(nn_ctx *c, nn_tensor **x, void *user), nn_tensor **x, int n, int order, void *user);
 
 /* -- ops of your own -- */
@@ -984,6 +1003,7 @@ struct nn_ctx {
     uint32_t    epoch;    /* counts nn_reset: a step tensor of another epoch was dropped */
 
     nn_node    *tape;     /* the last node */
+    int64_t     pending;  /* backward: intermediates whose gradient is still on its way */
     int         no_grad, in_backward, shape_only, summing; /* summing: nn_summary's own run */
     nn_tensor **targets;  /* nn_grad_of: what is asked for */
     int         n_targets;
@@ -1031,8 +1051,8 @@ static const char nn__this_copy = 'n';
     X(SQUEEZE,         NN_ERR_SHAPE,   "axis %lld of %s has not size 1") \
     X(SLICE_STEP,      NN_ERR_ARG,     "a slice needs a step other than 0") \
     X(INDEX,           NN_ERR_RANGE,   "index %lld is outside axis %d of size %lld") \
-    X(INDEX_VALUE,     NN_ERR_RANGE,   "an index is outside 0 ... %lld") \
-    X(LABEL,           NN_ERR_RANGE,   "a label is outside 0 ... %lld") \
+    X(INDEX_VALUE,     NN_ERR_RANGE,   "index %lld (element %lld) is outside 0 ... %lld") \
+    X(LABEL,           NN_ERR_RANGE,   "label %lld (row %lld) is outside 0 ... %lld; classes count from 0") \
     X(EMPTY,           NN_ERR_SHAPE,   "%s of nothing (x %s)") \
     X(NOT_ONE,         NN_ERR_SHAPE,   "%s has %lld elements; one is needed") \
     X(BYTES,           NN_ERR_SHAPE,   "%llu bytes given, %s of %s has %llu") \
@@ -1076,7 +1096,7 @@ static const char nn__this_copy = 'n';
     X(FILE_WRITE,      NN_ERR_FILE,    "%s: cannot be written (%s)") \
     X(FILE_NONE,       NN_ERR_FILE,    "this build has no files (NN_NO_STDIO)") \
     X(FORMAT,          NN_ERR_FORMAT,  "%s: %s") \
-    X(CSV,             NN_ERR_FORMAT,  "line %lld: %s") \
+    X(CSV,             NN_ERR_FORMAT,  "%s: line %lld: %s") \
     X(DEVICE_NONE,     NN_ERR_DEVICE,  "device %d: this context has no such backend") \
     X(DEVICE_FAILED,   NN_ERR_DEVICE,  "backend '%s' failed to %s") \
     X(DEVICE_HOST,     NN_ERR_DEVICE,  "the data is on device %d; nn_to_device(x, 0) brings it to the host") \
@@ -1174,7 +1194,7 @@ static int nn__ok_arg(nn_ctx *c, const char *function, const void *arg, const ch
      the pool         size-class lists, given back block by block     gradients, temporaries of backward
      kept             one block each                                  parameters, batches, kept tensors, state
    After the first steps none of them asks the allocator again: the arena has merged into one chunk of
-   its peak size, and the pool has a block of each class that a step needs. */
+   all its chunks' size, and the pool has a block of each class that a step needs. */
 static void *nn__alloc(nn_ctx *c, size_t size) {
     char  *raw, *p;
     size_t total = size + NN__ALIGN + sizeof(void *);
@@ -1329,7 +1349,7 @@ static void nn__arena_reset(nn_ctx *c) {
     }
 }
 
-/* -- the pool: classes 64, 80, 96, 112, 128, 160, ...: four a doubling, so at most a quarter is wasted -- */
+/* -- the pool: classes 64, 80, 96, 112, 128, 160, ...: four a doubling, so above 64 bytes less than a quarter is wasted -- */
 static int nn__pool_class(size_t size, size_t *rounded) {
     size_t step = 16;
     int    k    = 0;
@@ -1533,7 +1553,8 @@ struct nn_tensor {
     nn_tensor   *next, *prev;    /* kept tensors' list; debug lists */
     nn__storage  own;
 };
-#define NN__NO_EPOCH 0xffffffffu
+#define NN__NO_EPOCH   0xffffffffu /* not a step tensor */
+#define NN__DEAD_EPOCH 0xfffffffeu /* dropped: no step ever has this number */
 
 static void *nn__data(const nn_tensor *x) { return (char *)x->st->data + (size_t)x->offset * nn__dtypes[x->dtype].size; }
 static int   nn__is_real(nn_dtype d) { return nn__dtypes[d].real; }
@@ -1585,7 +1606,7 @@ static void nn__debug_bury(nn_ctx *c, nn_tensor *until) {
     while (c->debug_live != until) {
         nn_tensor *x  = c->debug_live;
         c->debug_live = x->next;
-        x->epoch      = NN__NO_EPOCH - 1;
+        x->epoch      = NN__DEAD_EPOCH;
         x->next       = NULL;
         if (c->debug_dead_last) c->debug_dead_last->next = x;
         else c->debug_dead = x;
@@ -2794,7 +2815,7 @@ static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const
     for (int i = 0; i < op->n_out; i++) { n->out[i] = NULL; spec[i].view_of = 0; }
     if (op->attr_size) memcpy(n->out + op->n_out, attr, op->attr_size);
 
-    if (!op->shape(n, spec) || c->error) return nn__fail(c, op->name, NN__M_OP_OUTPUT, "its shape rule failed without a message");
+    if (!op->shape(n, spec) || c->error) return nn__fail(c, op->name, NN__M_OP_OUTPUT, "its shape rule failed without a message"); /* kept only if it did */
     if (!nn__make_outputs(n, spec, device)) return 0;
     if (c->shape_only) { /* nothing to run */ }
     else if (NN__LIKELY(!device)) { if (!nn__run_prepared(n)) return 0; }
@@ -2852,8 +2873,8 @@ NN_API int nn_no_grad(nn_ctx *c, int on) {
 /* ---- >>autodiff -------------------------------------------------------------------------------------
    Backward walks the tape from the loss to its start. A tensor's `pending` collects the gradients that its
    users send; when the walk reaches the node that made it, all of them have arrived, and the node's rule turns
-   them into gradients of its inputs. Rules are ordinary ops; unless NN_CREATE_GRAPH asks for higher orders they
-   are not recorded, and their memory goes back to the pool as soon as nobody holds it. */
+   them into gradients of its inputs (more of them than wanted do no harm). Rules are ordinary ops; unless NN_CREATE_GRAPH asks for higher orders they
+   are not recorded, and their memory goes back to the pool as soon as nobody holds it: storage->uses counts holders. */
 static void nn__storage_release(nn_ctx *c, nn__storage *st) {
     if (st->home != NN__POOL || !st->data) return;
     if (st->device) c->config.backend->release(c->config.backend->self, st->data, st->bytes ? st->bytes : 1);
@@ -2881,7 +2902,7 @@ static void nn__grad_release(nn_tensor *x) { /* x no longer holds a gradient */
     nn_ctx *c = x->ctx;
     if (x->grad) {
         nn__unhold(c, x->grad);
-        if (!x->grad->st->data) x->grad->epoch = NN__NO_EPOCH - 1; /* whoever still has it is told that it was dropped */
+        if (!x->grad->st->data) x->grad->epoch = NN__DEAD_EPOCH; /* whoever still has it is told that it was dropped */
         x->grad = NULL;
     }
     if (x->held) {
@@ -2892,7 +2913,8 @@ static void nn__grad_release(nn_tensor *x) { /* x no longer holds a gradient */
     }
 }
 
-/* Lets x own g as its gradient; g stays valid as long as x does. */
+/* Lets x own g as its gradient; it stays valid as long as x does. A persistent x takes over g's block, or copies it; a
+   step tensor keeps g itself, or a clone if somebody else has it too. */
 static int nn__grad_own(nn_tensor *x, nn_tensor *g) {
     nn_ctx  *c = x->ctx;
     uint32_t version;
@@ -2940,7 +2962,7 @@ static int nn__same_shape(const nn_tensor *x, const nn_tensor *y) {
 
 /* Undo broadcasting: sum g over the axes along which x was repeated. */
 static nn_tensor *nn__sum_to(nn_tensor *g, const nn_tensor *x) {
-    nn_shape axes = NN_ALL;
+    nn_shape axes = NN_SCALAR; /* none yet */
     int      extra = g->ndim - x->ndim;
     if (nn__same_shape(g, x)) return g;
     for (int i = 0; i < g->ndim; i++)
@@ -2969,7 +2991,7 @@ static int nn__is_target(const nn_ctx *c, const nn_tensor *x) {
 /* The gradient g has arrived at x. */
 static int nn__contribute(nn_ctx *c, nn_tensor *x, nn_tensor *g, int flags) {
     nn_tensor *sum;
-    int        graph = flags & NN_CREATE_GRAPH, leaf = !x->node && !c->targets;
+    int        graph = flags & NN_CREATE_GRAPH, leaf = !x->node && !c->targets; /* nn_grad_of leaves nn_grad alone: its leaves collect in pending */
     g = nn__sum_to(g, x);
     if (!g) return 0;
     sum = leaf ? x->grad : x->pending;
@@ -2981,6 +3003,7 @@ static int nn__contribute(nn_ctx *c, nn_tensor *x, nn_tensor *g, int flags) {
     if (leaf) return nn__grad_own(x, g);
     nn__hold(g);
     if (sum) nn__unhold(c, sum);
+    else if (x->node) c->pending++;
     x->pending = g;
     return 1;
 }
@@ -3021,6 +3044,7 @@ static int nn__back_node(nn_ctx *c, nn_node *n, nn_tensor **dx, int flags) {
     for (int i = 0; i < n->n_out; i++) {
         nn_tensor *y = n->out[i];
         if (!y->pending) continue;
+        c->pending--;
         if (y->retain && fine && !c->targets) fine = nn__grad_own(y, y->pending);
         if (nn__is_target(c, y)) continue; /* nn_grad_of collects it */
         nn__unhold(c, y->pending);
@@ -3037,13 +3061,14 @@ static int nn__walk_back(nn_tensor *y, nn_tensor *dy, int flags) {
     int             fine = 1, was_no_grad = c->no_grad, graph = flags & NN_CREATE_GRAPH;
     c->in_backward = !graph;
     c->no_grad     = !graph;
+    c->pending     = 0;
     if (!dy) dy = nn_to_device(nn_full(c, y->dtype, nn_shape_of(y), 1.0), y->st->device);
     if (dy && !c->error) {
         nn__hold(dy);
         fine = nn__contribute(c, y, dy, flags);
         nn__unhold_later(dy);
     } else fine = 0;
-    for (nn_node *n = y->node; n && fine; n = n->prev) {
+    for (nn_node *n = y->node; n && fine && c->pending; n = n->prev) { /* no further than the oldest node that y needs */
         if (n->n_in > room) {
             room = n->n_in + 16;
             dx   = (nn_tensor **)nn__arena(c, (size_t)room * sizeof *dx);
@@ -3163,8 +3188,9 @@ NN_API double nn_gradcheck(nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *), nn_t
     nn_tensor *leaf[8], *dx[8], *s;
     double     worst = 0;
     uint32_t   streams;
-    if (!f || !x || n < 1 || n > 8 || !nn__ok_tensor("gradcheck", x[0])) return NAN;
+    if (!f || !x || n < 1 || !nn__ok_tensor("gradcheck", x[0])) return NAN;
     c = x[0]->ctx;
+    if (n > 8) return nn__fail(c, "gradcheck", NN__M_OPTION, "n", (double)n), NAN;
     if (c->shape_only) return nn__fail(c, "gradcheck", NN__M_NO_DATA, "read"), NAN;
     for (int i = 0; i < n; i++) {
         leaf[i] = NULL;
@@ -3292,7 +3318,7 @@ NN_API void nn_reset(nn_ctx *c) {
     c->streams = 0;
     c->step++;
     nn__arena_reset(c);
-    if (++c->epoch >= NN__NO_EPOCH - 1) c->epoch = 0;
+    if (++c->epoch >= NN__DEAD_EPOCH) c->epoch = 0;
 }
 
 static void nn__bindings_free(nn_ctx *c);
@@ -3354,7 +3380,8 @@ NN_API nn_backend nn_backend_null(nn_null_counts *counts) {
 
 /* ---- >>ops elementwise ------------------------------------------------------------------------------
    An element-wise op is a formula over vectors (see the words nn__v_... in >>kernels), its gradient rule, and
-   its name in NN__UNARY_OPS or NN__BINARY_OPS. NN__F_name(x, p0, p1) is compiled for every instruction set. */
+   its name in NN__UNARY_OPS or NN__BINARY_OPS. NN__F_name(x, p0, p1) is compiled for every instruction set: p0 and p1 are
+   the op's attributes (only affine has some), NN__K(exp) is the exp of the set being compiled. */
 #define NN__MAP (NN_OP_MAP | NN_OP_FLOAT)
 
 static int nn__check_real(nn_node *n, int count) { /* the first `count` inputs: real, and of one dtype */
@@ -4239,12 +4266,12 @@ static int nn__check_integer(nn_node *n, int i, const char *name) {
     if (d == NN_I32 || d == NN_I64 || d == NN_U8) return 1;
     return nn__fail(n->ctx, n->op->name, NN__M_NOT_INTEGER, name, nn_dtype_name(d));
 }
-/* All integers of x within 0 ... limit-1? */
-static int nn__within(const nn_tensor *x, int64_t limit) {
+/* All integers of x within 0 ... limit-1? id: NN__M_LABEL or NN__M_INDEX_VALUE */
+static int nn__check_within(nn_ctx *c, const char *op, int id, const nn_tensor *x, int64_t limit) {
     int64_t n = nn_numel(x);
     for (int64_t i = 0; i < n; i++) {
         int64_t v = nn__load_int(x->dtype, nn__data(x), i);
-        if (v < 0 || v >= limit) return 0;
+        if (v < 0 || v >= limit) return nn__fail(c, op, id, (long long)v, (long long)i, (long long)limit - 1);
     }
     return 1;
 }
@@ -4272,7 +4299,7 @@ static void nn__run_cross_entropy(nn_node *n) {
     nn__row_work w;
     double       sum = 0;
     if (!nn__row_prepare(n, &w)) return;
-    if (!nn__within(y, w.row)) { nn__fail(n->ctx, "cross_entropy", NN__M_LABEL, (long long)w.row - 1); return; }
+    if (!nn__check_within(n->ctx, "cross_entropy", NN__M_LABEL, y, w.row)) return;
     nn__parallel(n->ctx, w.rows, 1.5 * (double)w.row, nn__lse_rows, &w);
     for (int64_t r = 0; r < w.rows; r++)
         sum += nn__load(x->dtype, nn__data(n->out[1]), r) - nn__load(x->dtype, nn__data(x), r * w.row + nn__load_int(y->dtype, nn__data(y), r));
@@ -4475,9 +4502,13 @@ NN_API double nn_accuracy(nn_tensor *logits, nn_tensor *classes) {
     if (!x || !y) return NAN;
     for (int64_t r = 0; r < rows; r++) {
         int64_t best = 0;
-        for (int64_t i = 1; i < row; i++)
-            if (nn__load(x->dtype, nn__data(x), r * row + i) > nn__load(x->dtype, nn__data(x), r * row + best)) best = i;
-        hits += best == nn__load_int(y->dtype, nn__data(y), r);
+        int     nan = 0; /* a row with NaN in it predicts nothing */
+        for (int64_t i = 0; i < row; i++) {
+            double v = nn__load(x->dtype, nn__data(x), r * row + i);
+            nan |= v != v;
+            if (v > nn__load(x->dtype, nn__data(x), r * row + best)) best = i;
+        }
+        hits += !nan && best == nn__load_int(y->dtype, nn__data(y), r);
     }
     return (double)hits / (double)rows;
 }
@@ -4887,7 +4918,7 @@ static void nn__run_gather(nn_node *n) {
     int        axis  = *(const int *)n->attr;
     size_t     e     = nn__dtypes[x->dtype].size;
     int64_t    inner = nn__count(x->ndim - axis - 1, x->size + axis + 1), from = x->size[axis], to = k->size[axis], total = nn_numel(y);
-    if (!nn__within(k, from)) { nn__fail(n->ctx, "gather", NN__M_INDEX_VALUE, (long long)from - 1); return; }
+    if (!nn__check_within(n->ctx, "gather", NN__M_INDEX_VALUE, k, from)) return;
     for (int64_t i = 0; i < total; i++)
         memcpy((char *)nn__data(y) + (size_t)i * e, (char *)nn__data(x) + (size_t)((i / (inner * to) * from + nn__load_int(k->dtype, nn__data(k), i)) * inner + i % inner) * e, e);
 }
@@ -4930,7 +4961,7 @@ static void nn__run_scatter(nn_node *n) {
     nn_tensor         *x = n->in[0], *k = n->in[1], *y = n->out[0];
     int64_t            inner = nn__count(x->ndim - (int)a->axis - 1, x->size + a->axis + 1), from = x->size[a->axis], total = nn_numel(x);
     nn__fill_data(y, 0);
-    if (!nn__within(k, a->size)) { nn__fail(n->ctx, "scatter_add", NN__M_INDEX_VALUE, (long long)a->size - 1); return; }
+    if (!nn__check_within(n->ctx, "scatter_add", NN__M_INDEX_VALUE, k, a->size)) return;
     for (int64_t i = 0; i < total; i++) { /* in order, so that equal indices always add up alike */
         int64_t at = (i / (inner * from) * a->size + nn__load_int(k->dtype, nn__data(k), i)) * inner + i % inner;
         nn__store(y->dtype, nn__data(y), at, nn__load(y->dtype, nn__data(y), at) + nn__load(x->dtype, nn__data(x), i));
@@ -4971,7 +5002,7 @@ static int nn__shape_one_hot(nn_node *n, nn_spec *out) {
 static void nn__run_one_hot(nn_node *n) {
     const nn__one_hot *a = (const nn__one_hot *)n->attr;
     nn__fill_data(n->out[0], 0);
-    if (!nn__within(n->in[0], a->classes)) { nn__fail(n->ctx, "one_hot", NN__M_INDEX_VALUE, (long long)a->classes - 1); return; }
+    if (!nn__check_within(n->ctx, "one_hot", NN__M_INDEX_VALUE, n->in[0], a->classes)) return;
     for (int64_t i = 0; i < nn_numel(n->in[0]); i++) nn__store(n->out[0]->dtype, nn__data(n->out[0]), i * a->classes + nn__load_int(n->in[0]->dtype, nn__data(n->in[0]), i), 1);
 }
 static const nn_op nn__op_one_hot = {"one_hot", 1, 1, sizeof(nn__one_hot), NN_OP_NO_GRAD, nn__shape_one_hot, nn__run_one_hot, NULL, NULL, NULL, NULL, 0};
@@ -5566,7 +5597,7 @@ NN_API int nn_summary_text(nn_model *m, nn_dtype dtype, nn_shape shape, char *te
         nn_end(f);
         return -1;
     }
-    nn__put(&o, "%-28s %-20s %14s %16s\n", "layer", "output", "parameters", "flops");
+    nn__put(&o, "%-28s %-18s %12s %16s\n", "layer", "output", "parameters", "flops");
     for (nn_node *n = nn__tape_reversed(f->tape); n;) {
         const nn__name *place = (const nn__name *)n->place;
         const nn_op    *op = n->op;
@@ -5584,9 +5615,9 @@ NN_API int nn_summary_text(nn_model *m, nn_dtype dtype, nn_shape shape, char *te
         if (!scoped && (op->flags & NN_OP_VIEW)) continue;
         if (scoped) snprintf(name + nn__place_text(place, name, sizeof name / 2), sizeof name / 2, "%s", nn__is_shared(m, place) ? " (shared)" : "");
         else snprintf(name, sizeof name, "%s", op->name);
-        nn__put(&o, "%-28s %-20s %14lld %16.0f\n", name, nn__shape_text(&t, last->out[0]->ndim, last->out[0]->size), (long long)(scoped ? nn__scope_size(m, place) : 0), here);
+        nn__put(&o, "%-28s %-18s %12lld %16.0f\n", name, nn__shape_text(&t, last->out[0]->ndim, last->out[0]->size), (long long)(scoped ? nn__scope_size(m, place) : 0), here);
     }
-    nn__put(&o, "%-28s %-20s %14lld %16.0f\n", "total", "", (long long)nn_model_size(m), flops);
+    nn__put(&o, "%-28s %-18s %12lld %16.0f\n", "total", "", (long long)nn_model_size(m), flops);
     nn_end(f);
     return (int)o.n;
 }
@@ -5978,7 +6009,7 @@ NN_API nn_data *nn_data_new(nn_tensor *x, nn_tensor *y) {
     if (!nn__check_samples(c, x, y)) return NULL;
     kx = nn_keep(x);
     ky = nn_keep(y);
-    if (ky && ky->st->data && nn__is_class(ky) && !nn__within(ky, INT32_MAX)) nn__fail(c, "data", NN__M_LABEL, (long long)INT32_MAX - 1);
+    if (ky && ky->st->data && nn__is_class(ky)) nn__check_within(c, "data", NN__M_LABEL, ky, INT32_MAX);
     return nn__data_take(c, kx, ky, 1); /* nobody else knows kx and ky */
 }
 
@@ -6125,7 +6156,7 @@ static int64_t nn__csv_columns(const char *s, const char *end, char separator) {
 }
 
 /* Calls with x == NULL check and count; then the same walk fills x and y. Returns the number of rows, -1 on error. */
-static int64_t nn__csv_walk(nn_ctx *c, const char *s, const char *end, const nn_csv_options *o, int64_t columns, nn_tensor *x, nn_tensor *y) {
+static int64_t nn__csv_walk(nn_ctx *c, const char *path, const char *s, const char *end, const nn_csv_options *o, int64_t columns, nn_tensor *x, nn_tensor *y) {
     int64_t row = 0, line = 1;
     if (o->header)
         while (s < end && *s++ != '\n') {}
@@ -6139,9 +6170,9 @@ static int64_t nn__csv_walk(nn_ctx *c, const char *s, const char *end, const nn_
         for (int64_t k = 0; k < columns; k++) {
             double v;
             int64_t to = k - (columns - o->target);
-            if (!(s = nn__csv_field(s, stop, o->separator, &v))) return nn__fail(c, "csv", NN__M_CSV, (long long)line, "a field is not a number"), -1;
-            if (k < columns - 1 ? s >= stop || *s++ != o->separator : s != stop) return nn__fail(c, "csv", NN__M_CSV, (long long)line, "another number of columns than the first line"), -1;
-            if (to >= 0 && !o->regression && (v != floor(v) || v < 0 || v > 2147483647.0)) return nn__fail(c, "csv", NN__M_CSV, (long long)line, "the class is not a whole number from 0 on (regression targets need the option)"), -1;
+            if (!(s = nn__csv_field(s, stop, o->separator, &v))) return nn__fail(c, "csv", NN__M_CSV, path, (long long)line, "a field is not a number (a line of names? set header = 1)"), -1;
+            if (k < columns - 1 ? s >= stop || *s++ != o->separator : s != stop) return nn__fail(c, "csv", NN__M_CSV, path, (long long)line, "another number of columns than the first line"), -1;
+            if (to >= 0 && !o->regression && (v != floor(v) || v < 0 || v > 2147483647.0)) return nn__fail(c, "csv", NN__M_CSV, path, (long long)line, "the class is not a whole number from 0 on (real targets? set regression = 1)"), -1;
             if (!x) continue;
             if (to < 0) nn__store(x->dtype, x->st->data, row * (columns - o->target) + k, v * (double)o->scale);
             else nn__store(y->dtype, y->st->data, row * o->target + to, v);
@@ -6158,7 +6189,7 @@ NN_API nn_csv_options nn_csv_defaults(void) {
     return o;
 }
 
-NN_API nn_data *nn_data_csv_text(nn_ctx *c, const char *text, size_t size, const nn_csv_options *options) {
+static nn_data *nn__csv_read(nn_ctx *c, const char *path, const char *text, size_t size, const nn_csv_options *options) {
     nn_csv_options o;
     const char    *end, *first;
     int64_t        columns, rows;
@@ -6177,22 +6208,23 @@ NN_API nn_data *nn_data_csv_text(nn_ctx *c, const char *text, size_t size, const
         while (first < end && *first++ != '\n') {}
     while (first < end && (*first == '\n' || *first == '\r' || *first == ' ' || *first == '\t') && *first != o.separator) first++;
     columns = nn__csv_columns(first, end, o.separator);
-    if (first >= end || columns <= o.target) return nn__fail(c, "csv", NN__M_CSV, 1LL + o.header, "too few columns"), (nn_data *)NULL;
-    rows = nn__csv_walk(c, text, end, &o, columns, NULL, NULL);
+    if (first >= end || columns <= o.target) return nn__fail(c, "csv", NN__M_CSV, path, 1LL + o.header, "too few columns (another separator?)"), (nn_data *)NULL;
+    rows = nn__csv_walk(c, path, text, end, &o, columns, NULL, NULL);
     if (rows < 1) return NULL;
     xs = NN_SHAPE(rows, columns - o.target);
     ys = o.regression ? NN_SHAPE(rows, o.target) : NN_SHAPE(rows);
     if (nn__check_shape(c, "csv", NN_F32, xs) && nn__check_shape(c, "csv", NN_F32, ys)) {
         x = nn__kept_new(c, NN_F32, xs.ndim, xs.dim, NULL);
         y = x ? nn__kept_new(c, o.regression ? NN_F32 : NN_I32, ys.ndim, ys.dim, NULL) : NULL;
-        if (y && y->st->data) nn__csv_walk(c, text, end, &o, columns, x, y);
+        if (y && y->st->data) nn__csv_walk(c, path, text, end, &o, columns, x, y);
     }
     return nn__data_take(c, x, y, 1);
 }
+NN_API nn_data *nn_data_csv_text(nn_ctx *c, const char *text, size_t size, const nn_csv_options *options) { return nn__csv_read(c, "text", text, size, options); }
 NN_API nn_data *nn_data_csv(nn_ctx *c, const char *path, const nn_csv_options *options) {
     size_t   size = 0;
     char    *p = nn__ok(c) ? (char *)nn__read_file(c, path, &size) : NULL;
-    nn_data *d = p ? nn_data_csv_text(c, p, size, options) : NULL;
+    nn_data *d = p ? nn__csv_read(c, path, p, size, options) : NULL;
     if (p) nn__file_forget(c, p, size);
     return d;
 }
@@ -6930,7 +6962,7 @@ static void nn__progress_bar(nn__progress *p, double loss, int64_t n) {
     p->last = now;
     rate    = now > p->begin ? (double)(p->all * p->epoch + p->done) / (now - p->begin) : 0;
     share   = (double)p->done / (double)p->all;
-    fprintf(stderr, "\repoch %d/%d [%-20.*s] %3.0f %%  loss %.4f  %.0f samples/s  ETA %.0f s   ", p->epoch + 1, p->epochs, (int)(20 * share), "====================", 100 * share, loss, rate,
+    fprintf(stderr, "\repoch %d/%d [%-10.*s] %3.0f %%  loss %.4f  %.0f samples/s  ETA %.0f s  ", p->epoch + 1, p->epochs, (int)(10 * share), "==========", 100 * share, loss, rate,
             rate > 0 ? ((double)p->all * p->epochs - (double)(p->all * p->epoch + p->done)) / rate : 0);
     fflush(stderr);
 #else
@@ -6943,11 +6975,11 @@ static void nn__progress_epoch(nn__progress *p, const nn_history *h, int e) {
     if (!p->on) return;
     n = (size_t)snprintf(line, sizeof line, "epoch %d/%d  loss %.4f", e + 1, p->epochs, h->loss[e]);
     if (h->accuracy[e] == h->accuracy[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  accuracy %.4f", h->accuracy[e]);
-    if (h->valid_loss[e] == h->valid_loss[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  valid loss %.4f", h->valid_loss[e]);
-    if (h->valid_accuracy[e] == h->valid_accuracy[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  valid accuracy %.4f", h->valid_accuracy[e]);
+    if (h->valid_loss[e] == h->valid_loss[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  valid %.4f", h->valid_loss[e]);
+    if (h->valid_accuracy[e] == h->valid_accuracy[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  %.4f", h->valid_accuracy[e]);
     snprintf(line + n, sizeof line - n, "  %.1f s", nn_time() - p->begin);
 #if !defined(NN_NO_STDIO)
-    if (p->bar) fprintf(stderr, "\r%*s\r", 100, "");
+    if (p->bar) fprintf(stderr, "\r%79s\r", "");
 #endif
     nn__note_v(p->ctx, NN_LOG_INFO, line);
 }
