@@ -8233,14 +8233,16 @@ static void NN__K(uniform64)(nn__rng r, int64_t block, NN__R u[64]) {
 #endif
 }
 static void NN__K(uniform)(nn__rng r, int64_t block, void *to, int64_t n, const double *p) {
-    NN__R *x = (NN__R *)to, u[64];
-    const NN__R low = (NN__R)p[0], high = (NN__R)p[1], span = (NN__R)(p[1] - p[0]);
+    NN__R      *x = (NN__R *)to, u[64];
+    const NN__V low = nn__v_set1((NN__R)p[0]), high = nn__v_set1((NN__R)p[1]), span = nn__v_set1((NN__R)(p[1] - p[0]));
     for (; n > 0; n -= 64, x += 64, block++) {
         NN__K(uniform64)(r, block, u);
-        for (int i = 0; i < 64 && i < n; i++) {
-            const NN__R v = low + span * u[i];
-            x[i] = v < high || span <= 0 ? v : low; /* rounding can reach the end, which does not belong to it */
+        for (int i = 0; i < 64; i += NN__W) {
+            NN__V v = nn__v_fma(span, nn__v_load(u + i), low);
+            if (p[0] < p[1]) v = nn__v_select(nn__v_lt(v, high), v, low); /* rounding can reach the end, which does not belong to it */
+            nn__v_store(u + i, v);
         }
+        memcpy(x, u, (size_t)(n < 64 ? n : 64) * sizeof *x);
     }
 }
 // Box and Muller 1958: two uniform numbers make two normal ones. In a block 0-15 go with 16-31, 32-47 with 48-63.
