@@ -2484,7 +2484,7 @@ NN_API void nn_parallel_for(nn_ctx *c, int64_t n, double cost, void (*task)(void
 
 /* ---- >>dispatch -------------------------------------------------------------------------------------
    The kernels at the end of this file are compiled once per instruction set and type; here is the table that
-   each pass fills, and the choice. The lists name the element-wise ops: their formulas stand in >>ops. */
+   each pass fills, and the choice. The lists name the element-wise ops: their formulas stand in >>ops elementwise. */
 /* How a product is computed: tiles, with A or B packed or read where they lie; or dot products. 0: decide from the product
    itself, which is right for a whole one only (see "Determinism" at the kernel). */
 enum { NN__GEMM_TILES = 1, NN__GEMM_PACK_A = 2, NN__GEMM_PACK_B = 4, NN__GEMM_DOT = 8 };
