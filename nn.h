@@ -1499,18 +1499,17 @@ static int64_t nn__count(int ndim, const int64_t *size) {
     return n;
 }
 
-/* Sizes are sane, and the bytes fit; a size of 0 is legal. */
-static int nn__check_shape(nn_ctx *c, const char *op, nn_dtype dtype, nn_shape s) {
+/* Sizes are sane, and the bytes fit; a size of 0 is legal. (Shapes go by pointer where every nanosecond of a small op
+   counts: a structure just written number by number is slow to copy.) */
+static int nn__check_shape(nn_ctx *c, const char *op, nn_dtype dtype, const nn_shape *s) {
     nn__text t;
     uint64_t n = 1, limit = (uint64_t)(PTRDIFF_MAX / 8);
     if ((unsigned)dtype >= NN_DTYPES) return nn__fail(c, op, NN__M_DTYPE_BAD, (int)dtype);
-    if (s.ndim < 0 || s.ndim > NN_MAX_DIMS) return nn__fail(c, op, NN__M_RANK_LIMIT, s.ndim, NN_MAX_DIMS);
-    for (int i = 0; i < s.ndim; i++)
-        if (s.dim[i] < 0) return nn__fail(c, op, NN__M_NEGATIVE_SIZE, (long long)s.dim[i], i);
-    for (int i = 0; i < s.ndim; i++) { /* zero sizes count as one, so that strides fit too */
-        uint64_t d = s.dim[i] ? (uint64_t)s.dim[i] : 1;
-        if (d > limit / n) return nn__fail(c, op, NN__M_TOO_LARGE, nn__text_of(&t, s), nn_dtype_name(dtype));
-        n *= d;
+    if (s->ndim < 0 || s->ndim > NN_MAX_DIMS) return nn__fail(c, op, NN__M_RANK_LIMIT, s->ndim, NN_MAX_DIMS);
+    for (int i = 0; i < s->ndim; i++) {
+        if (s->dim[i] < 0) return nn__fail(c, op, NN__M_NEGATIVE_SIZE, (long long)s->dim[i], i);
+        if (s->dim[i] == 0) continue; /* counts as one, so that strides fit too */
+        if (__builtin_mul_overflow(n, (uint64_t)s->dim[i], &n) || n > limit) return nn__fail(c, op, NN__M_TOO_LARGE, nn__text_of(&t, *s), nn_dtype_name(dtype));
     }
     return 1;
 }
@@ -1651,7 +1650,7 @@ static nn_tensor *nn__tensor_on(nn_ctx *c, nn_dtype dtype, int ndim, const int64
 }
 
 static nn_tensor *nn__tensor(nn_ctx *c, const char *op, nn_dtype dtype, nn_shape s) {
-    if (!nn__ok(c) || !nn__check_shape(c, op, dtype, s)) return NULL;
+    if (!nn__ok(c) || !nn__check_shape(c, op, dtype, &s)) return NULL;
     return nn__tensor_on(c, dtype, s.ndim, s.dim, 0);
 }
 
@@ -2026,7 +2025,7 @@ NN_API nn_tensor *nn_from(nn_ctx *c, const void *data, nn_dtype dtype, nn_shape 
 
 NN_API nn_tensor *nn_wrap(nn_ctx *c, void *data, nn_dtype dtype, nn_shape shape) {
     nn_tensor *x;
-    if (!nn__ok_arg(c, "wrap", data, "data") || !nn__check_shape(c, "wrap", dtype, shape)) return NULL;
+    if (!nn__ok_arg(c, "wrap", data, "data") || !nn__check_shape(c, "wrap", dtype, &shape)) return NULL;
     x = nn__header_step(c, dtype);
     if (!x) return NULL;
     nn__set_shape(x, shape.ndim, shape.dim);
@@ -2430,10 +2429,10 @@ static void nn__pool_stop(nn__pool *p) { (void)p; }
 
 NN_API int nn_threads(const nn_ctx *c) { return c ? c->workers : 0; }
 
-/* Scratch of the workers that the next loop may use, `size` bytes each; 0 if memory ran out. It belongs to the
+/* Scratch of the first so many workers, which the next loop may use, `size` bytes each; 0 if memory ran out. It belongs to the
    context, not the pool, so that contexts never meet in it. */
-static int nn__scratch(nn_ctx *c, size_t size) {
-    for (int i = 0; i < c->workers; i++)
+static int nn__scratch(nn_ctx *c, int workers, size_t size) {
+    for (int i = 0; i < workers; i++)
         if (c->scratch_size[i] < size) {
             nn__free(c, c->scratch[i], c->scratch_size[i]);
             c->scratch_size[i] = 0;
@@ -2665,18 +2664,35 @@ static int nn__gemm_run(nn_ctx *c, nn_dtype real, nn__gemm_work *w) {
     nn__gemm_cut(w, c->workers);
     w->pieces_m = nn__ceil_div(g->m, w->cut_rows);
     w->pieces_n = nn__ceil_div(g->n, w->cut_columns);
-    if (!nn__scratch(c, w->k->gemm_scratch(g))) return 0;
+    if (!nn__scratch(c, c->workers, w->k->gemm_scratch(g))) return 0;
     pieces = w->batches * w->pieces_m * w->pieces_n;
     nn__parallel(c, pieces, nn__gemm_cost(w, w->cut_rows, w->cut_columns), nn__gemm_piece, w);
     return 1;
+}
+
+/* One product. A small one goes straight to the kernel: cutting it would take longer than computing it. */
+static int nn__gemm_one(nn_ctx *c, nn_dtype real, nn__gemm *g) {
+    const nn__kernel_set *k = nn__kernels_for(c, real);
+    nn__gemm_work         w;
+    g->path = 0;
+    if ((double)g->m * (double)g->n * (double)g->k < 32768) {
+        if (!nn__scratch(c, 1, k->gemm_scratch(g))) return 0;
+        k->gemm(g, c->scratch[0]);
+        return 1;
+    }
+    memset(&w, 0, sizeof w);
+    w.g       = *g;
+    w.batches = 1;
+    return nn__gemm_run(c, real, &w);
 }
 
 /* ---- >>tape -----------------------------------------------------------------------------------------
    Applying an op: check the operands, ask the shape rule, make the outputs, run, and, where a gradient may be
    wanted, append the node to the tape. */
 NN_API void nn_spec_like(nn_spec *out, const nn_tensor *x) {
-    out->dtype = x->dtype;
-    out->shape = nn_shape_of(x);
+    out->dtype      = x->dtype;
+    out->shape.ndim = x->ndim;
+    for (int i = 0; i < x->ndim; i++) out->shape.dim[i] = x->size[i];
 }
 
 NN_API int nn_wants(const nn_node *n, int i) {
@@ -2773,7 +2789,7 @@ static int nn__make_outputs(nn_node *n, const nn_spec *spec, int device) {
             for (int d = 0; d < y->ndim; d++) { y->size[d] = spec[i].shape.dim[d]; y->stride[d] = spec[i].stride[d]; }
             n->out[i] = y;
         } else {
-            if (!nn__check_shape(c, n->op->name, spec[i].dtype, spec[i].shape)) return 0;
+            if (!nn__check_shape(c, n->op->name, spec[i].dtype, &spec[i].shape)) return 0;
             n->out[i] = nn__tensor_on(c, spec[i].dtype, spec[i].shape.ndim, spec[i].shape.dim, device);
             if (!n->out[i]) return 0;
         }
@@ -2783,55 +2799,72 @@ static int nn__make_outputs(nn_node *n, const nn_spec *spec, int device) {
 
 enum { NN__MAX_OUT = 4 };
 
+/* The node goes onto the tape: one piece of the arena holds it, its operand lists, versions and attributes. */
+static int nn__record(const nn_node *draft) {
+    const nn_op *op = draft->op;
+    nn_ctx      *c  = draft->ctx;
+    int          slots = draft->n_in + draft->n_out;
+    nn_node     *n = (nn_node *)nn__arena(c, sizeof *n + (size_t)slots * (sizeof *n->in + sizeof *n->versions) + op->attr_size + 8);
+    if (!n) return 0;
+    *n          = *draft;
+    n->in       = (nn_tensor **)(n + 1);
+    n->out      = n->in + n->n_in;
+    n->attr     = op->attr_size ? (const char *)(n->out + n->n_out) : NULL;
+    n->versions = (uint32_t *)((char *)(n->out + n->n_out) + nn__round_up(op->attr_size, 8));
+    for (int i = 0; i < n->n_in; i++) {
+        n->in[i]       = draft->in[i];
+        n->versions[i] = n->in[i]->st->version;
+    }
+    for (int i = 0; i < n->n_out; i++) {
+        n->out[i]                = draft->out[i];
+        n->versions[n->n_in + i] = n->out[i]->st->version;
+        n->out[i]->node          = n;
+    }
+    if (op->attr_size) memcpy(n->out + n->n_out, draft->attr, op->attr_size);
+    n->prev = c->tape;
+    c->tape = n;
+    return 1;
+}
+
 static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn_tensor **out) {
-    nn_spec  spec[NN__MAX_OUT];
-    nn_node *n;
-    int      record = 0, device = 0, slots = n_in + op->n_out;
+    nn_spec    spec[NN__MAX_OUT];
+    nn_tensor *made[NN__MAX_OUT] = {NULL, NULL, NULL, NULL};
+    nn_node    n; /* here until it is clear that the tape wants it */
+    int        wanted = 0, device = 0;
     for (int i = 0; i < op->n_out; i++) out[i] = NULL;
     for (int i = 0; i < n_in; i++) { /* c is known to be fine */
         if (!NN__LIKELY(nn__live(c, in[i]))) return !nn__operand_bad(c, op->name, in[i], i);
         if (in[i]->st->device) device = in[i]->st->device;
-        record |= in[i]->needs_grad;
+        wanted |= in[i]->needs_grad;
     }
     if (device)
         for (int i = 0; i < n_in; i++)
             if (in[i]->st->device != device && in[i]->ndim) return nn__fail(c, op->name, NN__M_DEVICES_DIFFER, in[i]->st->device, device);
-    record = record && !c->no_grad && !(op->flags & (NN_OP_NO_GRAD | NN_OP_WRITES));
-    /* one piece of the arena: the node, its operand lists, versions, attributes */
-    n = (nn_node *)nn__arena(c, sizeof *n + (size_t)slots * (sizeof *n->in + sizeof *n->versions) + op->attr_size + 8);
-    if (!n) return 0;
-    n->op       = op;
-    n->ctx      = c;
-    n->in       = (nn_tensor **)(n + 1);
-    n->out      = n->in + n_in;
-    n->n_in     = n_in;
-    n->n_out    = op->n_out;
-    n->attr     = op->attr_size ? (const char *)(n->out + op->n_out) : NULL;
-    n->versions = (uint32_t *)((char *)(n->out + op->n_out) + nn__round_up(op->attr_size, 8));
-    n->stream   = op->flags & NN_OP_RANDOM ? c->streams++ : 0;
-    n->place    = c->place;
-    n->prev     = NULL;
-    for (int i = 0; i < n_in; i++) n->in[i] = in[i];
-    for (int i = 0; i < op->n_out; i++) { n->out[i] = NULL; spec[i].view_of = 0; }
-    if (op->attr_size) memcpy(n->out + op->n_out, attr, op->attr_size);
+    wanted = wanted && !c->no_grad && !(op->flags & (NN_OP_NO_GRAD | NN_OP_WRITES));
+    n.op       = op;
+    n.ctx      = c;
+    n.in       = in;
+    n.out      = made;
+    n.n_in     = n_in;
+    n.n_out    = op->n_out;
+    n.attr     = op->attr_size ? attr : NULL;
+    n.versions = NULL;
+    n.stream   = op->flags & NN_OP_RANDOM ? c->streams++ : 0;
+    n.place    = c->place;
+    n.prev     = NULL;
+    for (int i = 0; i < op->n_out; i++) spec[i].view_of = 0;
 
-    if (!op->shape(n, spec) || c->error) return nn__fail(c, op->name, NN__M_OP_OUTPUT, "its shape rule failed without a message"); /* kept only if it did */
-    if (!nn__make_outputs(n, spec, device)) return 0;
+    if (!op->shape(&n, spec) || c->error) return nn__fail(c, op->name, NN__M_OP_OUTPUT, "its shape rule failed without a message"); /* kept only if it did */
+    if (!nn__make_outputs(&n, spec, device)) return 0;
     if (c->shape_only) { /* nothing to run */ }
-    else if (NN__LIKELY(!device)) { if (!nn__run_prepared(n)) return 0; }
-    else if (!(op->flags & NN_OP_VIEW) && !nn__run_on_device(n)) return 0;
+    else if (NN__LIKELY(!device)) { if (!nn__run_prepared(&n)) return 0; }
+    else if (!(op->flags & NN_OP_VIEW) && !nn__run_on_device(&n)) return 0;
 
-    if (record || c->shape_only) { /* a shape-only context writes everything down: cost, summary */
-        for (int i = 0; i < n_in; i++) n->versions[i] = in[i]->st->version;
-        for (int i = 0; i < op->n_out; i++) {
-            n->versions[n_in + i] = n->out[i]->st->version;
-            n->out[i]->node       = n;
-            n->out[i]->needs_grad = (uint8_t)(record && nn__is_real(n->out[i]->dtype));
-        }
-        n->prev = c->tape;
-        c->tape = n;
+    if ((wanted || c->shape_only) && !nn__record(&n)) return 0; /* a shape-only context writes everything down: cost, summary */
+    for (int i = 0; i < op->n_out; i++) {
+        made[i]->needs_grad = (uint8_t)(wanted && nn__is_real(made[i]->dtype));
+        out[i]              = made[i];
     }
-    for (int i = 0; i < op->n_out; i++) out[i] = n->out[i];
     return 1;
 }
 
@@ -3395,12 +3428,13 @@ static int nn__check_real(nn_node *n, int count) { /* the first `count` inputs: 
     return 1;
 }
 
-static int nn__broadcast(nn_ctx *c, const char *op, nn_shape x, nn_shape y, nn_shape *z) {
+/* z: the common shape of the first xn axes of x and the first yn of y */
+static int nn__broadcast(nn_ctx *c, const char *op, const nn_tensor *x, int xn, const nn_tensor *y, int yn, nn_shape *z) {
     nn__text t, u;
-    z->ndim = x.ndim > y.ndim ? x.ndim : y.ndim;
+    z->ndim = xn > yn ? xn : yn;
     for (int i = 1; i <= z->ndim; i++) {
-        int64_t a = i <= x.ndim ? x.dim[x.ndim - i] : 1, b = i <= y.ndim ? y.dim[y.ndim - i] : 1;
-        if (a != b && a != 1 && b != 1) return nn__fail(c, op, NN__M_BROADCAST, nn__text_of(&t, x), nn__text_of(&u, y), (long long)a, (long long)b);
+        int64_t a = i <= xn ? x->size[xn - i] : 1, b = i <= yn ? y->size[yn - i] : 1;
+        if (a != b && a != 1 && b != 1) return nn__fail(c, op, NN__M_BROADCAST, nn__shape_text(&t, xn, x->size), nn__shape_text(&u, yn, y->size), (long long)a, (long long)b);
         z->dim[z->ndim - i] = a == 1 ? b : a;
     }
     return 1;
@@ -3409,7 +3443,7 @@ static int nn__broadcast(nn_ctx *c, const char *op, nn_shape x, nn_shape y, nn_s
 static int nn__shape_unary(nn_node *n, nn_spec *out) { return nn_spec_like(out, n->in[0]), nn__check_real(n, 1); }
 static int nn__shape_binary(nn_node *n, nn_spec *out) {
     out->dtype = n->in[0]->dtype;
-    return nn__check_real(n, 2) && nn__broadcast(n->ctx, n->op->name, nn_shape_of(n->in[0]), nn_shape_of(n->in[1]), &out->shape);
+    return nn__check_real(n, 2) && nn__broadcast(n->ctx, n->op->name, n->in[0], n->in[0]->ndim, n->in[1], n->in[1]->ndim, &out->shape);
 }
 
 static nn_cost nn__cost_bytes(const nn_node *n) { /* every operand once, no arithmetic */
@@ -3473,13 +3507,31 @@ typedef struct nn__map {
     int64_t       size[NN_MAX_DIMS], stride[2][NN_MAX_DIMS];
 } nn__map;
 
+/* The kernel itself, on rows whose operands follow each other (step 1) or are one value (step 0) */
+static void nn__map_call(const nn__map *m, const void *const *x, const int64_t *step, void *y, int64_t n) {
+    const char *slot = (const char *)m->k + m->kernel;
+    size_t      e = nn__dtypes[m->dtype].size;
+    if (m->operands == 2) {
+        nn__binary_fn f;
+        memcpy(&f, slot, sizeof f);
+        f(x[0], (int)step[0], x[1], (int)step[1], y, n, m->p);
+    } else {
+        nn__unary_fn f;
+        memcpy(&f, slot, sizeof f);
+        f(x[0], y, step[0] ? n : 1, m->p);
+        if (!step[0]) /* one value, many places */
+            for (int64_t j = 1; j < n; j++) memcpy((char *)y + (size_t)j * e, y, e);
+    }
+}
+
 static void nn__map_row(nn__map *m, const char **x, char *y, int64_t n) {
-    size_t e = nn__dtypes[m->dtype].size;
-    int    inner = m->ndim - 1, step[2] = {0, 0};
-    double tile[2][NN__TILE];
-    for (int64_t i = 0; i < n;) {
+    size_t  e = nn__dtypes[m->dtype].size;
+    int     inner = m->ndim - 1;
+    int64_t step[2] = {0, 0}, length;
+    double  tile[2][NN__TILE];
+    for (int64_t i = 0; i < n; i += length) {
         const void *from[2] = {NULL, NULL};
-        int64_t     length  = n - i;
+        length = n - i;
         for (int o = 0; o < m->operands; o++) {
             int64_t s = m->stride[o][inner];
             if (s != 0 && s != 1) length = nn__min64(length, NN__TILE);
@@ -3492,23 +3544,7 @@ static void nn__map_row(nn__map *m, const char **x, char *y, int64_t n) {
             nn__convert(m->dtype, tile[o], 1, m->dtype, from[o], s, length);
             from[o] = tile[o];
         }
-        {
-            const char *slot = (const char *)m->k + m->kernel;
-            if (m->operands == 2) {
-                nn__binary_fn f;
-                memcpy(&f, slot, sizeof f);
-                f(from[0], step[0], from[1], step[1], y + i * (int64_t)e, length, m->p);
-            } else {
-                nn__unary_fn f;
-                memcpy(&f, slot, sizeof f);
-                if (step[0] || length == 1) f(from[0], y + i * (int64_t)e, length, m->p);
-                else { /* one value, many places */
-                    f(from[0], y + i * (int64_t)e, 1, m->p);
-                    for (int64_t j = 1; j < length; j++) memcpy(y + (i + j) * (int64_t)e, y + i * (int64_t)e, e);
-                }
-            }
-        }
-        i += length;
+        nn__map_call(m, from, step, y + i * (int64_t)e, length);
     }
 }
 
@@ -3531,9 +3567,55 @@ static void nn__map_part(void *arg, int64_t begin, int64_t end, int worker) {
     }
 }
 
+/* The common case: every operand is one contiguous row as long as y, or one value. */
+static void nn__map_flat_part(void *arg, int64_t begin, int64_t end, int worker) {
+    const nn__map *m = (const nn__map *)arg;
+    size_t         e = nn__dtypes[m->dtype].size;
+    const void    *x[2];
+    int64_t        step[2];
+    (void)worker;
+    for (int o = 0; o < m->operands; o++) {
+        step[o] = m->stride[o][0];
+        x[o]    = (const char *)m->x[o] + (size_t)(begin * step[o]) * e;
+    }
+    nn__map_call(m, x, step, (char *)m->y + (size_t)begin * e, end - begin);
+}
+static int nn__map_is_flat(nn__map *m, const nn_node *n, int64_t total) {
+    for (int o = 0; o < m->operands; o++) {
+        const nn_tensor *x = n->in[o];
+        int64_t          count = nn_numel(x);
+        if (count != 1 && (count != total || !nn_is_contiguous(x))) return 0;
+        m->stride[o][0] = count != 1 || total == 1;
+    }
+    return 1;
+}
+
+static void nn__map_axes(nn__map *m, const nn_node *n) {
+    const nn_tensor *y = n->out[0];
+    m->ndim    = 1;
+    m->size[0] = 1;
+    for (int o = 0; o < m->operands; o++) m->stride[o][0] = 1;
+    for (int d = 0; d < y->ndim; d++) { /* append the axis, or merge it with the one before */
+        int64_t stride[2] = {0, 0};
+        int     last = m->ndim - 1, even = 1;
+        if (y->size[d] == 1) continue;
+        for (int o = 0; o < m->operands; o++) {
+            const nn_tensor *x  = n->in[o];
+            int              xd = d - (y->ndim - x->ndim);
+            stride[o] = xd < 0 || x->size[xd] == 1 ? 0 : x->stride[xd];
+            even &= m->stride[o][last] == stride[o] * y->size[d];
+        }
+        if (m->size[last] == 1) even = 0; /* nothing there yet: replace it */
+        else if (!even) last = m->ndim++;
+        m->size[last] = even ? m->size[last] * y->size[d] : y->size[d];
+        for (int o = 0; o < m->operands; o++) m->stride[o][last] = stride[o];
+    }
+}
+
 static void nn__run_map(nn_node *n) {
     nn_tensor *y = n->out[0];
     int64_t    total = nn_numel(y);
+    nn__task   part;
     nn__map    m;
     if (total == 0) return;
     m.k        = nn__kernels_for(n->ctx, y->dtype);
@@ -3542,29 +3624,11 @@ static void nn__run_map(nn_node *n) {
     m.operands = n->n_in;
     m.p        = (const double *)n->attr;
     m.y        = nn__data(y);
-    m.ndim     = 1;
-    m.size[0]  = 1;
-    for (int o = 0; o < m.operands; o++) {
-        m.x[o]         = nn__data(n->in[o]);
-        m.stride[o][0] = 1;
-    }
-    for (int d = 0; d < y->ndim; d++) { /* append the axis, or merge it with the one before */
-        int64_t stride[2] = {0, 0};
-        int     last = m.ndim - 1, even = 1;
-        if (y->size[d] == 1) continue;
-        for (int o = 0; o < m.operands; o++) {
-            const nn_tensor *x  = n->in[o];
-            int              xd = d - (y->ndim - x->ndim);
-            stride[o] = xd < 0 || x->size[xd] == 1 ? 0 : x->stride[xd];
-            even &= m.stride[o][last] == stride[o] * y->size[d];
-        }
-        if (m.size[last] == 1) even = 0; /* nothing there yet: replace it */
-        else if (!even) last = m.ndim++;
-        m.size[last] = even ? m.size[last] * y->size[d] : y->size[d];
-        for (int o = 0; o < m.operands; o++) m.stride[o][last] = stride[o];
-    }
-    if (total < 2048) nn__map_part(&m, 0, total, 0);
-    else nn__parallel(n->ctx, total, 0.5, nn__map_part, &m);
+    for (int o = 0; o < m.operands; o++) m.x[o] = nn__data(n->in[o]);
+    part = nn__map_is_flat(&m, n, total) ? nn__map_flat_part : nn__map_part;
+    if (part == nn__map_part) nn__map_axes(&m, n);
+    if (total < 2048) part(&m, 0, total, 0);
+    else nn__parallel(n->ctx, total, 0.5, part, &m);
 }
 
 #define NN__UNARY(name, flags, grad, fast, sample) \
@@ -3776,6 +3840,19 @@ static void nn__reduce_run(nn_ctx *c, nn__reduce *r, int64_t outer) {
     nn__reduce_run(c, &second, 1);
 }
 
+/* y[n] = the sum of x's rows [rows,n] */
+static void nn__sum_rows(nn_ctx *c, nn_dtype real, const void *x, int64_t rows, int64_t n, void *y) {
+    const nn__kernel_set *k = nn__kernels_for(c, real);
+    nn__reduce r;
+    r.row = k->sum; r.columns = k->sum_columns;
+    r.x = (const char *)x; r.y = (char *)y;
+    r.e = nn__dtypes[real].size;
+    r.n = rows; r.inner = n;
+    if (n == 0) return;
+    if (rows == 0) memset(y, 0, (size_t)n * r.e);
+    else nn__reduce_run(c, &r, 1);
+}
+
 static int nn__shape_reduce(nn_node *n, nn_spec *out) {
     const nn__axes *a = (const nn__axes *)n->attr;
     nn_tensor      *x = n->in[0];
@@ -3925,18 +4002,15 @@ NN_API nn_tensor *nn_max(nn_tensor *x, nn_shape axes, int keepdims) {
 static int nn__shape_matmul(nn_node *n, nn_spec *out) {
     nn__text   t, u;
     nn_tensor *x = n->in[0], *y = n->in[1];
-    nn_shape   a, b;
-    int64_t    m, k, l, cols;
+    int64_t    k, l;
     for (int i = 0; i < 2; i++)
         if (n->in[i]->ndim < 2) return nn__fail(n->ctx, "matmul", NN__M_RANK, i ? "y" : "x", nn__shape_text(&t, n->in[i]->ndim, n->in[i]->size), "at least 2");
-    a = nn_shape_of(x); b = nn_shape_of(y);
-    m = a.dim[a.ndim - 2]; k = a.dim[a.ndim - 1]; l = b.dim[b.ndim - 2]; cols = b.dim[b.ndim - 1];
-    if (k != l) return nn__fail(n->ctx, "matmul", NN__M_SIZES_DIFFER, nn__text_of(&t, a), "y", nn__text_of(&u, b), (long long)k, (long long)l);
-    a.ndim -= 2; b.ndim -= 2;
+    k = x->size[x->ndim - 1]; l = y->size[y->ndim - 2];
+    if (k != l) return nn__fail(n->ctx, "matmul", NN__M_SIZES_DIFFER, nn__shape_text(&t, x->ndim, x->size), "y", nn__shape_text(&u, y->ndim, y->size), (long long)k, (long long)l);
     out->dtype = x->dtype;
-    if (!nn__broadcast(n->ctx, "matmul", a, b, &out->shape)) return 0;
-    out->shape.dim[out->shape.ndim++] = m;
-    out->shape.dim[out->shape.ndim++] = cols;
+    if (!nn__broadcast(n->ctx, "matmul", x, x->ndim - 2, y, y->ndim - 2, &out->shape)) return 0;
+    out->shape.dim[out->shape.ndim++] = x->size[x->ndim - 2];
+    out->shape.dim[out->shape.ndim++] = y->size[y->ndim - 1];
     return nn__check_real(n, 2);
 }
 static void nn__run_matmul(nn_node *n) {
@@ -3996,18 +4070,27 @@ static int nn__shape_linear(nn_node *n, nn_spec *out) {
     return nn__check_real(n, n->n_in);
 }
 static void nn__run_linear(nn_node *n) {
-    nn_tensor    *x = n->in[0], *w = n->in[1], *y = n->out[0];
-    nn__gemm_work g;
-    memset(&g, 0, sizeof g);
-    g.g.k = w->size[1]; g.g.n = w->size[0];
-    g.g.m = g.g.n ? nn_numel(y) / g.g.n : 0;
-    g.g.a = nn__data(x); g.g.a_row = g.g.k; g.g.a_col = 1;
-    g.g.b = nn__data(w); g.g.b_row = 1; g.g.b_col = g.g.k;
-    g.g.c = nn__data(y); g.g.c_row = g.g.n;
-    g.g.bias  = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
-    g.g.act   = *(const int *)n->attr;
-    g.batches = 1;
-    nn__gemm_run(n->ctx, y->dtype, &g);
+    nn_tensor *x = n->in[0], *w = n->in[1], *y = n->out[0];
+    nn__gemm   g;
+    g.k = w->size[1]; g.n = w->size[0];
+    g.m = g.n ? nn_numel(y) / g.n : 0;
+    g.a = nn__data(x); g.a_row = g.k; g.a_col = 1;
+    g.b = nn__data(w); g.b_row = 1; g.b_col = g.k;
+    g.c = nn__data(y); g.c_row = g.n;
+    g.bias = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
+    g.act  = *(const int *)n->attr;
+    g.accumulate = 0;
+    nn__gemm_one(n->ctx, y->dtype, &g);
+}
+/* C[m,n] = A[m,k] B[k,n] with nothing added; strides in elements, C's rows follow each other */
+static void nn__gemm_plain(nn_ctx *ctx, nn_dtype real, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_col, const void *b, int64_t b_row, int64_t b_col, void *c) {
+    nn__gemm g;
+    g.m = m; g.n = n; g.k = k;
+    g.a = a; g.a_row = a_row; g.a_col = a_col;
+    g.b = b; g.b_row = b_row; g.b_col = b_col;
+    g.c = c; g.c_row = n;
+    g.bias = NULL; g.act = NN_ACT_NONE; g.accumulate = 0;
+    nn__gemm_one(ctx, real, &g);
 }
 static nn_tensor *nn__rows(nn_tensor *x) { /* [...,n] -> [rows,n] */
     int64_t n = nn_dim(x, -1);
@@ -4029,15 +4112,58 @@ static void nn__grad_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     }
     if (dz) nn__linear_grad(n, dz, dx);
 }
-static void nn__grad_fast_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
-    nn_tensor *y = n->out[0], *dz = dy[0];
-    switch (*(const int *)n->attr) {
-    case NN_ACT_RELU: dz = nn__apply2(&nn__op_relu_back, dz, y, NULL); break;
-    case NN_ACT_SIGMOID: dz = nn__apply2(&nn__op_sigmoid_back, dz, y, NULL); break;
-    case NN_ACT_TANH: dz = nn__apply2(&nn__op_tanh_back, dz, y, NULL); break;
-    default: break;
+/* linear_back: dy, y, x, w -> dx, dw, db in one node: those that attr wants, the others empty. */
+typedef struct nn__linear_back { int32_t act, wants; } nn__linear_back;
+static int nn__shape_linear_back(nn_node *n, nn_spec *out) {
+    const nn__linear_back *a = (const nn__linear_back *)n->attr;
+    nn_spec_like(&out[0], n->in[2]);
+    nn_spec_like(&out[1], n->in[3]);
+    nn_spec_like(&out[2], n->in[3]);
+    out[2].shape.ndim = 1;
+    for (int i = 0; i < 3; i++)
+        if (!(a->wants >> i & 1)) { out[i].shape.ndim = 1; out[i].shape.dim[0] = 0; }
+    return 1;
+}
+static void nn__run_linear_back(nn_node *n) {
+    const nn__linear_back *a = (const nn__linear_back *)n->attr;
+    nn_tensor *dy = n->in[0], *x = n->in[2], *w = n->in[3];
+    int64_t    out = w->size[0], in = w->size[1], rows = out ? nn_numel(dy) / out : 0;
+    nn_dtype   dtype = dy->dtype;
+    void      *dz = nn__data(dy), *room = NULL;
+    size_t     bytes = (size_t)(rows * out) * nn__dtypes[dtype].size;
+    if (a->act != NN_ACT_NONE && bytes) { /* dz = dy act'(y) */
+        nn__map m;
+        room = nn__pool_get(n->ctx, bytes);
+        if (!room) return;
+        m.k      = nn__kernels_for(n->ctx, dtype);
+        m.kernel = a->act == NN_ACT_RELU ? offsetof(nn__kernel_set, relu_back) : a->act == NN_ACT_TANH ? offsetof(nn__kernel_set, tanh_back) : offsetof(nn__kernel_set, sigmoid_back);
+        m.dtype  = dtype; m.operands = 2; m.p = NULL;
+        m.x[0]   = dz; m.x[1] = nn__data(n->in[1]); m.y = room;
+        m.stride[0][0] = m.stride[1][0] = 1;
+        nn__parallel(n->ctx, rows * out, 0.5, nn__map_flat_part, &m);
+        dz = room;
     }
-    if (dz) nn__linear_grad(n, dz, dx);
+    if (a->wants & 1) nn__gemm_plain(n->ctx, dtype, rows, in, out, dz, out, 1, nn__data(w), in, 1, nn__data(n->out[0]));
+    if (a->wants & 2) nn__gemm_plain(n->ctx, dtype, out, in, rows, dz, 1, out, nn__data(x), in, 1, nn__data(n->out[1]));
+    if (a->wants & 4) nn__sum_rows(n->ctx, dtype, dz, rows, out, nn__data(n->out[2]));
+    nn__pool_put(n->ctx, room, bytes);
+}
+static nn_cost nn__cost_linear_back(const nn_node *n) {
+    nn_cost cost = nn__cost_bytes(n);
+    double  rows = (double)nn_numel(n->in[0]), in = (double)nn_dim(n->in[3], 1);
+    int     wants = ((const nn__linear_back *)n->attr)->wants;
+    cost.flops = rows * ((wants & 1 ? 2 * in : 0) + (wants & 2 ? 2 * in : 0) + (wants >> 2 & 1));
+    return cost;
+}
+static const nn_op nn__op_linear_back = {"linear_back", 4, 3, sizeof(nn__linear_back), NN_OP_FLOAT, nn__shape_linear_back, nn__run_linear_back, NULL, NULL, nn__cost_linear_back, NULL, 0};
+static void nn__grad_fast_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn__linear_back a;
+    nn_tensor      *in[4], *out[3];
+    a.act   = *(const int *)n->attr;
+    a.wants = nn_wants(n, 0) | nn_wants(n, 1) << 1 | (n->n_in > 2 && nn_wants(n, 2)) << 2;
+    in[0] = dy[0]; in[1] = n->out[0]; in[2] = n->in[0]; in[3] = n->in[1];
+    if (!nn_apply(&nn__op_linear_back, in, 4, &a, out)) return;
+    for (int i = 0; i < n->n_in; i++) dx[i] = a.wants >> i & 1 ? out[i] : NULL;
 }
 static nn_cost nn__cost_linear(const nn_node *n) {
     nn_cost cost = nn__cost_bytes(n);
@@ -4312,7 +4438,7 @@ static void nn__grad_cross_entropy(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     dx[0] = nn_mul(nn_scale(difference, (double)classes / (double)nn_numel(x)), dy[0]);
 }
 /* cross_entropy_back: x, classes, lse, dy -> dx */
-static int nn__shape_cross_entropy_back(nn_node *n, nn_spec *out) { nn_spec_like(out, n->in[0]); return 1; }
+static int nn__shape_first(nn_node *n, nn_spec *out) { nn_spec_like(out, n->in[0]); return 1; }
 static void nn__cross_entropy_back_rows(void *arg, int64_t begin, int64_t end, int worker) {
     nn__row_work *w = (nn__row_work *)arg;
     nn_tensor   **in = w->n->in;
@@ -4325,7 +4451,7 @@ static void nn__run_cross_entropy_back(nn_node *n) {
     nn__row_work w;
     if (nn__row_prepare(n, &w)) nn__parallel(n->ctx, w.rows, 1.5 * (double)w.row, nn__cross_entropy_back_rows, &w);
 }
-static const nn_op nn__op_cross_entropy_back = {"cross_entropy_back", 4, 1, 0, NN_OP_FLOAT, nn__shape_cross_entropy_back, nn__run_cross_entropy_back, NULL, NULL, nn__cost_rows, NULL, 0};
+static const nn_op nn__op_cross_entropy_back = {"cross_entropy_back", 4, 1, 0, NN_OP_FLOAT, nn__shape_first, nn__run_cross_entropy_back, NULL, NULL, nn__cost_rows, NULL, 0};
 static void nn__grad_fast_cross_entropy(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     nn_tensor *in[4];
     in[0] = n->in[0]; in[1] = n->in[1]; in[2] = n->out[1]; in[3] = dy[0];
@@ -4354,13 +4480,83 @@ static const nn_op nn__op_cross_entropy = {"cross_entropy", 2, 2, 0, NN_OP_FLOAT
                                            nn__grad_fast_cross_entropy, nn__cost_rows, nn__sample_cross_entropy, 0};
 NN_API nn_tensor *nn_cross_entropy(nn_tensor *logits, nn_tensor *classes) { return nn__apply2(&nn__op_cross_entropy, logits, classes, NULL); }
 
-/* -- mse:  mean of (x - y)^2; unlike sub it refuses to broadcast, which in a loss is nearly always a mistake -- */
+/* -- mse:  mean of d^2, d = x - y                     dx = 2 d dz / n, dy = -dx; output 2 is d
+      Unlike sub it refuses to broadcast, which in a loss is nearly always a mistake. -- */
+static int nn__shape_mse(nn_node *n, nn_spec *out) {
+    nn__text   t, u;
+    nn_tensor *x = n->in[0], *y = n->in[1];
+    if (!nn__check_real(n, 2)) return 0;
+    if (!nn__same_shape(x, y))
+        return nn__fail(n->ctx, "mse", NN__M_SHAPES_DIFFER, "the prediction", nn__shape_text(&t, x->ndim, x->size), "the target", nn__shape_text(&u, y->ndim, y->size));
+    if (nn_numel(x) == 0) return nn__fail(n->ctx, NULL, NN__M_EMPTY, "mse", nn__shape_text(&t, x->ndim, x->size));
+    nn_spec_like(&out[1], x);
+    out[1].dtype      = nn__kernel_dtype(x->dtype);
+    out[0].dtype      = x->dtype;
+    out[0].shape.ndim = 0;
+    return 1;
+}
+static void nn__mse_parts(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__row_work *w = (nn__row_work *)arg;
+    (void)worker;
+    for (int64_t p = begin; p < end; p++) {
+        int64_t n = nn__min64(NN__REDUCE_PART, w->row - p * NN__REDUCE_PART);
+        size_t  at = (size_t)(p * NN__REDUCE_PART) * w->e;
+        char   *d = (char *)nn__data(w->n->out[1]) + at;
+        w->k->sub((char *)nn__data(w->n->in[0]) + at, 1, (char *)nn__data(w->n->in[1]) + at, 1, d, n, NULL);
+        w->partial[p] = w->k->sum_squares(d, n);
+    }
+}
+static void nn__run_mse(nn_node *n) {
+    nn__row_work w;
+    double       sum = 0, few[8];
+    int64_t      parts;
+    nn__row_prepare(n, &w);
+    w.row     = nn_numel(n->in[0]); /* all of x is one row here */
+    parts     = nn__ceil_div(w.row, NN__REDUCE_PART);
+    w.partial = parts <= 8 ? few : (double *)nn__arena(n->ctx, (size_t)parts * sizeof *w.partial);
+    if (!w.partial) return;
+    nn__parallel(n->ctx, parts, 1.0 * NN__REDUCE_PART, nn__mse_parts, &w);
+    for (int64_t p = 0; p < parts; p++) sum += w.partial[p];
+    nn__store(n->out[0]->dtype, nn__data(n->out[0]), 0, sum / (double)w.row);
+}
+static void nn__grad_mse(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *g = nn_mul(nn_scale(nn_sub(n->in[0], n->in[1]), 2.0 / (double)nn_numel(n->in[0])), dy[0]);
+    dx[0] = g;
+    if (nn_wants(n, 1)) dx[1] = nn_neg(g);
+}
+/* mse_back: d, dz -> dx */
+static void nn__run_mse_back(nn_node *n) {
+    nn_tensor *d = n->in[0], *dx = n->out[0];
+    double     dz = nn__load(n->in[1]->dtype, nn__data(n->in[1]), 0), ab[2];
+    nn__map    m;
+    ab[0] = 2 * dz / (double)nn_numel(d); ab[1] = 0;
+    m.k        = nn__kernels_for(n->ctx, dx->dtype);
+    m.kernel   = offsetof(nn__kernel_set, affine);
+    m.dtype    = dx->dtype;
+    m.operands = 1;
+    m.p        = ab;
+    m.x[0]     = nn__data(d);
+    m.y        = nn__data(dx);
+    m.stride[0][0] = 1;
+    nn__parallel(n->ctx, nn_numel(d), 0.5, nn__map_flat_part, &m);
+}
+static const nn_op nn__op_mse_back = {"mse_back", 2, 1, 0, NN_OP_FLOAT, nn__shape_first, nn__run_mse_back, NULL, NULL, nn__cost_map, NULL, 0};
+static void nn__grad_fast_mse(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *g = nn__apply2(&nn__op_mse_back, n->out[1], dy[0], NULL);
+    dx[0] = g = n->in[0]->dtype == n->out[1]->dtype ? g : nn_cast(g, n->in[0]->dtype);
+    if (nn_wants(n, 1)) dx[1] = nn_neg(g);
+}
+static int nn__sample_mse(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    if (k >= 6 || k == 3) return 0; /* the fourth shape is empty */
+    s->n_in  = 2;
+    s->in[0] = nn__sample_values(c, real, nn__sample_shapes[k], k, -2.1, 2.3);
+    s->in[1] = nn__sample_values(c, real, nn__sample_shapes[k], k + 1, -1.1, 1.9);
+    return 1;
+}
+static const nn_op nn__op_mse = {"mse", 2, 2, 0, NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_mse, nn__run_mse, nn__grad_mse, nn__grad_fast_mse, nn__cost_rows, nn__sample_mse, 0};
 NN_API nn_tensor *nn_mse(nn_tensor *x, nn_tensor *y) {
-    nn__text t, u;
     if (x && !nn__ok_arg(x->ctx, "mse", y, "the target")) return NULL;
-    if (x && y && nn__ok(x->ctx) && !nn__same_shape(x, y))
-        return nn__fail(x->ctx, "mse", NN__M_SHAPES_DIFFER, "the prediction", nn__shape_text(&t, x->ndim, x->size), "the target", nn__shape_text(&u, y->ndim, y->size)), (nn_tensor *)NULL;
-    return nn_mean(nn_square(nn_sub(x, y)), NN_ALL, 0);
+    return nn__apply2(&nn__op_mse, x, y, NULL);
 }
 
 /* -- dropout:  y = x mask / (1-p)                     dx = dy mask / (1-p); output 2 is the mask (Srivastava et al. 2014) -- */
@@ -4472,7 +4668,7 @@ static nn_tensor *nn__fill_random(nn_ctx *c, const nn_op *op, nn_dtype dtype, nn
     nn__fill_attr a;
     nn_tensor    *y;
     nn_dtype      made = dtype == NN_F64 ? NN_F64 : NN_F32;
-    if (!nn__ok(c) || !nn__check_shape(c, op->name, dtype, shape)) return NULL;
+    if (!nn__ok(c) || !nn__check_shape(c, op->name, dtype, &shape)) return NULL;
 #if defined(NN_NO_F64)
     if (dtype == NN_F64) return nn__fail(c, op->name, NN__M_NO_F64), (nn_tensor *)NULL;
 #endif
@@ -4604,7 +4800,7 @@ NN_API nn_tensor *nn_reshape(nn_tensor *x, nn_shape s) {
         n *= s.dim[guess];
     }
     if (n != nn_numel(x)) return nn__fail(x->ctx, "reshape", NN__M_RESHAPE, nn__shape_text(&t, x->ndim, x->size), (long long)nn_numel(x), nn__text_of(&u, s)), (nn_tensor *)NULL;
-    if (!nn__check_shape(x->ctx, "reshape", x->dtype, s)) return NULL; /* zero elements, and still sizes beyond all strides */
+    if (!nn__check_shape(x->ctx, "reshape", x->dtype, &s)) return NULL; /* zero elements, and still sizes beyond all strides */
     if (!nn__view_strides(x, s, stride)) x = nn_contiguous(x);
     l = nn__list_of(s);
     return nn__apply1(&nn__op_reshape, x, &l);
@@ -4796,7 +4992,7 @@ NN_API nn_tensor *nn_expand(nn_tensor *x, nn_shape s) {
     nn__text t, u;
     nn__list l;
     int      extra = x ? s.ndim - x->ndim : 0;
-    if (!nn__ok_tensor("expand", x) || !nn__check_shape(x->ctx, "expand", x->dtype, s)) return NULL;
+    if (!nn__ok_tensor("expand", x) || !nn__check_shape(x->ctx, "expand", x->dtype, &s)) return NULL;
     for (int i = 0; i < x->ndim; i++)
         if (extra < 0 || (x->size[i] != s.dim[i + extra] && x->size[i] != 1)) return nn__fail(x->ctx, "expand", NN__M_EXPAND, nn__shape_text(&t, x->ndim, x->size), nn__text_of(&u, s)), (nn_tensor *)NULL;
     l = nn__list_of(s);
@@ -5016,8 +5212,8 @@ NN_API nn_tensor *nn_one_hot(nn_tensor *index, int64_t classes, nn_dtype real) {
 /* ---- >>ops list -------------------------------------------------------------------------------------
    Every op of this file. The op test walks this list: values, gradients, second order, instruction sets, threads. */
 #define NN__OTHER_OPS(X) \
-    X(sum) X(max) X(matmul) X(linear) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
-    X(cross_entropy) X(cross_entropy_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
+    X(sum) X(max) X(matmul) X(linear) X(linear_back) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
+    X(cross_entropy) X(cross_entropy_back) X(mse) X(mse_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
     X(expand) X(copy) X(cast) X(concat) X(gather) X(scatter_add) X(one_hot)
 
 static const nn_op *const nn_ops[] = {
@@ -5096,7 +5292,7 @@ static size_t nn__place_text(const nn__name *place, char *text, size_t size) {
 
 static nn__name *nn__name_find(nn__name *parent, const char *name, int64_t index) {
     for (nn__name *k = parent->child; k; k = k->next)
-        if (k->index == index && !strcmp(k->name, name)) return k;
+        if (k->index == index && k->name[0] == name[0] && !strcmp(k->name, name)) return k;
     return NULL;
 }
 
@@ -5214,7 +5410,7 @@ static nn__param *nn__declare(nn_ctx *c, nn_model *m, nn__name *at, nn_shape sha
     char       path[512];
     size_t     n;
     nn__param *p;
-    if (!nn__check_shape(c, at->name, m->dtype, shape)) return NULL;
+    if (!nn__check_shape(c, at->name, m->dtype, &shape)) return NULL;
     if (c != m->ctx && !c->shape_only) return nn__fail(c, "param", NN__M_MODEL_THREADS), (nn__param *)NULL;
     n = nn__place_text(at, path, sizeof path) + 1;
     if (!nn__grow(m->ctx, &m->param, &m->room, m->n + 1, sizeof *m->param)) return NULL;
@@ -5284,24 +5480,26 @@ static void nn__bindings_free(nn_ctx *c) {
     nn_state_clear(c);
 }
 
-static nn_tensor *nn__param_of(nn_scope s, const char *name, nn_shape shape, nn_init init, int buffer) {
+static nn_tensor *nn__param_of(const nn_scope *s, const char *name, const nn_shape *shape, const nn_init *init, int buffer) {
     nn__text   t, u;
-    nn_ctx    *c = s.ctx;
-    nn_model  *m = s.model;
+    nn_ctx    *c = s->ctx;
+    nn_model  *m = s->model;
     nn__name  *k;
     nn__param *p;
+    int        same;
     if (!nn__ok(c)) return NULL;
-    if (!s.at) return nn__fail(c, "param", NN__M_SCOPE), (nn_tensor *)NULL;
+    if (!s->at) return nn__fail(c, "param", NN__M_SCOPE), (nn_tensor *)NULL;
     if (!nn__ok_arg(c, "param", name, "name")) return NULL;
-    k = s.lost ? NULL : nn__name_find((nn__name *)s.at, name, -1);
-    if (!k && !m->made) k = nn__name_add(c, m, (nn__name *)s.at, name, -1);
+    k = s->lost ? NULL : nn__name_find((nn__name *)s->at, name, -1);
+    if (!k && !m->made) k = nn__name_add(c, m, (nn__name *)s->at, name, -1);
     if (!k || (k->param < 0 && m->made)) return nn__fail(c, NULL, NN__M_NAME_UNKNOWN, name), (nn_tensor *)NULL;
-    p = k->param < 0 ? nn__declare(c, m, k, shape, init, buffer) : m->param[k->param];
+    p = k->param < 0 ? nn__declare(c, m, k, *shape, *init, buffer) : m->param[k->param];
     if (!p) return NULL;
-    if (shape.ndim != p->shape.ndim || (shape.ndim && memcmp(shape.dim, p->shape.dim, (size_t)shape.ndim * sizeof shape.dim[0])))
-        return nn__fail(c, NULL, NN__M_NAME_SHAPE, name, nn__text_of(&t, p->shape), nn__text_of(&u, shape)), (nn_tensor *)NULL;
+    same = shape->ndim == p->shape.ndim;
+    for (int i = 0; same && i < shape->ndim; i++) same = shape->dim[i] == p->shape.dim[i];
+    if (!same) return nn__fail(c, NULL, NN__M_NAME_SHAPE, name, nn__text_of(&t, p->shape), nn__text_of(&u, *shape)), (nn_tensor *)NULL;
     if (c->shape_only) {
-        nn_tensor *x = nn__tensor_on(c, m->dtype, shape.ndim, shape.dim, 0);
+        nn_tensor *x = nn__tensor_on(c, m->dtype, shape->ndim, shape->dim, 0);
         if (x) x->needs_grad = !buffer;
         if (c->summing) p->asked++;
         return x;
@@ -5309,8 +5507,8 @@ static nn_tensor *nn__param_of(nn_scope s, const char *name, nn_shape shape, nn_
     if (!p->st.data) return nn__fail(c, "param", NN__M_MODEL_NOT_MADE), (nn_tensor *)NULL;
     return nn__handle(c, m, k->param);
 }
-NN_API nn_tensor *nn_param(nn_scope s, const char *name, nn_shape shape, nn_init init) { return nn__param_of(s, name, shape, init, 0); }
-NN_API nn_tensor *nn_buffer(nn_scope s, const char *name, nn_shape shape, nn_init init) { return nn__param_of(s, name, shape, init, 1); }
+NN_API nn_tensor *nn_param(nn_scope s, const char *name, nn_shape shape, nn_init init) { return nn__param_of(&s, name, &shape, &init, 0); }
+NN_API nn_tensor *nn_buffer(nn_scope s, const char *name, nn_shape shape, nn_init init) { return nn__param_of(&s, name, &shape, &init, 1); }
 
 NN_API nn_tensor *nn_state(nn_scope s, const char *name, nn_dtype dtype, nn_shape shape) {
     nn__text   t, u;
@@ -5321,7 +5519,7 @@ NN_API nn_tensor *nn_state(nn_scope s, const char *name, nn_dtype dtype, nn_shap
     if (!nn__ok_arg(c, "state", name, "name")) return NULL;
     if (s.lost) return nn__fail(c, "state", NN__M_NAME_UNKNOWN, name), (nn_tensor *)NULL;
     if (!nn__name_valid(name)) return nn__fail(c, "state", NN__M_NAME_BAD, name), (nn_tensor *)NULL;
-    if (!nn__check_shape(c, "state", dtype, shape)) return NULL;
+    if (!nn__check_shape(c, "state", dtype, &shape)) return NULL;
     for (k = c->states; k; k = k->next)
         if (k->at == s.at && k->model == s.model->id && !strcmp(k->name, name)) break;
     if (!k) {
@@ -5638,8 +5836,11 @@ NN_API int nn_summary(nn_model *m, nn_dtype dtype, nn_shape x) {
 NN_API nn_tensor *nn_layer_linear_act(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_act act) {
     int64_t    in = nn_dim(x, -1); /* x [...,in] -> [...,out] */
     nn_scope   l  = nn_in(s, name);
-    nn_tensor *w  = nn_param(l, "weight", NN_SHAPE(out, in), nn_init_fan_in(in));
-    nn_tensor *b  = nn_param(l, "bias", NN_SHAPE(out), nn_init_fan_in(in));
+    nn_shape   shape = NN_SHAPE(out, in);
+    nn_init    init = nn_init_fan_in(in);
+    nn_tensor *w = nn__param_of(&l, "weight", &shape, &init, 0), *b; /* as nn_param, by pointer: a tiny layer costs no more than its look-ups */
+    shape.ndim = 1;
+    b = nn__param_of(&l, "bias", &shape, &init, 0);
     return b ? nn_leave(l, nn_linear_act(x, w, b, act)) : NULL;
 }
 NN_API nn_tensor *nn_layer_linear(nn_scope s, const char *name, nn_tensor *x, int64_t out) { return nn_layer_linear_act(s, name, x, out, NN_ACT_NONE); }
@@ -5660,60 +5861,81 @@ NN_API nn_tensor *nn_layer_dropout(nn_scope s, nn_tensor *x, double p) { return 
    of steps. That, the moments, and nothing else is the optimiser's state. */
 enum { NN__H_LR, NN__H_BETA1, NN__H_BETA2, NN__H_EPS, NN__H_DECAY, NN__H_DECOUPLED, NN__H_SIZE = 8 };
 
-typedef struct nn__update { const nn__kernel_set *k; nn_node *n; size_t e; double h[7]; } nn__update;
+/* One node updates all parameters, so that many small ones cost little and large ones share the threads evenly.
+   Inputs: for each parameter p, gradient, moments ..., steps; at the end hyper. */
+typedef struct nn__update { void *p, *m, *v; const void *g; int64_t begin; double h[7]; } nn__update;
+typedef struct nn__updates { const nn__kernel_set *k; nn__update *list; int64_t n, total; size_t e; int adam; } nn__updates;
 
-static char *nn__update_at(nn__update *u, int input, int64_t i) { return (char *)nn__data(u->n->in[input]) + (size_t)i * u->e; }
+static int nn__shape_update(nn_node *n, nn_spec *out) { return (void)out, (void)n, 1; }
 
-static int nn__shape_update(nn_node *n, nn_spec *out) { /* p, gradient, moments ..., steps, hyper */
-    (void)out;
-    return nn__check_real(n, n->n_in - 2);
+static void nn__update_part(void *arg, int64_t begin, int64_t end, int worker) { /* elements of all parameters, end to end */
+    nn__updates *u = (nn__updates *)arg;
+    int64_t      i = 0, above = u->n;
+    (void)worker;
+    while (above - i > 1) { /* the parameter that `begin` lies in */
+        int64_t middle = (i + above) / 2;
+        if (u->list[middle].begin <= begin) i = middle;
+        else above = middle;
+    }
+    for (; begin < end; i++) {
+        const nn__update *p = &u->list[i];
+        int64_t           next = i + 1 < u->n ? u->list[i + 1].begin : u->total, n = nn__min64(next, end) - begin;
+        size_t            at = (size_t)(begin - p->begin) * u->e;
+        if (n <= 0) continue; /* a parameter without elements */
+        if (u->adam) u->k->adam((char *)p->p + at, (const char *)p->g + at, (char *)p->m + at, (char *)p->v + at, n, p->h);
+        else u->k->sgd((char *)p->p + at, (const char *)p->g + at, (char *)p->m + at, n, p->h);
+        begin += n;
+    }
 }
-static const double *nn__update_begin(nn_node *n, nn__update *u, double *t) {
-    u->k = nn__kernels_for(n->ctx, n->in[0]->dtype);
-    u->n = n;
-    u->e = nn__dtypes[n->in[0]->dtype].size;
-    *t   = ++*(double *)nn__data(n->in[n->n_in - 2]);
-    for (int i = 0; i < n->n_in - 1; i++)
-        if (i != 1) n->in[i]->st->version++;
-    return (const double *)nn__data(n->in[n->n_in - 1]);
+static void nn__run_update(nn_node *n, int adam, void (*constants)(const double *hyper, double t, double *h)) {
+    int           each = adam ? 5 : 4;
+    const double *hyper = (const double *)nn__data(n->in[n->n_in - 1]);
+    double        last = 0;
+    nn__updates   u;
+    u.k     = nn__kernels_for(n->ctx, n->in[0]->dtype);
+    u.e     = nn__dtypes[n->in[0]->dtype].size;
+    u.n     = n->n_in / each;
+    u.total = 0;
+    u.adam  = adam;
+    u.list  = (nn__update *)nn__arena(n->ctx, (size_t)u.n * sizeof *u.list);
+    if (!u.list) return;
+    for (int64_t i = 0; i < u.n; i++) {
+        nn_tensor **in = n->in + i * each;
+        nn__update *p  = &u.list[i];
+        double      t  = ++*(double *)nn__data(in[each - 1]);
+        p->p = nn__data(in[0]); p->g = nn__data(in[1]); p->m = nn__data(in[2]); p->v = adam ? nn__data(in[3]) : NULL;
+        p->begin = u.total;
+        u.total += nn_numel(in[0]);
+        if (t == last) memcpy(p->h, p[-1].h, sizeof p->h);
+        else constants(hyper, t, p->h);
+        last = t;
+        for (int k = 0; k < each; k++)
+            if (k != 1) in[k]->st->version++;
+    }
+    nn__parallel(n->ctx, u.total, adam ? 1.0 : 0.7, nn__update_part, &u);
 }
 
 /* -- sgd:  m = momentum m + g, p -= lr m (g with weight decay added) -- */
-static void nn__sgd_part(void *arg, int64_t begin, int64_t end, int worker) {
-    nn__update *u = (nn__update *)arg;
-    (void)worker;
-    u->k->sgd(nn__update_at(u, 0, begin), nn__update_at(u, 1, begin), nn__update_at(u, 2, begin), end - begin, u->h);
+static void nn__sgd_constants(const double *hyper, double t, double *h) {
+    (void)t;
+    h[0] = hyper[NN__H_LR]; h[1] = hyper[NN__H_BETA1]; h[2] = hyper[NN__H_DECAY];
 }
-static void nn__run_sgd(nn_node *n) {
-    nn__update    u;
-    double        t;
-    const double *h = nn__update_begin(n, &u, &t);
-    u.h[0] = h[NN__H_LR]; u.h[1] = h[NN__H_BETA1]; u.h[2] = h[NN__H_DECAY];
-    nn__parallel(n->ctx, nn_numel(n->in[0]), 0.7, nn__sgd_part, &u);
-}
-static const nn_op nn__op_sgd = {"sgd", 5, 0, 0, NN_OP_WRITES, nn__shape_update, nn__run_sgd, NULL, NULL, NULL, NULL, 0};
+static void nn__run_sgd(nn_node *n) { nn__run_update(n, 0, nn__sgd_constants); }
+static const nn_op nn__op_sgd = {"sgd", -5, 0, 0, NN_OP_WRITES, nn__shape_update, nn__run_sgd, NULL, NULL, NULL, NULL, 0};
 
 /* -- adam:  m = b1 m + (1-b1) g, v = b2 v + (1-b2) g^2, p -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps); weight
       decay is added to g (Adam), or shrinks p by itself (AdamW) -- */
-static void nn__adam_part(void *arg, int64_t begin, int64_t end, int worker) {
-    nn__update *u = (nn__update *)arg;
-    (void)worker;
-    u->k->adam(nn__update_at(u, 0, begin), nn__update_at(u, 1, begin), nn__update_at(u, 2, begin), nn__update_at(u, 3, begin), end - begin, u->h);
+static void nn__adam_constants(const double *hyper, double t, double *h) {
+    h[0] = hyper[NN__H_LR] / (1 - pow(hyper[NN__H_BETA1], t));
+    h[1] = 1 / sqrt(1 - pow(hyper[NN__H_BETA2], t));
+    h[2] = hyper[NN__H_BETA1];
+    h[3] = hyper[NN__H_BETA2];
+    h[4] = hyper[NN__H_EPS];
+    h[5] = hyper[NN__H_DECOUPLED] != 0 ? 1 - hyper[NN__H_LR] * hyper[NN__H_DECAY] : 1;
+    h[6] = hyper[NN__H_DECOUPLED] != 0 ? 0 : hyper[NN__H_DECAY];
 }
-static void nn__run_adam(nn_node *n) {
-    nn__update    u;
-    double        t;
-    const double *h = nn__update_begin(n, &u, &t);
-    u.h[0] = h[NN__H_LR] / (1 - pow(h[NN__H_BETA1], t));
-    u.h[1] = 1 / sqrt(1 - pow(h[NN__H_BETA2], t));
-    u.h[2] = h[NN__H_BETA1];
-    u.h[3] = h[NN__H_BETA2];
-    u.h[4] = h[NN__H_EPS];
-    u.h[5] = h[NN__H_DECOUPLED] != 0 ? 1 - h[NN__H_LR] * h[NN__H_DECAY] : 1;
-    u.h[6] = h[NN__H_DECOUPLED] != 0 ? 0 : h[NN__H_DECAY];
-    nn__parallel(n->ctx, nn_numel(n->in[0]), 1.0, nn__adam_part, &u);
-}
-static const nn_op nn__op_adam = {"adam", 6, 0, 0, NN_OP_WRITES, nn__shape_update, nn__run_adam, NULL, NULL, NULL, NULL, 0};
+static void nn__run_adam(nn_node *n) { nn__run_update(n, 1, nn__adam_constants); }
+static const nn_op nn__op_adam = {"adam", -6, 0, 0, NN_OP_WRITES, nn__shape_update, nn__run_adam, NULL, NULL, NULL, NULL, 0};
 
 typedef struct nn__slot { nn_tensor *moment[2], *steps; } nn__slot; /* one a parameter, made at its first step */
 struct nn_optim {
@@ -5836,27 +6058,24 @@ static int nn__slot_make(nn_optim *o, int i) {
     return s->steps != NULL;
 }
 
-static int nn__step_param(nn_optim *o, int i, nn_tensor *g) {
-    nn_tensor *in[6];
-    if (!nn__slot_make(o, i)) return 0;
-    in[0] = nn__handle(o->ctx, o->model, i);
-    in[1] = g;
-    in[2] = o->slot[i].moment[0];
-    if (o->options.kind == NN_SGD) {
-        in[3] = o->slot[i].steps;
-        in[4] = o->hyper;
-        return in[0] && nn_apply(&nn__op_sgd, in, 5, NULL, in);
-    }
-    in[3] = o->slot[i].moment[1];
-    in[4] = o->slot[i].steps;
-    in[5] = o->hyper;
-    return in[0] && nn_apply(&nn__op_adam, in, 6, NULL, in);
+/* Parameter i's operands of the update, appended to in; 0 if memory ran out */
+static int nn__step_operands(nn_optim *o, int i, nn_tensor *g, nn_tensor **in, int *n) {
+    int at = *n;
+    if (!g || !nn__slot_make(o, i)) return 0;
+    in[at++] = nn__handle(o->ctx, o->model, i);
+    in[at++] = g;
+    in[at++] = o->slot[i].moment[0];
+    if (o->options.kind != NN_SGD) in[at++] = o->slot[i].moment[1];
+    in[at++] = o->slot[i].steps;
+    *n = at;
+    return in[at - (o->options.kind == NN_SGD ? 4 : 5)] != NULL;
 }
 
 NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
     nn_ctx *c = o ? o->ctx : NULL;
     double *h;
-    int     used = 0, fine = 1;
+    nn_tensor **in;
+    int     inputs = 0, fine = 1;
     if (!o || !nn__ok_arg(c, "step", contexts, "contexts")) return 0;
     for (int k = 0; k < n; k++) {
         if (!nn__ok_arg(c, "step", contexts[k], "a context")) return 0;
@@ -5872,6 +6091,8 @@ NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
     h[NN__H_EPS]       = o->options.eps;
     h[NN__H_DECAY]     = o->options.weight_decay;
     h[NN__H_DECOUPLED] = o->options.kind == NN_ADAMW;
+    in = (nn_tensor **)nn__arena(c, (size_t)(o->model->n * 5 + 1) * sizeof *in);
+    if (!in) return 0;
     for (int i = 0; i < o->model->n && fine; i++) {
         nn_tensor *sum = NULL;
         if (o->model->param[i]->buffer) continue;
@@ -5881,16 +6102,17 @@ NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
             if (!sum) sum = x->grad;
             else nn__kernels_for(c, sum->dtype)->add(nn__data(sum), 1, nn__data(x->grad), 1, nn__data(sum), nn_numel(sum), NULL);
         }
-        if (!sum) continue;
-        used++;
-        fine = nn__step_param(o, i, sum->ctx == c ? sum : nn_share(c, sum));
-        for (int k = 0; k < n; k++) {
-            nn_tensor *x = nn__handle(contexts[k], o->model, i);
-            if (x) nn__grad_release(x);
-        }
+        if (sum) fine = nn__step_operands(o, i, sum->ctx == c ? sum : nn_share(c, sum), in, &inputs);
     }
     if (!fine) return 0;
-    if (!used) return nn__fail(c, "step", NN__M_NO_GRADIENTS);
+    if (!inputs) return nn__fail(c, "step", NN__M_NO_GRADIENTS);
+    in[inputs++] = o->hyper;
+    if (!nn_apply(o->options.kind == NN_SGD ? &nn__op_sgd : &nn__op_adam, in, inputs, NULL, in)) return 0;
+    for (int i = 0; i < o->model->n; i++)
+        for (int k = 0; k < n; k++) {
+            nn_tensor *x = o->model->param[i]->buffer ? NULL : nn__handle(contexts[k], o->model, i);
+            if (x) nn__grad_release(x);
+        }
     o->step++;
     return 1;
 }
@@ -6058,7 +6280,7 @@ static nn_tensor *nn__idx_read(nn_ctx *c, const char *path, const unsigned char 
         const unsigned char *q = p + 4 + 4 * i;
         s.dim[i] = (int64_t)(((uint32_t)q[0] << 24) | ((uint32_t)q[1] << 16) | ((uint32_t)q[2] << 8) | q[3]);
     }
-    if (!nn__check_shape(c, "idx", dtype, s)) return NULL;
+    if (!nn__check_shape(c, "idx", dtype, &s)) return NULL;
     e = nn_dtype_size(dtype);
     if (size - head != (size_t)nn__count(s.ndim, s.dim) * e) return nn__fail(c, "idx", NN__M_FORMAT, path, "its length is not what its header says"), (nn_tensor *)NULL;
     x = nn__kept_new(c, dtype, s.ndim, s.dim, NULL);
@@ -6213,7 +6435,7 @@ static nn_data *nn__csv_read(nn_ctx *c, const char *path, const char *text, size
     if (rows < 1) return NULL;
     xs = NN_SHAPE(rows, columns - o.target);
     ys = o.regression ? NN_SHAPE(rows, o.target) : NN_SHAPE(rows);
-    if (nn__check_shape(c, "csv", NN_F32, xs) && nn__check_shape(c, "csv", NN_F32, ys)) {
+    if (nn__check_shape(c, "csv", NN_F32, &xs) && nn__check_shape(c, "csv", NN_F32, &ys)) {
         x = nn__kept_new(c, NN_F32, xs.ndim, xs.dim, NULL);
         y = x ? nn__kept_new(c, o.regression ? NN_F32 : NN_I32, ys.ndim, ys.dim, NULL) : NULL;
         if (y && y->st->data) nn__csv_walk(c, path, text, end, &o, columns, x, y);

@@ -589,6 +589,19 @@ static void ref_layernorm(const arr *in, int n_in, const void *attr, arr *out, d
     }
     *roundings = 2 * (double)n + 8;
 }
+static void ref_mse(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    (void)n_in; (void)attr;
+    out[0] = make(NN_SCALAR);
+    out[1] = make(in[0].s);
+    for (int64_t i = 0; i < in[0].n; i++) {
+        double d = in[0].v[i] - in[1].v[i];
+        out[1].v[i] = d;
+        out[1].m[i] = fabs(in[0].v[i]) + fabs(in[1].v[i]);
+        out[0].v[0] += d * d / (double)in[0].n;
+        out[0].m[0] += 2 * fabs(d) * (fabs(in[0].v[i]) + fabs(in[1].v[i])) / (double)in[0].n;
+    }
+    *roundings = (double)in[0].n + 4;
+}
 static void ref_cross_entropy(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
     int64_t  n = row_of(in), rows = in[0].n / n;
     nn_shape s = in[0].s;
@@ -742,7 +755,7 @@ static void ref_scatter_add(const arr *in, int n_in, const void *attr, arr *out,
 typedef struct general { const char *name; reference f; } general;
 static const general generals[] = {
     {"affine", ref_affine},   {"sum", ref_sum},         {"max", ref_max},               {"matmul", ref_matmul},       {"linear", ref_linear},
-    {"softmax", ref_softmax}, {"log_softmax", ref_log_softmax}, {"layernorm", ref_layernorm}, {"cross_entropy", ref_cross_entropy},
+    {"softmax", ref_softmax}, {"log_softmax", ref_log_softmax}, {"layernorm", ref_layernorm}, {"cross_entropy", ref_cross_entropy}, {"mse", ref_mse},
     {"mask", ref_mask},       {"dropout", ref_dropout}, {"reshape", ref_reshape},       {"permute", ref_permute},     {"slice", ref_slice},
     {"unslice", ref_unslice}, {"expand", ref_expand},   {"concat", ref_concat},         {"gather", ref_gather},       {"scatter_add", ref_scatter_add}};
 
@@ -757,6 +770,8 @@ static const other elsewhere[] = {
     {"log_softmax_back", "log_softmax", "the fused gradient is compared with the rule"},
     {"layernorm_back", "layernorm", "the fused gradient is compared with the rule"},
     {"cross_entropy_back", "cross_entropy", "the fused gradient is compared with the rule"},
+    {"mse_back", "mse", "the fused gradient is compared with the rule"},
+    {"linear_back", "linear", "the fused gradient is compared with the rule"},
     {"uniform", NULL, "no input: test_random compares every number"},
     {"normal", NULL, "no input: test_random compares every number"},
     {"one_hot", NULL, "no real input: test_one_hot"}};
