@@ -38,6 +38,7 @@
 //   >>data             arrays, csv, idx, batches, splits
 //   >>files            safetensors
 //   >>train            fit, evaluate
+//   >>profile          where the time goes, and how far from the machine's limits
 //   >>kernels          the inner loops, compiled once per instruction set
 //   >>license
 
@@ -277,15 +278,28 @@
    (examples/threads.c). Build the model before sharing it.
    Random numbers are a function of (seed, op, step, element): the same seed gives the same run.
 
-   11. NUMERICS
+   11. WHERE THE TIME GOES
+   nn_profile notes every op: calls, time, GFLOP/s, GB/s, its share, and how close it comes to what this machine can
+   do, which is measured at the start.
+
+      nn_profile(c, 1);
+      for (int i = 0; i < 20; i++) {
+          nn_backward(nn_cross_entropy(nn_forward(m, x), y));
+          nn_reset(c);
+      }
+      nn_profile(c, 0);
+      nn_profile_print(c);                             // a table, the dearest op first
+      nn_profile_trace(c, "trace.json");               // for chrome://tracing or ui.perfetto.dev
+
+   12. NUMERICS
    f32 exp, log, tanh, erf and sigmoid are within 2 ulp; long sums are pairwise; softmax, log-softmax and cross-entropy
    are stable. With -ffast-math, checks for NaN and infinity are off, and these promises with them.
 
-   12. DEVICES
+   13. DEVICES
    A tensor's storage knows its device: 0 is the host, 1 the context's backend (nn_config.backend), eight functions.
    What a backend cannot run runs on the host, over copies. nn_backend_null counts its calls and tests the plumbing.
 
-   13. WHAT nn.h DOES NOT DO
+   14. WHAT nn.h DOES NOT DO
    No Python, no package, no build system, no automatic download. No training across machines, cloud services, model
    zoo or IDE. No dtype promotion. No sparse tensors. Big-endian machines and MSVC's own compiler are refused (clang-cl
    works). It computes in real time order: nothing is lazy.
@@ -799,6 +813,12 @@ NN_API nn_fit_options nn_fit_defaults(void);                      /* all zero; f
 NN_API nn_history  nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options); /* resets the context after each step */
 NN_API nn_scores   nn_evaluate(nn_model *m, nn_data *d, nn_loss loss); /* NULL: as nn_fit */
 
+/* -- where the time goes -- */
+NN_API int         nn_profile(nn_ctx *c, int on);                 /* 1: measure the machine (some 50 ms), forget what was noted and note every op; 0: stop */
+NN_API int         nn_profile_text(nn_ctx *c, char *text, size_t size); /* a table, the dearest first; the length it needs, -1 on error */
+NN_API int         nn_profile_print(nn_ctx *c);                   /* the same on stdout */
+NN_API int         nn_profile_trace(nn_ctx *c, const char *path); /* JSON for chrome://tracing or ui.perfetto.dev: one bar a call (the first 2^18) */
+
 /* -- files: safetensors, replaced whole or not at all -- */
 NN_API int         nn_save(nn_model *m, const char *path);
 NN_API int         nn_load(nn_model *m, const char *path);        /* by name; before the first forward it waits for the names */
@@ -971,6 +991,7 @@ typedef struct nn__binding nn__binding;
 typedef struct nn__name    nn__name;
 typedef struct nn__object  nn__object;
 typedef struct nn__state   nn__state;
+typedef struct nn__profile nn__profile;
 
 struct nn__object { /* the head of everything that nn_end frees: models, optimisers, data, files, forks */
     nn__object *next, *prev;
@@ -1019,6 +1040,8 @@ struct nn_ctx {
 
     nn__binding *bindings;  /* this context's handles of models' parameters */
     nn__state   *states;    /* nn_state's tensors, by place and name */
+    nn__profile *profile;   /* NULL until nn_profile asks for one */
+    int          profiling;
     const nn__name *place;
 };
 
@@ -1097,6 +1120,7 @@ static const char nn__this_copy = 'n';
     X(FILE_NONE,       NN_ERR_FILE,    "this build has no files (NN_NO_STDIO)") \
     X(FORMAT,          NN_ERR_FORMAT,  "%s: %s") \
     X(CSV,             NN_ERR_FORMAT,  "%s: line %lld: %s") \
+    X(PROFILE_NONE,    NN_ERR_ARG,     "nothing was profiled; nn_profile(c, 1) starts") \
     X(DEVICE_NONE,     NN_ERR_DEVICE,  "device %d: this context has no such backend") \
     X(DEVICE_FAILED,   NN_ERR_DEVICE,  "backend '%s' failed to %s") \
     X(DEVICE_HOST,     NN_ERR_DEVICE,  "the data is on device %d; nn_to_device(x, 0) brings it to the host") \
@@ -2534,6 +2558,7 @@ typedef struct nn__kernel_set {
     size_t (*gemm_scratch)(const nn__gemm *g);
     int    (*gemm_path)(const nn__gemm *g);
     int    gemm_rows, gemm_columns; /* of the microkernel: where C may be cut */
+    double (*peak)(int64_t turns);  /* multiply-adds from registers, as fast as they come: how many FLOPs it did */
 } nn__kernel_set;
 
 struct nn__kernels { const char *name; const nn__kernel_set *f32, *f64; };
@@ -2826,6 +2851,17 @@ static int nn__record(const nn_node *draft) {
     return 1;
 }
 
+static uint64_t nn__ticks(void);
+static void     nn__profile_note(const nn_node *n, uint64_t start); /* >>profile */
+
+static int nn__run(nn_node *n, int device) {
+    uint64_t start = n->ctx->profiling ? nn__ticks() : 0;
+    if (n->op->flags & NN_OP_VIEW) return 1;
+    if (!(device ? nn__run_on_device(n) : nn__run_prepared(n))) return 0;
+    if (n->ctx->profiling) nn__profile_note(n, start);
+    return 1;
+}
+
 static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn_tensor **out) {
     nn_spec    spec[NN__MAX_OUT];
     nn_tensor *made[NN__MAX_OUT] = {NULL, NULL, NULL, NULL};
@@ -2856,10 +2892,7 @@ static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const
 
     if (!op->shape(&n, spec) || c->error) return nn__fail(c, op->name, NN__M_OP_OUTPUT, "its shape rule failed without a message"); /* kept only if it did */
     if (!nn__make_outputs(&n, spec, device)) return 0;
-    if (c->shape_only) { /* nothing to run */ }
-    else if (NN__LIKELY(!device)) { if (!nn__run_prepared(&n)) return 0; }
-    else if (!(op->flags & NN_OP_VIEW) && !nn__run_on_device(&n)) return 0;
-
+    if (!c->shape_only && !nn__run(&n, device)) return 0;
     if ((wanted || c->shape_only) && !nn__record(&n)) return 0; /* a shape-only context writes everything down: cost, summary */
     for (int i = 0; i < op->n_out; i++) {
         made[i]->needs_grad = (uint8_t)(wanted && nn__is_real(made[i]->dtype));
@@ -3355,6 +3388,7 @@ NN_API void nn_reset(nn_ctx *c) {
 }
 
 static void nn__bindings_free(nn_ctx *c);
+static void nn__profile_free(nn_ctx *c);
 
 NN_API void nn_end(nn_ctx *c) {
     if (!c) return;
@@ -3362,6 +3396,7 @@ NN_API void nn_end(nn_ctx *c) {
     while (c->objects.next != &c->objects) c->objects.next->destroy(c->objects.next); /* each unlinks itself */
     nn_reset(c);
     nn__bindings_free(c);
+    nn__profile_free(c);
     while (c->kept) nn__kept_free(c->kept);
     if (c->root == c) nn__pool_stop(c->pool);
     nn__pool_free_all(c);
@@ -7286,6 +7321,242 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
     return h;
 }
 
+/* ---- >>profile --------------------------------------------------------------------------------------
+   Every op that runs is noted with its time, and added to the line of its op and layer. Two numbers measured at the
+   start say what the machine can do: multiply-adds from registers, and bytes between memory and cores. An op with f
+   FLOPs and b bytes takes at least max(f / peak, b / bandwidth): the roofline (Williams et al. 2009). Bytes count every
+   operand once, so an op whose operands are still in the caches may pass the memory's limit. */
+typedef struct nn__profile_line {
+    const nn_op *op;
+    const void  *place;
+    int          back;                /* called by a gradient rule */
+    char         where[64];
+    int64_t      calls, ticks;
+    double       flops, bytes;
+} nn__profile_line;
+typedef struct nn__profile_call { int64_t line; uint64_t start, ticks; } nn__profile_call;
+
+enum { NN__PROFILE_CALLS = 1 << 18 };
+struct nn__profile {
+    nn__profile_line *line;
+    nn__profile_call *call;
+    int64_t  lines, line_room, calls, call_room, calls_lost, last;
+    double   peak, bandwidth;         /* FLOP/s of f32, bytes/s */
+    double   began, started, stopped; /* seconds: ticks are measured against them */
+    uint64_t began_ticks, started_ticks;
+};
+
+/* A counter that is cheap to read; its rate is found by comparing it with nn_time */
+static uint64_t nn__ticks(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t t;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(t));
+    return t;
+#else
+    return (uint64_t)(nn_time() * 1e6);
+#endif
+}
+static double nn__tick_seconds(const nn__profile *p) {
+    double ticks = (double)(nn__ticks() - p->began_ticks);
+    return ticks > 0 ? (nn_time() - p->began) / ticks : 0;
+}
+
+static void nn__profile_free(nn_ctx *c) {
+    nn__profile *p = c->profile;
+    if (!p) return;
+    nn__free(c, p->line, (size_t)p->line_room * sizeof *p->line);
+    nn__free(c, p->call, (size_t)p->call_room * sizeof *p->call);
+    nn__free(c, p, sizeof *p);
+    c->profile   = NULL;
+    c->profiling = 0;
+}
+
+static void nn__profile_note(const nn_node *n, uint64_t start) {
+    nn_ctx           *c = n->ctx;
+    nn__profile      *p = c->profile;
+    uint64_t          ticks = nn__ticks() - start;
+    nn_cost           cost = n->op->cost ? n->op->cost(n) : nn__cost_bytes(n);
+    nn__profile_line *l = p->lines ? &p->line[p->last] : NULL;
+    if (!l || l->op != n->op || l->place != n->place || l->back != c->in_backward) {
+        for (p->last = 0; p->last < p->lines; p->last++) {
+            l = &p->line[p->last];
+            if (l->op == n->op && l->place == n->place && l->back == c->in_backward) break;
+        }
+        if (p->last == p->lines) {
+            if (!nn__grow(c, &p->line, &p->line_room, p->lines + 1, sizeof *p->line)) return;
+            l = &p->line[p->lines++];
+            memset(l, 0, sizeof *l);
+            l->op    = n->op;
+            l->place = n->place;
+            l->back  = c->in_backward;
+            if (n->place) nn__place_text((const nn__name *)n->place, l->where, sizeof l->where);
+        }
+    }
+    l->calls++;
+    l->ticks += (int64_t)ticks;
+    l->flops += cost.flops;
+    l->bytes += cost.bytes;
+    if (p->calls >= NN__PROFILE_CALLS) p->calls_lost++;
+    else if (nn__grow(c, &p->call, &p->call_room, p->calls + 1, sizeof *p->call)) {
+        nn__profile_call *k = &p->call[p->calls++];
+        k->line = p->last; k->start = start; k->ticks = ticks;
+    }
+}
+
+/* -- the machine: each worker multiplies and adds in registers, then copies memory; the best of some runs -- */
+typedef struct nn__probe { const nn__kernel_set *k; int64_t turns; double flops; char *from, *to; size_t piece; } nn__probe;
+static void nn__probe_peak(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__probe *p = (nn__probe *)arg;
+    (void)worker;
+    for (; begin < end; begin++) {
+        double flops = p->k->peak(p->turns); /* the same for all */
+        if (begin == 0) p->flops = flops;
+    }
+}
+static void nn__probe_copy(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__probe *p = (nn__probe *)arg;
+    (void)worker;
+    for (; begin < end; begin++) memcpy(p->to + (size_t)begin * p->piece, p->from + (size_t)begin * p->piece, p->piece);
+}
+static int nn__profile_probe(nn_ctx *c, nn__profile *p) {
+    const int64_t pieces = 64;
+    size_t        size = (size_t)32 << 20;
+    nn__probe     b;
+    b.k     = c->kernels->f32;
+    b.turns = 20000;
+    b.piece = size / (size_t)pieces;
+    b.from  = (char *)nn__alloc_zero(c, size);
+    b.to    = b.from ? (char *)nn__alloc_zero(c, size) : NULL;
+    for (int i = 0; i < 4 && b.to; i++) {
+        double   tick, rate;
+        uint64_t t = nn__ticks();
+        nn__parallel(c, c->workers * 4, 1e9, nn__probe_peak, &b);
+        t    = nn__ticks() - t;
+        tick = nn__tick_seconds(p);
+        rate = t && tick > 0 ? b.flops * c->workers * 4 / ((double)t * tick) : 0;
+        if (rate > p->peak) p->peak = rate;
+        t = nn__ticks();
+        nn__parallel(c, pieces, 1e9, nn__probe_copy, &b);
+        t    = nn__ticks() - t;
+        rate = t && tick > 0 ? 2.0 * (double)size / ((double)t * tick) : 0;
+        if (rate > p->bandwidth) p->bandwidth = rate;
+    }
+    nn__free(c, b.from, size);
+    if (!b.to) return 0;
+    nn__free(c, b.to, size);
+    return 1;
+}
+
+NN_API int nn_profile(nn_ctx *c, int on) {
+    nn__profile *p;
+    if (!nn__ok(c)) return 0;
+    if (!on) {
+        if (c->profiling) c->profile->stopped = nn_time();
+        c->profiling = 0;
+        return 1;
+    }
+    nn__profile_free(c);
+    p = (nn__profile *)nn__alloc_zero(c, sizeof *p);
+    if (!p) return 0;
+    c->profile     = p;
+    p->began       = nn_time();
+    p->began_ticks = nn__ticks();
+    if (!nn__profile_probe(c, p)) { nn__profile_free(c); return 0; }
+    p->started       = nn_time();
+    p->started_ticks = nn__ticks();
+    c->profiling     = 1;
+    return 1;
+}
+
+static int nn__profile_order(const void *x, const void *y) { /* the dearest first */
+    const nn__profile_line *a = *(const nn__profile_line *const *)x, *b = *(const nn__profile_line *const *)y;
+    return a->ticks < b->ticks ? 1 : a->ticks > b->ticks ? -1 : a < b ? -1 : a > b;
+}
+static int nn__profile_ok(nn_ctx *c, const char *function) {
+    if (!nn__ok(c)) return 0;
+    return c->profile ? 1 : nn__fail(c, function, NN__M_PROFILE_NONE);
+}
+
+NN_API int nn_profile_text(nn_ctx *c, char *text, size_t size) {
+    const nn__profile       *p = c ? c->profile : NULL;
+    const nn__profile_line **list;
+    nn__mark mark;
+    nn__out  o;
+    double   tick, total = 0, all;
+    int64_t  calls = 0;
+    o.text = text; o.size = size; o.n = 0;
+    if (size) text[0] = 0;
+    if (!nn__profile_ok(c, "profile_text")) return -1;
+    mark = nn__arena_mark(c);
+    list = (const nn__profile_line **)nn__arena(c, (size_t)p->lines * sizeof *list);
+    if (!list) return -1;
+    tick = nn__tick_seconds(p);
+    for (int64_t i = 0; i < p->lines; i++) {
+        list[i] = &p->line[i];
+        total += (double)p->line[i].ticks * tick;
+        calls += p->line[i].calls;
+    }
+    qsort(list, (size_t)p->lines, sizeof *list, nn__profile_order);
+    nn__put(&o, "%-24s %-20s %8s %10s %6s %10s %8s %7s %7s %-12s\n", "op", "layer", "calls", "total ms", "share", "us/call", "GFLOP/s", "GB/s", "FLOP/B", "limit");
+    for (int64_t i = 0; i < p->lines; i++) {
+        const nn__profile_line *l = list[i];
+        double seconds = (double)l->ticks * tick, compute = l->flops / p->peak, memory = l->bytes / p->bandwidth;
+        char   name[80];
+        if (!(seconds > 0)) continue;
+        snprintf(name, sizeof name, l->back ? "%.60s (backward)" : "%.60s", l->op->name);
+        nn__put(&o, "%-24s %-20s %8lld %10.3f %5.1f%% %10.3f %8.1f %7.1f %7.1f ", name, l->where, (long long)l->calls, seconds * 1e3, 100 * seconds / total, seconds / (double)l->calls * 1e6,
+                l->flops / seconds * 1e-9, l->bytes / seconds * 1e-9, l->bytes > 0 ? l->flops / l->bytes : 0.0);
+        nn__put(&o, "%-7s %3.0f%%\n", compute > memory ? "compute" : "memory", 100 * (compute > memory ? compute : memory) / seconds);
+    }
+    all = (c->profiling ? nn_time() : p->stopped) - p->started;
+    nn__put(&o, "%lld calls, %.3f of %.3f ms in ops; limits: %.1f GFLOP/s, %.1f GB/s (%s, %d thread%s)\n", (long long)calls, total * 1e3, all * 1e3, p->peak * 1e-9, p->bandwidth * 1e-9,
+            nn_isa(c), nn_threads(c), nn_threads(c) == 1 ? "" : "s");
+    nn__arena_rewind(c, mark);
+    return (int)o.n;
+}
+
+NN_API int nn_profile_print(nn_ctx *c) {
+#if !defined(NN_NO_STDIO)
+    int   n = nn_profile_text(c, NULL, 0);
+    char *s = n >= 0 ? (char *)nn__alloc(c, (size_t)n + 80) : NULL; /* the numbers still change a little */
+    if (!s) return 0;
+    nn_profile_text(c, s, (size_t)n + 80);
+    fputs(s, stdout);
+    nn__free(c, s, (size_t)n + 80);
+    return 1;
+#else
+    return nn__profile_ok(c, "profile_print");
+#endif
+}
+
+NN_API int nn_profile_trace(nn_ctx *c, const char *path) {
+    if (!nn__profile_ok(c, "profile_trace") || !nn__ok_arg(c, "profile_trace", path, "path")) return 0;
+#if defined(NN_NO_STDIO)
+    return nn__fail(c, "profile_trace", NN__M_FILE_NONE);
+#else
+    {
+        const nn__profile *p = c->profile;
+        double             tick = nn__tick_seconds(p);
+        FILE              *f = fopen(path, "wb");
+        int                fine;
+        if (!f) return nn__fail(c, "profile_trace", NN__M_FILE_OPEN, path, "cannot be opened");
+        fprintf(f, "{\"traceEvents\":[\n{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"args\":{\"name\":\"nn.h\"}}");
+        for (int64_t i = 0; i < p->calls; i++) { /* names hold letters, digits, '_', '-' and '.': nothing to escape */
+            const nn__profile_call *k = &p->call[i];
+            const nn__profile_line *l = &p->line[k->line];
+            fprintf(f, ",\n{\"name\":\"%s\",\"cat\":\"%s\",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"layer\":\"%s\"}}", l->op->name, l->back ? "backward" : "forward",
+                    (double)(k->start - p->started_ticks) * tick * 1e6, (double)k->ticks * tick * 1e6, l->where);
+        }
+        fprintf(f, "\n],\"displayTimeUnit\":\"ns\",\"otherData\":{\"calls_left_out\":\"%lld\"}}\n", (long long)p->calls_lost);
+        fine = !ferror(f);
+        if (fclose(f) || !fine) return nn__fail(c, "profile_trace", NN__M_FILE_WRITE, path, "the disk is full?");
+        return 1;
+    }
+#endif
+}
+
 /* ---- >>kernels --------------------------------------------------------------------------------------
    The inner loops, written once over a small vocabulary of vector words and compiled once for each instruction
    set and type: this file includes itself, and what follows the passes is all that the inner inclusions see. */
@@ -8831,6 +9102,22 @@ NN__UNUSED static void NN__K(gemm)(const nn__gemm *g, void *scratch) {
 }
 #undef NN__GEMM_MR16
 
+// ---- what the machine can do, for >>profile ------------------------------------------------------------------
+// Twelve independent chains: more than the latency of a multiply-add times its units.
+static double NN__K(peak)(int64_t turns) {
+    NN__V a[12], x = nn__v_set1((NN__R)0.999), y = nn__v_set1((NN__R)0.001);
+    volatile NN__R sink;
+    for (int k = 0; k < 12; k++) a[k] = nn__v_set1((NN__R)k);
+    for (int64_t i = 0; i < turns; i++) {
+        NN__GEMM_UNROLL
+        for (int k = 0; k < 12; k++) a[k] = nn__v_fma(a[k], x, y);
+    }
+    for (int k = 1; k < 12; k++) a[0] = nn__v_add(a[0], a[k]);
+    sink = nn__v_hsum(a[0]);
+    (void)sink;
+    return 2.0 * 12 * NN__W * (double)turns;
+}
+
 // ---- the table of this pass ------------------------------------------------------------------------------
 static const nn__kernel_set NN__K(set) = {
 #define NN__X(name) NN__K(map_##name),
@@ -8838,7 +9125,7 @@ static const nn__kernel_set NN__K(set) = {
 #undef NN__X
     NN__K(sum), NN__K(max), NN__K(sum_squares), NN__K(sum_columns), NN__K(max_columns), NN__K(softmax), NN__K(log_softmax), NN__K(softmax_back),
     NN__K(log_softmax_back), NN__K(log_sum_exp), NN__K(cross_entropy_back), NN__K(layernorm), NN__K(layernorm_back), NN__K(sgd), NN__K(adam), NN__K(uniform),
-    NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_mr), NN__K(gemm_nr)};
+    NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_mr), NN__K(gemm_nr), NN__K(peak)};
 
 // The region and the words end here.
 #if (NN__PASS_ISA == 2 || NN__PASS_ISA == 3) && defined(__clang__)

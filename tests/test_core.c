@@ -661,6 +661,51 @@ static void test_backend(void) {
     }
 }
 
+static nn_tensor *two_layers(nn_scope s, nn_tensor *x) { return nn_layer_linear(s, "out", nn_layer_linear_act(s, "in", x, 6, NN_ACT_TANH), 1); }
+static void test_profile(void) {
+    nn_ctx    *c = nn_begin(NULL);
+    nn_model  *m = nn_model_new(c, two_layers, NULL);
+    nn_optim  *o = nn_adam(m, 0.1f);
+    char       text[4000], *at;
+    int        n;
+    for (int i = 0; i < 7; i++) {
+        nn_tensor *x = nn_uniform(c, NN_F32, NN_SHAPE(5, 3), 0, 1);
+        if (i == 2) CHECK(nn_profile(c, 1));
+        if (i == 6) CHECK(nn_profile(c, 0)); /* four steps were noted */
+        nn_backward(nn_mse(nn_forward(m, x), nn_sum(x, NN_AXES(1), 1)));
+        nn_step(o);
+        nn_reset(c);
+    }
+    n = nn_profile_text(c, text, sizeof text);
+    CHECK(n > 0 && n < (int)sizeof text);
+    at = strstr(text, "linear                   in  ");
+    CHECK(at && atoi(at + 45) == 4);
+    at = strstr(text, "linear                   out ");
+    CHECK(at && atoi(at + 45) == 4);
+    at = strstr(text, "linear_back (backward)   in  ");
+    CHECK(at && atoi(at + 45) == 4);
+    at = strstr(text, "mse ");
+    CHECK(at && atoi(at + 45) == 4);
+    at = strstr(text, "adam ");
+    CHECK(at && atoi(at + 45) == 4 && strstr(text, "limits: "));
+    CHECK(strstr(text, "uniform ") && strstr(text, "36 calls"));
+    CHECK(nn_profile_trace(c, "build/trace.json"));
+    {
+        static char json[20000];
+        FILE  *f = fopen("build/trace.json", "rb");
+        size_t size = f ? fread(json, 1, sizeof json - 1, f) : 0;
+        int    events = 0, depth = 0, quotes = 0;
+        json[size] = 0;
+        if (f) fclose(f);
+        for (char *e = json; (e = strstr(e, "\"ph\":\"X\"")); e++) events++;
+        for (size_t i = 0; i < size; i++) { depth += (json[i] == '{' || json[i] == '[') - (json[i] == '}' || json[i] == ']'); quotes += json[i] == '"'; }
+        CHECK(events == 36 && depth == 0 && quotes % 2 == 0 && strstr(json, "\"layer\":\"in\""));
+    }
+    CHECK(nn_profile(c, 1) && nn_profile_text(c, text, sizeof text) > 0 && strstr(text, "0 calls")); /* a new one forgets the old */
+    CHECK(!nn_profile_trace(c, "no/such/folder/trace.json") && nn_error(c) == NN_ERR_FILE);
+    nn_end(c);
+}
+
 int main(void) {
     test_views();
     test_casts();
@@ -679,6 +724,7 @@ int main(void) {
 #endif
     test_corners();
     test_backend();
+    test_profile();
     printf("core: %d passed, %d failed\n", passed, failed);
     return failed != 0;
 }

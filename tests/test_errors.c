@@ -295,6 +295,7 @@ P(FILE_WRITE) { (void)nn_save(model_w(c), "no such folder/file"); return c; }
 P(FILE_NONE) { (void)nn_file_open(c, "file"); return c; }
 P(FORMAT) { (void)nn_file_memory(c, "PK", 2); return c; }
 P(CSV) { (void)nn_data_csv_text(c, "1,2\n3,x\n", 8, NULL); return c; }
+P(PROFILE_NONE) { (void)nn_profile_text(c, NULL, 0); return c; }
 P(DEVICE_NONE) { (void)nn_to_device(of3(c), 1); return c; }
 static int copy_fails(void *self, void *to, const void *from, size_t bytes, int way) { (void)self; (void)to; (void)from; (void)bytes; (void)way; return 0; }
 static nn_ctx *device_ctx(int fails) { /* at most one at a time */
@@ -320,7 +321,7 @@ static const struct provoker { int id; nn_ctx *(*f)(nn_ctx *); } provokers[] = {
     P(NO_F64), P(NOT_CONTIGUOUS), P(NO_DATA), P(PROBABILITY), P(ARANGE), P(OPTION), P(ISA), P(OP_OUTPUT), P(IN_PLACE), P(OVERWRITTEN), P(NO_HISTORY), P(NOT_LEAF),
     P(NO_GRAD_RULE), P(NO_GRADIENTS), P(GRADCHECK_F64), P(SCOPE), P(NAME_BAD), P(NAME_UNKNOWN), P(NAME_SHAPE), P(NAME_MISSING), P(NAME_LEFT), P(NAME_FITS_NOT),
     P(MODEL_MADE), P(MODEL_NOT_MADE), P(MODEL_THREADS), P(MODEL_NO_NET), P(NET_NULL), P(STATE_SHAPE), P(SPLIT), P(SAMPLES), P(FILE_OPEN), P(FILE_READ), P(FILE_WRITE),
-    P(FILE_NONE), P(FORMAT), P(CSV), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER)
+    P(FILE_NONE), P(FORMAT), P(CSV), P(PROFILE_NONE), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER)
 #undef P
 };
 enum { PROVOKERS = (int)(sizeof provokers / sizeof *provokers) };
@@ -681,6 +682,10 @@ static void test_null(void) {
     CHECK(r.now == 0 && r.peak == 0 && r.allocations == 0 && r.step_held == 0 && r.kept_now == 0);
     (void)nn_isa(NULL);
     ZERO_OF(nn_threads(NULL));
+    ZERO_OF(nn_profile(NULL, 1));
+    ZERO_OF(nn_profile_print(NULL));
+    ZERO_OF(nn_profile_trace(NULL, "file"));
+    CHECK(nn_profile_text(NULL, NULL, 0) == -1);
     CHECK(nn_time() > 0 || nn_time() <= 0);
     nn_parallel_for(NULL, 10, 1, no_task, &calls);
     CHECK(calls <= 1 || calls == 10);
