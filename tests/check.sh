@@ -43,6 +43,8 @@ for isa in scalar sse2 avx2 avx512; do
     case $isa in sse2) flag=sse2 ;; avx2) flag=avx2 ;; avx512) flag=avx512dq ;; *) flag=fpu ;; esac
     if grep -q "\\b$flag\\b" /proc/cpuinfo; then step "tests with NN_ISA=$isa" core "NN_ISA=$isa" ""; else skip "tests with NN_ISA=$isa" "not on this machine"; fi
 done
+step "build ops, gcc -O2" gcc -std=c99 -O2 $strict -I. -o $B/t_ops tests/test_ops.c -lm -lpthread
+step "ops on every instruction set, equal bits on 1, 2, 3, 5 and 8 threads" env NN_TEST_ALL=1 $B/t_ops
 step "build tests, clang" build .clang clang -std=c99 -O2 $strict
 step "tests, clang" core "" .clang
 step "build tests without threads" build .nothreads gcc -std=c99 -O1 $strict -DNN_NO_THREADS
@@ -68,6 +70,8 @@ if have aarch64-linux-gnu-gcc && have qemu-aarch64; then
     step "build tests for aarch64" build .arm aarch64-linux-gnu-gcc -std=c99 -O1 $strict -static
     step "core on aarch64" qemu-aarch64 $B/t_core.arm
     step "golden on aarch64" qemu-aarch64 $B/t_golden.arm
+    step "build ops for aarch64" aarch64-linux-gnu-gcc -std=c99 -O1 $strict -static -I. -o $B/t_ops.arm tests/test_ops.c -lm -lpthread
+    step "ops on aarch64, equal bits on 1, 2, 3, 5 and 8 threads" env NN_TEST_ALL=1 qemu-aarch64 $B/t_ops.arm
 else skip "aarch64" "no cross compiler or no qemu-user"; fi
 if have x86_64-w64-mingw32-gcc; then
     step "Windows, C" x86_64-w64-mingw32-gcc -std=c99 -O0 $strict -I. -c -o $B/all.o $B/all.c
@@ -83,6 +87,7 @@ step "make mnist says what it needs" sh -c "! make -s mnist MNIST= 2> $B/mnist.e
 data=${NN_DATA:-../shared/data}
 if [ -d "$data/mnist" ]; then
     step "mnist reaches 98 %" sh -c "make -s mnist MNIST=$data/mnist 2> /dev/null | awk '/^test accuracy/ { a = \$3 } END { exit !(a >= 98) }'"
+    step "mnist: equal files for 1, 2 and 3 threads" sh -c "for t in 1 2 3; do NN_THREADS=\$t build/mnist build/mnist-data 2 1 $B/mnist.\$t > /dev/null 2>&1 || exit 1; done; cmp $B/mnist.1 $B/mnist.2 && cmp $B/mnist.1 $B/mnist.3"
 else skip "mnist" "no data at $data/mnist"; fi
 
 printf '%d passed, %d failed' $passed $failed

@@ -1391,7 +1391,8 @@ static void backwards_pool(void *user, int jobs, void (*job)(void *arg, int inde
 typedef struct bits { void *p[MOST]; size_t size[MOST]; int n; } bits;
 
 static void test_threads(void) {
-    static const int counts[4] = {1, 2, 5, 4};
+    static const int counts[6] = {1, 2, 3, 5, 8, 4};
+    const int        all = getenv("NN_TEST_ALL") != NULL; /* all counts on every set, not only on the best */
     for (size_t k = 0; k < sizeof works / sizeof *works; k++) {
         arr exact[MOST];
         int n_exact = 0;
@@ -1411,21 +1412,21 @@ static void test_threads(void) {
         for (int j = 0; j < n_sets; j++) {
             bits first;
             memset(&first, 0, sizeof first);
-            for (int t = 0; t < 4; t++) { /* the last one through the hook */
+            for (int t = 0; t < 6; t++) { /* the last one through the hook */
                 nn_config   config;
                 nn_ctx     *c;
                 result      r;
-                const char *what = named("%s %s on %d threads%s", works[k].name, sets[j].name, counts[t], t == 3 ? ", own pool" : "");
-                if (j < n_sets - 1 && t != 0 && t != 2) continue; /* all counts with the best set only */
+                const char *what = named("%s %s on %d threads%s", works[k].name, sets[j].name, counts[t], t == 5 ? ", own pool" : "");
+                if (!all && j < n_sets - 1 && t != 0 && t != 3) continue;
                 memset(&config, 0, sizeof config);
                 config.isa = sets[j].name; config.threads = counts[t]; config.quiet = 1; config.seed = the_seed;
-                if (t == 3) config.parallel = backwards_pool;
+                if (t == 5) config.parallel = backwards_pool;
                 hook_calls = 0;
                 c = nn_begin(&config);
                 memset(&r, 0, sizeof r);
                 works[k].f(c, NN_F32, &r);
                 fine(c, what);
-                if (t == 3 && works[k].split) check(hook_calls >= works[k].split, "%s: only %ld ops were split", what, hook_calls);
+                if (t == 5 && works[k].split) check(hook_calls >= works[k].split, "%s: only %ld ops were split", what, hook_calls);
                 for (int i = 0; i < r.n; i++) {
                     size_t size = (size_t)(r.t[i] ? nn_numel(r.t[i]) : 0) * nn_dtype_size(nn_dtype_of(r.t[i]));
                     void  *p    = r.t[i] ? bytes_of(r.t[i]) : NULL;
