@@ -1287,7 +1287,8 @@ static void nn__chunks_free(nn_ctx *c, nn__chunk *k) {
     }
 }
 
-static void *nn__arena_slow(nn_ctx *c, size_t size) {
+static void *nn__arena_slow(nn_ctx *c, size_t size, size_t bytes) {
+    if (size == 0 || size >= SIZE_MAX / 2) return nn__fail(c, NULL, NN__M_MEMORY, (unsigned long long)bytes), (void *)NULL;
     if (NN__SEPARATE_BLOCKS) {
         nn__block *b = (nn__block *)nn__alloc(c, NN__ALIGN + size);
         if (!b) return NULL;
@@ -1313,21 +1314,24 @@ static void *nn__arena_slow(nn_ctx *c, size_t size) {
     }
 }
 
-static void *nn__arena(nn_ctx *c, size_t size) {
+static inline void *nn__arena(nn_ctx *c, size_t bytes) {
     nn__chunk *k = c->chunk;
+    size_t     size = nn__round_up(bytes + !bytes, NN__ALIGN); /* 0 where it overflows */
     void      *p;
-    if (NN__LIKELY(size < SIZE_MAX / 2)) size = nn__round_up(size ? size : 1, NN__ALIGN);
-    else return nn__fail(c, NULL, NN__M_MEMORY, (unsigned long long)size), (void *)NULL;
-    if (!NN__SEPARATE_BLOCKS && NN__LIKELY(k && k->size - k->used >= size)) {
+    if (!NN__SEPARATE_BLOCKS && NN__LIKELY(k && k->size - k->used >= size && size)) {
         p = (char *)k + NN__ALIGN + k->used;
         k->used += size;
     } else {
-        p = nn__arena_slow(c, size);
+        p = nn__arena_slow(c, size, bytes);
         if (!p) return NULL;
     }
     c->memory.step_now += size;
-    if (c->memory.step_now > c->memory.step_peak) c->memory.step_peak = c->memory.step_now;
     return p;
+}
+
+/* step_now only falls where the arena goes back: there its peak is noted. */
+static void nn__arena_peak(nn_memory_report *r) {
+    if (r->step_now > r->step_peak) r->step_peak = r->step_now;
 }
 
 static nn__mark nn__arena_mark(nn_ctx *c) {
@@ -1357,6 +1361,7 @@ static void nn__arena_rewind(nn_ctx *c, nn__mark m) {
     }
     c->chunk = m.chunk ? m.chunk : c->first_chunk;
     if (c->chunk) c->chunk->used = m.chunk ? m.used : 0;
+    nn__arena_peak(&c->memory);
     c->memory.step_now = m.now;
 }
 
@@ -1429,6 +1434,7 @@ NN_API nn_memory_report nn_memory(const nn_ctx *c) {
     memset(&r, 0, sizeof r);
     if (!c) return r;
     r          = c->memory;
+    nn__arena_peak(&r);
     r.kept_now = r.now - r.step_held - r.pool_held;
     return r;
 }
@@ -1500,8 +1506,8 @@ static void nn__shuffle(nn__rng r, int64_t *list, int64_t n) {
 
 /* ---- >>shape ----------------------------------------------------------------------------------------
    Row-major: the last axis is contiguous. A broadcast axis has stride 0. */
-static const struct nn__dtype_info { const char *name; size_t size; int real; } nn__dtypes[NN_DTYPES + 1] = { /* and one for no dtype at all */
-    {"f32", 4, 1}, {"f64", 8, 1}, {"f16", 2, 1}, {"bf16", 2, 1}, {"i8", 1, 0}, {"u8", 1, 0}, {"i32", 4, 0}, {"i64", 8, 0}, {"?", 0, 0}};
+static const struct nn__dtype_info { const char *name; size_t size; } nn__dtypes[NN_DTYPES + 1] = { /* and one for no dtype at all */
+    {"f32", 4}, {"f64", 8}, {"f16", 2}, {"bf16", 2}, {"i8", 1}, {"u8", 1}, {"i32", 4}, {"i64", 8}, {"?", 0}};
 
 NN_API const char *nn_dtype_name(nn_dtype d) { return nn__dtypes[(unsigned)d < NN_DTYPES ? d : NN_DTYPES].name; }
 NN_API size_t      nn_dtype_size(nn_dtype d) { return nn__dtypes[(unsigned)d < NN_DTYPES ? d : NN_DTYPES].size; }
@@ -1579,18 +1585,20 @@ struct nn_tensor {
 #define NN__NO_EPOCH   0xffffffffu /* not a step tensor */
 #define NN__DEAD_EPOCH 0xfffffffeu /* dropped: no step ever has this number */
 
-static void *nn__data(const nn_tensor *x) { return (char *)x->st->data + (size_t)x->offset * nn__dtypes[x->dtype].size; }
-static int   nn__is_real(nn_dtype d) { return nn__dtypes[d].real; }
+static void *nn__data(const nn_tensor *x) { return (char *)x->st->data + (x->offset ? (size_t)x->offset * nn__dtypes[x->dtype].size : 0); }
+static int   nn__is_real(nn_dtype d) { return (unsigned)d <= NN_BF16; } /* the first four */
 
-static void nn__set_shape(nn_tensor *x, int ndim, const int64_t *size) { /* contiguous */
-    int64_t stride = 1;
+static int64_t nn__set_shape(nn_tensor *x, int ndim, const int64_t *size) { /* contiguous; returns how many elements */
+    int64_t stride = 1, count = 1;
     x->ndim   = ndim;
     x->offset = 0;
     for (int i = ndim - 1; i >= 0; i--) {
         x->size[i]   = size[i];
         x->stride[i] = stride;
         stride *= size[i] ? size[i] : 1;
+        count *= size[i];
     }
+    return count;
 }
 
 static void nn__header_init(nn_ctx *c, nn_tensor *x, nn_dtype dtype) {
@@ -1647,9 +1655,9 @@ static void nn__debug_bury(nn_ctx *c, nn_tensor *until) {
 static int nn__device_fail(nn_ctx *c, const char *verb) { return nn__fail(c, NULL, NN__M_DEVICE_FAILED, c->config.backend->name, verb); }
 
 /* Bytes for a fresh contiguous step tensor: on its device, in the pool during backward, else in the arena. */
-static int nn__tensor_bytes(nn_ctx *c, nn_tensor *x, int device) {
+static int nn__tensor_bytes(nn_ctx *c, nn_tensor *x, int64_t count, int device) {
     nn__storage *st = x->st;
-    st->bytes  = (size_t)nn__count(x->ndim, x->size) * nn__dtypes[x->dtype].size;
+    st->bytes  = (size_t)count * nn__dtypes[x->dtype].size;
     st->device = device;
     st->home   = NN__STEP;
     if (c->shape_only) return 1;
@@ -1669,8 +1677,7 @@ static int nn__tensor_bytes(nn_ctx *c, nn_tensor *x, int device) {
 static nn_tensor *nn__tensor_on(nn_ctx *c, nn_dtype dtype, int ndim, const int64_t *size, int device) {
     nn_tensor *x = nn__header_step(c, dtype);
     if (!x) return NULL;
-    nn__set_shape(x, ndim, size);
-    return nn__tensor_bytes(c, x, device) ? x : NULL;
+    return nn__tensor_bytes(c, x, nn__set_shape(x, ndim, size), device) ? x : NULL;
 }
 
 static nn_tensor *nn__tensor(nn_ctx *c, const char *op, nn_dtype dtype, nn_shape s) {
@@ -2356,6 +2363,7 @@ static void nn__loop_work(void *loop, int worker) {
 }
 
 #if !defined(NN_NO_THREADS)
+#define NN__SPIN 100e-6 /* seconds before an idle worker sleeps */
 typedef struct nn__worker { nn__pool *pool; int index; nn__thread thread; } nn__worker;
 struct nn__pool {
     nn_ctx    *home;             /* whose allocator it uses */
@@ -2375,9 +2383,10 @@ NN__THREAD_MAIN(nn__worker_main, arg) {
     nn__pool   *p    = w->pool;
     uint32_t    seen = 0;
     for (;;) {
-        int spins = 4000; /* some 50 microseconds: the next op of a step usually comes sooner */
-        while (nn__atomic_load(&p->turn) == seen && --spins) nn__cpu_pause();
-        if (!spins) {
+        double begun = nn_time(); /* the next op of a step usually comes soon; waking a sleeper takes some 50 microseconds */
+        int    spins = 0;
+        while (nn__atomic_load(&p->turn) == seen && (++spins % 64 || nn_time() - begun < NN__SPIN)) nn__cpu_pause();
+        if (nn__atomic_load(&p->turn) == seen) {
             nn__lock(&p->mutex);
             nn__atomic_add(&p->sleeping, 1);
             while (nn__atomic_load(&p->turn) == seen) nn__cond_wait(&p->wake, &p->mutex);
@@ -2831,7 +2840,12 @@ static int nn__record(const nn_node *draft) {
     int          slots = draft->n_in + draft->n_out;
     nn_node     *n = (nn_node *)nn__arena(c, sizeof *n + (size_t)slots * (sizeof *n->in + sizeof *n->versions) + op->attr_size + 8);
     if (!n) return 0;
-    *n          = *draft;
+    n->op       = op;
+    n->ctx      = c;
+    n->n_in     = draft->n_in;
+    n->n_out    = draft->n_out;
+    n->stream   = draft->stream;
+    n->place    = draft->place;
     n->in       = (nn_tensor **)(n + 1);
     n->out      = n->in + n->n_in;
     n->attr     = op->attr_size ? (const char *)(n->out + n->n_out) : NULL;
@@ -2867,7 +2881,6 @@ static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const
     nn_tensor *made[NN__MAX_OUT] = {NULL, NULL, NULL, NULL};
     nn_node    n; /* here until it is clear that the tape wants it */
     int        wanted = 0, device = 0;
-    for (int i = 0; i < op->n_out; i++) out[i] = NULL;
     for (int i = 0; i < n_in; i++) { /* c is known to be fine */
         if (!NN__LIKELY(nn__live(c, in[i]))) return !nn__operand_bad(c, op->name, in[i], i);
         if (in[i]->st->device) device = in[i]->st->device;
@@ -2913,19 +2926,23 @@ NN_API int nn_apply(const nn_op *op, nn_tensor **in, int n_in, const void *attr,
     return nn__apply(c, op, in, n_in, attr, out);
 }
 
-static nn_tensor *nn__apply1(const nn_op *op, nn_tensor *x, const void *attr) {
-    nn_tensor *y[NN__MAX_OUT];
-    return nn_apply(op, &x, 1, attr, y) ? y[0] : NULL;
+/* The same for nn.h's own ops of one output or more, whose first is returned */
+static nn_tensor *nn__apply_own(const nn_op *op, nn_tensor **in, int n_in, const void *attr) {
+    nn_ctx    *c = NULL;
+    nn_tensor *out[NN__MAX_OUT];
+    for (int i = 0; i < n_in && !c; i++) c = in[i] ? in[i]->ctx : NULL;
+    return nn__ok(c) && nn__apply(c, op, in, n_in, attr, out) ? out[0] : NULL;
 }
+static nn_tensor *nn__apply1(const nn_op *op, nn_tensor *x, const void *attr) { return nn__apply_own(op, &x, 1, attr); }
 static nn_tensor *nn__apply2(const nn_op *op, nn_tensor *x, nn_tensor *y, const void *attr) {
-    nn_tensor *in[2], *z[NN__MAX_OUT];
+    nn_tensor *in[2];
     in[0] = x; in[1] = y;
-    return nn_apply(op, in, 2, attr, z) ? z[0] : NULL;
+    return nn__apply_own(op, in, 2, attr);
 }
 static nn_tensor *nn__apply3(const nn_op *op, nn_tensor *x, nn_tensor *y, nn_tensor *z, const void *attr) {
-    nn_tensor *in[3], *out[NN__MAX_OUT];
+    nn_tensor *in[3];
     in[0] = x; in[1] = y; in[2] = z;
-    return nn_apply(op, in, 3, attr, out) ? out[0] : NULL;
+    return nn__apply_own(op, in, 3, attr);
 }
 
 NN_API int nn_no_grad(nn_ctx *c, int on) {
@@ -3023,7 +3040,10 @@ static int nn__grad_own(nn_tensor *x, nn_tensor *g) {
 }
 
 static int nn__same_shape(const nn_tensor *x, const nn_tensor *y) {
-    return x->ndim == y->ndim && (x->ndim == 0 || !memcmp(x->size, y->size, (size_t)x->ndim * sizeof x->size[0]));
+    if (x->ndim != y->ndim) return 0;
+    for (int i = 0; i < x->ndim; i++)
+        if (x->size[i] != y->size[i]) return 0;
+    return 1;
 }
 
 /* Undo broadcasting: sum g over the axes along which x was repeated. */
@@ -3477,8 +3497,10 @@ static int nn__broadcast(nn_ctx *c, const char *op, const nn_tensor *x, int xn, 
 
 static int nn__shape_unary(nn_node *n, nn_spec *out) { return nn_spec_like(out, n->in[0]), nn__check_real(n, 1); }
 static int nn__shape_binary(nn_node *n, nn_spec *out) {
-    out->dtype = n->in[0]->dtype;
-    return nn__check_real(n, 2) && nn__broadcast(n->ctx, n->op->name, n->in[0], n->in[0]->ndim, n->in[1], n->in[1]->ndim, &out->shape);
+    const nn_tensor *x = n->in[0], *y = n->in[1];
+    if (!nn__check_real(n, 2)) return 0;
+    nn_spec_like(out, x);
+    return nn__same_shape(x, y) || nn__broadcast(n->ctx, n->op->name, x, x->ndim, y, y->ndim, &out->shape);
 }
 
 static nn_cost nn__cost_bytes(const nn_node *n) { /* every operand once, no arithmetic */
@@ -3603,6 +3625,15 @@ static void nn__map_part(void *arg, int64_t begin, int64_t end, int worker) {
 }
 
 /* The common case: every operand is one contiguous row as long as y, or one value. */
+static int nn__map_is_flat(const nn_node *n, int64_t total, int64_t *step) {
+    for (int o = 0; o < n->n_in; o++) {
+        const nn_tensor *x = n->in[o];
+        int64_t          count = nn_numel(x);
+        if (count != 1 && (count != total || !nn_is_contiguous(x))) return 0;
+        step[o] = count != 1 || total == 1;
+    }
+    return 1;
+}
 static void nn__map_flat_part(void *arg, int64_t begin, int64_t end, int worker) {
     const nn__map *m = (const nn__map *)arg;
     size_t         e = nn__dtypes[m->dtype].size;
@@ -3614,15 +3645,6 @@ static void nn__map_flat_part(void *arg, int64_t begin, int64_t end, int worker)
         x[o]    = (const char *)m->x[o] + (size_t)(begin * step[o]) * e;
     }
     nn__map_call(m, x, step, (char *)m->y + (size_t)begin * e, end - begin);
-}
-static int nn__map_is_flat(nn__map *m, const nn_node *n, int64_t total) {
-    for (int o = 0; o < m->operands; o++) {
-        const nn_tensor *x = n->in[o];
-        int64_t          count = nn_numel(x);
-        if (count != 1 && (count != total || !nn_is_contiguous(x))) return 0;
-        m->stride[o][0] = count != 1 || total == 1;
-    }
-    return 1;
 }
 
 static void nn__map_axes(nn__map *m, const nn_node *n) {
@@ -3649,8 +3671,8 @@ static void nn__map_axes(nn__map *m, const nn_node *n) {
 
 static void nn__run_map(nn_node *n) {
     nn_tensor *y = n->out[0];
-    int64_t    total = nn_numel(y);
-    nn__task   part;
+    int64_t    total = nn_numel(y), step[2] = {0, 0};
+    int        flat = nn__map_is_flat(n, total, step);
     nn__map    m;
     if (total == 0) return;
     m.k        = nn__kernels_for(n->ctx, y->dtype);
@@ -3659,11 +3681,13 @@ static void nn__run_map(nn_node *n) {
     m.operands = n->n_in;
     m.p        = (const double *)n->attr;
     m.y        = nn__data(y);
-    for (int o = 0; o < m.operands; o++) m.x[o] = nn__data(n->in[o]);
-    part = nn__map_is_flat(&m, n, total) ? nn__map_flat_part : nn__map_part;
-    if (part == nn__map_part) nn__map_axes(&m, n);
-    if (total < 2048) part(&m, 0, total, 0);
-    else nn__parallel(n->ctx, total, 0.5, part, &m);
+    m.x[0]     = nn__data(n->in[0]);
+    if (m.operands == 2) m.x[1] = nn__data(n->in[1]);
+    if (flat && total < 2048) { nn__map_call(&m, m.x, step, m.y, total); return; }
+    m.stride[0][0] = step[0];
+    m.stride[1][0] = step[1];
+    if (!flat) nn__map_axes(&m, n);
+    nn__parallel(n->ctx, total, 0.5, flat ? nn__map_flat_part : nn__map_part, &m);
 }
 
 #define NN__UNARY(name, flags, grad, fast, sample) \
