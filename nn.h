@@ -1380,12 +1380,10 @@ static void nn__arena_reset(nn_ctx *c) {
 
 /* -- the pool: classes 64, 80, 96, 112, 128, 160, ...: four a doubling, so above 64 bytes less than a quarter is wasted -- */
 static int nn__pool_class(size_t size, size_t *rounded) {
-    size_t step = 16;
-    int    k    = 0;
-    if (size < 64) size = 64;
-    while (size > step * 8) { step *= 2; k += 4; }
-    *rounded = nn__round_up(size, step);
-    return k + (int)(*rounded / step) - 4;
+    int    doublings = size <= 128 ? 0 : 57 - __builtin_clzll((unsigned long long)size - 1); /* above 64 */
+    size_t step = (size_t)16 << doublings;
+    *rounded = nn__round_up(size < 64 ? 64 : size, step);
+    return 4 * doublings + (int)(*rounded / step) - 4;
 }
 
 static void *nn__pool_get(nn_ctx *c, size_t size) {
@@ -5921,7 +5919,7 @@ NN_API nn_tensor *nn_layer_dropout(nn_scope s, nn_tensor *x, double p) { return 
 enum { NN__H_LR, NN__H_BETA1, NN__H_BETA2, NN__H_EPS, NN__H_DECAY, NN__H_DECOUPLED, NN__H_SIZE = 8 };
 
 /* One node updates all parameters, so that many small ones cost little and large ones share the threads evenly.
-   Inputs: for each parameter p, gradient, moments ..., steps; at the end hyper. */
+   Inputs, all contiguous by their making: for each parameter p, gradient, moments ..., steps; at the end hyper. */
 typedef struct nn__update { void *p, *m, *v; const void *g; int64_t begin; double h[7]; } nn__update;
 typedef struct nn__updates { const nn__kernel_set *k; nn__update *list; int64_t n, total; size_t e; int adam; } nn__updates;
 
@@ -5980,7 +5978,7 @@ static void nn__sgd_constants(const double *hyper, double t, double *h) {
     h[0] = hyper[NN__H_LR]; h[1] = hyper[NN__H_BETA1]; h[2] = hyper[NN__H_DECAY];
 }
 static void nn__run_sgd(nn_node *n) { nn__run_update(n, 0, nn__sgd_constants); }
-static const nn_op nn__op_sgd = {"sgd", -5, 0, 0, NN_OP_WRITES, nn__shape_update, nn__run_sgd, NULL, NULL, NULL, NULL, 0};
+static const nn_op nn__op_sgd = {"sgd", -5, 0, 0, NN_OP_WRITES | NN_OP_STRIDED, nn__shape_update, nn__run_sgd, NULL, NULL, NULL, NULL, 0};
 
 /* -- adam:  m = b1 m + (1-b1) g, v = b2 v + (1-b2) g^2, p -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps); weight
       decay is added to g (Adam), or shrinks p by itself (AdamW) -- */
@@ -5994,7 +5992,7 @@ static void nn__adam_constants(const double *hyper, double t, double *h) {
     h[6] = hyper[NN__H_DECOUPLED] != 0 ? 0 : hyper[NN__H_DECAY];
 }
 static void nn__run_adam(nn_node *n) { nn__run_update(n, 1, nn__adam_constants); }
-static const nn_op nn__op_adam = {"adam", -6, 0, 0, NN_OP_WRITES, nn__shape_update, nn__run_adam, NULL, NULL, NULL, NULL, 0};
+static const nn_op nn__op_adam = {"adam", -6, 0, 0, NN_OP_WRITES | NN_OP_STRIDED, nn__shape_update, nn__run_adam, NULL, NULL, NULL, NULL, 0};
 
 typedef struct nn__slot { nn_tensor *moment[2], *steps; } nn__slot; /* one a parameter, made at its first step */
 struct nn_optim {
