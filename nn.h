@@ -2528,7 +2528,7 @@ typedef struct nn__gemm {                /* C[m,n] (+)= A[m,k] B[k,n], then + bi
     int         path;                    /* NN__GEMM_...: chosen from the whole problem, so that its pieces compute the same bits */
 } nn__gemm;
 
-/* op(name): unary y = f(x, p); binary z = f(x, y, p), each operand's stride 0 or 1 */
+/* op(name): unary y = f(x, p); binary z = f(x, y, p), each operand's stride 0 or 1. n < 0: -n values, stored past the caches. */
 #define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(affine) X(positive) X(abs)
 #define NN__BINARY_OPS(X) X(add) X(sub) X(mul) X(div) X(same) X(relu_back) X(sigmoid_back) X(tanh_back) X(gelu_back)
 
@@ -3551,11 +3551,17 @@ static int nn__sample_binary(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { /*
 /* Walks operands of any strides in the order of a contiguous output. Neighbouring axes that every operand walks
    evenly are merged, so that most calls are one row; rows of other strides go through a tile. */
 enum { NN__TILE = 256 };
+
+/* A result of this many bytes is stored past the caches: they could not keep it for the next op, and a plain store reads
+   what it is going to overwrite. Rows shorter than NN__STREAM_ROW elements are not worth it. */
+enum { NN__STREAM_BYTES = 48 << 20, NN__STREAM_ROW = 4096 };
+static int nn__streams(const nn_tensor *y) { return (double)nn_numel(y) * (double)nn__dtypes[y->dtype].size >= (double)NN__STREAM_BYTES; }
+
 typedef struct nn__map {
     const nn__kernel_set *k;
     size_t        kernel;
     nn_dtype      dtype;
-    int           operands, ndim;
+    int           operands, ndim, stream;
     const double *p;
     const void   *x[2];
     void         *y;
@@ -3569,11 +3575,11 @@ static void nn__map_call(const nn__map *m, const void *const *x, const int64_t *
     if (m->operands == 2) {
         nn__binary_fn f;
         memcpy(&f, slot, sizeof f);
-        f(x[0], (int)step[0], x[1], (int)step[1], y, n, m->p);
+        f(x[0], (int)step[0], x[1], (int)step[1], y, m->stream ? -n : n, m->p);
     } else {
         nn__unary_fn f;
         memcpy(&f, slot, sizeof f);
-        f(x[0], y, step[0] ? n : 1, m->p);
+        f(x[0], y, !step[0] ? 1 : m->stream ? -n : n, m->p);
         if (!step[0]) /* one value, many places */
             for (int64_t j = 1; j < n; j++) memcpy((char *)y + (size_t)j * e, y, e);
     }
@@ -3681,10 +3687,12 @@ static void nn__run_map(nn_node *n) {
     m.y        = nn__data(y);
     m.x[0]     = nn__data(n->in[0]);
     if (m.operands == 2) m.x[1] = nn__data(n->in[1]);
+    m.stream = 0;
     if (flat && total < 2048) { nn__map_call(&m, m.x, step, m.y, total); return; }
     m.stride[0][0] = step[0];
     m.stride[1][0] = step[1];
     if (!flat) nn__map_axes(&m, n);
+    m.stream = nn__streams(y) && (flat || m.size[m.ndim - 1] >= NN__STREAM_ROW);
     nn__parallel(n->ctx, total, 0.5, flat ? nn__map_flat_part : nn__map_part, &m);
 }
 
@@ -4194,7 +4202,7 @@ static void nn__run_linear_back(nn_node *n) {
         if (!room) return;
         m.k      = nn__kernels_for(n->ctx, dtype);
         m.kernel = a->act == NN_ACT_RELU ? offsetof(nn__kernel_set, relu_back) : a->act == NN_ACT_TANH ? offsetof(nn__kernel_set, tanh_back) : offsetof(nn__kernel_set, sigmoid_back);
-        m.dtype  = dtype; m.operands = 2; m.p = NULL;
+        m.dtype  = dtype; m.operands = 2; m.stream = 0; m.p = NULL;
         m.x[0]   = dz; m.x[1] = nn__data(n->in[1]); m.y = room;
         m.stride[0][0] = m.stride[1][0] = 1;
         nn__parallel(n->ctx, rows * out, 0.5, nn__map_flat_part, &m);
@@ -4592,6 +4600,7 @@ static void nn__run_mse_back(nn_node *n) {
     m.dtype    = dx->dtype;
     m.operands = 1;
     m.p        = ab;
+    m.stream   = nn__streams(dx);
     m.x[0]     = nn__data(d);
     m.y        = nn__data(dx);
     m.stride[0][0] = 1;
@@ -7594,6 +7603,8 @@ NN_API int nn_profile_trace(nn_ctx *c, const char *path) {
 #  define NN__ROUNDED volatile
 #endif
 
+enum { NN__AHEAD = 4096, NN__FAR = 16384 }; /* bytes that element-wise loops prefetch ahead; elements from which on they do */
+
 // ---- what all passes of the matrix product share --------------------------------------------------------
 #define NN__GEMM_INLINE static inline __attribute__((always_inline, unused))
 // Before a loop whose bound is known once the function is inlined: unroll it all, early enough that the arrays inside
@@ -7770,6 +7781,10 @@ static const nn__kernels *nn__kernels_of(int isa) {
 //   load_n ..    the first n lanes, 0 <= n <= NN__W; the rest reads as 0 and is never touched
 //   toint        to the nearest int32, ties to even, |a| < 2^22
 //   isnan        as a mask; lt, gt, eq are false where an operand is NaN
+//   stream       store past the caches, p aligned to the vector; fence once after the last one
+//   load_mask    true where the byte is not 0
+// Words of integers, float passes only (store_mask too: 1 or 0 a byte): iota is 0, 1, 2 ..., shr shifts zeros in, gt
+// compares with sign, mul gives both halves of the unsigned products.
 // Words that would evaluate an argument twice, or need a statement, are functions: NN__K(v_xxx).
 
 // The region in which the compiler may use the set; closed after the table of the pass.
@@ -7819,6 +7834,10 @@ static const nn__kernels *nn__kernels_of(int isa) {
 #define nn__v_or(m, k)          ((m) | (k))
 #define nn__v_select(m, a, b)   ((m) ? (a) : (b))
 #define nn__v_hsum(v)           (v)
+#define nn__v_stream(p, v)      nn__v_store(p, v)
+#define nn__v_fence()           ((void)0)
+#define nn__v_prefetch(p)       __builtin_prefetch(p)
+#define nn__v_load_mask(p)      (*(p) != 0)
 
 static inline NN__UNUSED NN__R NN__K(v_min)(NN__R a, NN__R b) { return a < b ? a : b; }
 static inline NN__UNUSED NN__R NN__K(v_max)(NN__R a, NN__R b) { return a > b ? a : b; }
@@ -7842,6 +7861,19 @@ static inline NN__UNUSED int NN__K(v_isnan)(NN__R a) { return a != a; }
 #define nn__vi_or(a, b)         ((a) | (b))
 #define nn__vi_shl(i, k)        ((i) << (k))
 #define nn__vi_sar(i, k)        ((uint32_t)((int32_t)(i) >> (k)))
+#define nn__vi_shr(i, k)        ((i) >> (k))
+#define nn__vi_xor3(a, b, c)    ((a) ^ (b) ^ (c))
+#define nn__vi_gt(a, b)         ((int32_t)(a) > (int32_t)(b))
+#define nn__vi_load(p)          (*(p))
+#define nn__vi_store(p, i)      ((void)(*(p) = (i)))
+#define nn__vi_iota()           0u
+#define nn__v_store_mask(p, m)  ((void)(*(p) = (uint8_t)(m)))
+static inline NN__UNUSED uint32_t NN__K(vi_mul)(uint32_t a, uint32_t b, uint32_t *high)
+{
+    const uint64_t p = (uint64_t)a * b;
+    *high = (uint32_t)(p >> 32);
+    return (uint32_t)p;
+}
 static inline NN__UNUSED uint32_t NN__K(v_bits)(float a)
 {
     NN__ROUNDED float f = a;
@@ -7900,10 +7932,40 @@ static inline NN__UNUSED float NN__K(v_frombits)(uint32_t i)
 #define nn__vi_or(a, b)         _mm_or_si128(a, b)
 #define nn__vi_shl(i, k)        _mm_slli_epi32(i, k)
 #define nn__vi_sar(i, k)        _mm_srai_epi32(i, k)
+#define nn__vi_shr(i, k)        _mm_srli_epi32(i, k)
+#define nn__vi_xor3(a, b, c)    _mm_xor_si128(_mm_xor_si128(a, b), c)
+#define nn__vi_gt(a, b)         _mm_castsi128_ps(_mm_cmpgt_epi32(a, b))
+#define nn__vi_load(p)          _mm_loadu_si128((const __m128i *)(const void *)(p))
+#define nn__vi_store(p, i)      _mm_storeu_si128((__m128i *)(void *)(p), i)
+#define nn__vi_iota()           _mm_setr_epi32(0, 1, 2, 3)
+#define nn__v_stream(p, v)      _mm_stream_ps(p, v)
+#define nn__v_fence()           _mm_sfence()
+#define nn__v_prefetch(p)       __builtin_prefetch(p)
+#define nn__v_load_mask(p)      NN__K(v_load_mask)(p)
+#define nn__v_store_mask(p, m)  NN__K(v_store_mask)(p, m)
 
 static inline NN__UNUSED __m128 NN__K(v_select)(__m128 m, __m128 a, __m128 b)
 {
     return _mm_or_ps(_mm_and_ps(m, a), _mm_andnot_ps(m, b));
+}
+static inline NN__UNUSED __m128 NN__K(v_load_mask)(const uint8_t *p)
+{
+    const __m128i zero = _mm_setzero_si128();
+    int i;
+    memcpy(&i, p, 4);
+    return _mm_castsi128_ps(_mm_cmpgt_epi32(_mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(i), zero), zero), zero));
+}
+static inline NN__UNUSED void NN__K(v_store_mask)(uint8_t *p, __m128 m)
+{
+    const __m128i h = _mm_packs_epi32(_mm_castps_si128(m), _mm_setzero_si128());
+    const int i = _mm_cvtsi128_si32(_mm_packs_epi16(h, h)) & 0x01010101;
+    memcpy(p, &i, 4);
+}
+static inline NN__UNUSED __m128i NN__K(vi_mul)(__m128i a, __m128i b, __m128i *high) // even lanes, then odd ones
+{
+    const __m128i low = _mm_set_epi32(0, -1, 0, -1), e = _mm_mul_epu32(a, b), o = _mm_mul_epu32(_mm_srli_epi64(a, 32), b);
+    *high = _mm_or_si128(_mm_srli_epi64(e, 32), _mm_andnot_si128(low, o));
+    return _mm_or_si128(_mm_and_si128(e, low), _mm_slli_epi64(o, 32));
 }
 static inline NN__UNUSED float NN__K(v_hsum)(__m128 v)
 {
@@ -7953,10 +8015,38 @@ static inline NN__UNUSED float NN__K(v_hsum)(__m128 v)
 #define nn__vi_or(a, b)         _mm256_or_si256(a, b)
 #define nn__vi_shl(i, k)        _mm256_slli_epi32(i, k)
 #define nn__vi_sar(i, k)        _mm256_srai_epi32(i, k)
+#define nn__vi_shr(i, k)        _mm256_srli_epi32(i, k)
+#define nn__vi_xor3(a, b, c)    _mm256_xor_si256(_mm256_xor_si256(a, b), c)
+#define nn__vi_gt(a, b)         _mm256_castsi256_ps(_mm256_cmpgt_epi32(a, b))
+#define nn__vi_load(p)          _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define nn__vi_store(p, i)      _mm256_storeu_si256((__m256i *)(void *)(p), i)
+#define nn__vi_iota()           _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)
+#define nn__v_stream(p, v)      _mm256_stream_ps(p, v)
+#define nn__v_fence()           _mm_sfence()
+#define nn__v_prefetch(p)       __builtin_prefetch(p)
+#define nn__v_load_mask(p)      NN__K(v_load_mask)(p)
+#define nn__v_store_mask(p, m)  NN__K(v_store_mask)(p, m)
 
 static inline NN__UNUSED __m256i NN__K(v_first)(int n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline NN__UNUSED __m256 NN__K(v_load_mask)(const uint8_t *p)
+{
+    const __m256i i = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+    return _mm256_castsi256_ps(_mm256_cmpgt_epi32(i, _mm256_setzero_si256()));
+}
+static inline NN__UNUSED void NN__K(v_store_mask)(uint8_t *p, __m256 m)
+{
+    const __m256i i = _mm256_castps_si256(m);
+    const __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_and_si128(_mm_packs_epi16(h, h), _mm_set1_epi8(1)));
+}
+static inline NN__UNUSED __m256i NN__K(vi_mul)(__m256i a, __m256i b, __m256i *high) // even lanes, then odd ones
+{
+    const __m256i e = _mm256_mul_epu32(a, b), o = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), b);
+    *high = _mm256_blend_epi32(_mm256_srli_epi64(e, 32), o, 0xaa);
+    return _mm256_blend_epi32(e, _mm256_slli_epi64(o, 32), 0xaa);
 }
 static inline NN__UNUSED float NN__K(v_hsum)(__m256 v)
 {
@@ -7993,11 +8083,21 @@ static inline NN__UNUSED float NN__K(v_hsum)(__m256 v)
 #define nn__v_isnan(a)          _mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_UNORD_Q)
 #define nn__v_or(m, k)          _mm256_or_pd(m, k)
 #define nn__v_select(m, a, b)   _mm256_blendv_pd(b, a, m)
+#define nn__v_stream(p, v)      _mm256_stream_pd(p, v)
+#define nn__v_fence()           _mm_sfence()
+#define nn__v_prefetch(p)       __builtin_prefetch(p)
+#define nn__v_load_mask(p)      NN__K(v_load_mask)(p)
 #define nn__v_hsum(v)           NN__K(v_hsum)(v)
 
 static inline NN__UNUSED __m256i NN__K(v_first)(int n)
 {
     return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+static inline NN__UNUSED __m256d NN__K(v_load_mask)(const uint8_t *p)
+{
+    int i;
+    memcpy(&i, p, 4);
+    return _mm256_castsi256_pd(_mm256_cmpgt_epi64(_mm256_cvtepu8_epi64(_mm_cvtsi32_si128(i)), _mm256_setzero_si256()));
 }
 static inline NN__UNUSED double NN__K(v_hsum)(__m256d v)
 {
@@ -8051,6 +8151,29 @@ static inline NN__UNUSED double NN__K(v_hsum)(__m256d v)
 #define nn__vi_or(a, b)         _mm512_or_si512(a, b)
 #define nn__vi_shl(i, k)        _mm512_maskz_slli_epi32(NN__ALL, i, k)
 #define nn__vi_sar(i, k)        _mm512_maskz_srai_epi32(NN__ALL, i, k)
+#define nn__vi_shr(i, k)        _mm512_maskz_srli_epi32(NN__ALL, i, k)
+#define nn__vi_xor3(a, b, c)    _mm512_ternarylogic_epi32(a, b, c, 0x96)
+#define nn__vi_gt(a, b)         _mm512_cmpgt_epi32_mask(a, b)
+#define nn__vi_load(p)          _mm512_loadu_si512(p)
+#define nn__vi_store(p, i)      _mm512_storeu_si512(p, i)
+#define nn__vi_iota()           _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+#define nn__v_stream(p, v)      _mm512_stream_ps(p, v)
+#define nn__v_fence()           _mm_sfence()
+#define nn__v_prefetch(p)       __builtin_prefetch(p)
+#define nn__v_load_mask(p)      NN__K(v_load_mask)(p)
+#define nn__v_store_mask(p, m)  _mm_storeu_si128((__m128i *)(void *)(p), _mm_maskz_set1_epi8(m, 1))
+
+static inline NN__UNUSED __mmask16 NN__K(v_load_mask)(const uint8_t *p)
+{
+    const __m128i i = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm_test_epi8_mask(i, i);
+}
+static inline NN__UNUSED __m512i NN__K(vi_mul)(__m512i a, __m512i b, __m512i *high) // even lanes, then odd ones
+{
+    const __m512i e = _mm512_maskz_mul_epu32(0xff, a, b), o = _mm512_maskz_mul_epu32(0xff, _mm512_maskz_srli_epi64(0xff, a, 32), b);
+    *high = _mm512_mask_shuffle_epi32(o, 0x5555, e, (_MM_PERM_ENUM)0xf5);
+    return _mm512_mask_shuffle_epi32(e, 0xaaaa, o, (_MM_PERM_ENUM)0xa0);
+}
 
 static inline NN__UNUSED float NN__K(v_hsum)(__m512 v)
 {
@@ -8089,8 +8212,17 @@ static inline NN__UNUSED float NN__K(v_hsum)(__m512 v)
 #define nn__v_isnan(a)          _mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_UNORD_Q)
 #define nn__v_or(m, k)          ((__mmask8)((m) | (k)))
 #define nn__v_select(m, a, b)   _mm512_mask_blend_pd(m, b, a)
+#define nn__v_stream(p, v)      _mm512_stream_pd(p, v)
+#define nn__v_fence()           _mm_sfence()
+#define nn__v_prefetch(p)       __builtin_prefetch(p)
+#define nn__v_load_mask(p)      NN__K(v_load_mask)(p)
 #define nn__v_hsum(v)           NN__K(v_hsum)(v)
 
+static inline NN__UNUSED __mmask8 NN__K(v_load_mask)(const uint8_t *p)
+{
+    const __m128i i = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    return (__mmask8)_mm_test_epi8_mask(i, i);
+}
 static inline NN__UNUSED double NN__K(v_hsum)(__m512d v)
 {
     __m256d q = _mm256_add_pd(_mm512_maskz_extractf64x4_pd(0xf, v, 0), _mm512_maskz_extractf64x4_pd(0xf, v, 1));
@@ -8141,10 +8273,46 @@ static inline NN__UNUSED double NN__K(v_hsum)(__m512d v)
 #define nn__vi_or(a, b)         vorrq_s32(a, b)
 #define nn__vi_shl(i, k)        vshlq_n_s32(i, k)
 #define nn__vi_sar(i, k)        vshrq_n_s32(i, k)
+#define nn__vi_shr(i, k)        vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(i), k))
+#define nn__vi_xor3(a, b, c)    veorq_s32(veorq_s32(a, b), c)
+#define nn__vi_gt(a, b)         vcgtq_s32(a, b)
+#define nn__vi_load(p)          vreinterpretq_s32_u32(vld1q_u32(p))
+#define nn__vi_store(p, i)      vst1q_u32(p, vreinterpretq_u32_s32(i))
+#define nn__vi_iota()           NN__K(vi_iota)()
+#define nn__v_stream(p, v)      vst1q_f32(p, v)
+#define nn__v_fence()           ((void)0)
+#define nn__v_prefetch(p)       __builtin_prefetch(p)
+#define nn__v_load_mask(p)      NN__K(v_load_mask)(p)
+#define nn__v_store_mask(p, m)  NN__K(v_store_mask)(p, m)
 
 static inline NN__UNUSED float32x4_t NN__K(v_min)(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 static inline NN__UNUSED float32x4_t NN__K(v_max)(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 static inline NN__UNUSED uint32x4_t NN__K(v_isnan)(float32x4_t a) { return vmvnq_u32(vceqq_f32(a, a)); }
+static inline NN__UNUSED int32x4_t NN__K(vi_iota)(void)
+{
+    static const int32_t i[4] = {0, 1, 2, 3};
+    return vld1q_s32(i);
+}
+static inline NN__UNUSED uint32x4_t NN__K(v_load_mask)(const uint8_t *p)
+{
+    uint32_t i;
+    memcpy(&i, p, 4);
+    return vcgtq_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(i))))), vdupq_n_u32(0));
+}
+static inline NN__UNUSED void NN__K(v_store_mask)(uint8_t *p, uint32x4_t m)
+{
+    const uint16x4_t h = vmovn_u32(m);
+    const uint32_t i = vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(h, h))), 0) & 0x01010101u;
+    memcpy(p, &i, 4);
+}
+static inline NN__UNUSED int32x4_t NN__K(vi_mul)(int32x4_t a, int32x4_t b, int32x4_t *high) // lower lanes, then upper ones
+{
+    const uint32x4_t x = vreinterpretq_u32_s32(a), y = vreinterpretq_u32_s32(b);
+    const uint32x4_t l = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(x), vget_low_u32(y)));
+    const uint32x4_t u = vreinterpretq_u32_u64(vmull_u32(vget_high_u32(x), vget_high_u32(y)));
+    *high = vreinterpretq_s32_u32(vuzp2q_u32(l, u));
+    return vreinterpretq_s32_u32(vuzp1q_u32(l, u));
+}
 static inline NN__UNUSED float NN__K(v_hsum)(float32x4_t v)
 {
     float32x2_t h = vadd_f32(vget_low_f32(v), vget_high_f32(v));
@@ -8180,6 +8348,10 @@ static inline NN__UNUSED float NN__K(v_hsum)(float32x4_t v)
 #define nn__v_or(m, k)          vorrq_u64(m, k)
 #define nn__v_select(m, a, b)   vbslq_f64(m, a, b)
 #define nn__v_hsum(v)           vpaddd_f64(v)
+#define nn__v_stream(p, v)      vst1q_f64(p, v)
+#define nn__v_fence()           ((void)0)
+#define nn__v_prefetch(p)       __builtin_prefetch(p)
+#define nn__v_load_mask(p)      vcgtq_u64(vcombine_u64(vcreate_u64((p)[0]), vcreate_u64((p)[1])), vdupq_n_u64(0))
 
 static inline NN__UNUSED float64x2_t NN__K(v_min)(float64x2_t a, float64x2_t b) { return vbslq_f64(vcltq_f64(a, b), a, b); }
 static inline NN__UNUSED float64x2_t NN__K(v_max)(float64x2_t a, float64x2_t b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
@@ -8415,21 +8587,39 @@ static inline NN__UNUSED void NN__K(sincos2pi)(NN__V u, NN__V *s, NN__V *c)
 #endif
 
 // ---- element-wise: the formulas of >>ops elementwise, over whole rows -----------------------------------
+// The processor's own prefetch stops at the ends of pages and lags behind stores that go past the caches, so a long row
+// asks for what it needs NN__AHEAD bytes later. A part is less than a vector: the head of a streamed row, up to where its vectors are aligned, or the tail.
+static inline NN__UNUSED int64_t NN__K(head)(const NN__R *y, int64_t n)
+{
+    const int64_t head = (int64_t)((0 - (uintptr_t)y) % (NN__W * sizeof *y) / sizeof *y);
+    return head < n ? head : n;
+}
 #define NN__X(name)                                                                                        \
     static void NN__K(map_##name)(const void *from, void *to, int64_t n, const double *p) {                \
         const NN__R *x = (const NN__R *)from;                                                              \
         NN__R       *y = (NN__R *)to;                                                                      \
         const NN__V  p0 = nn__v_set1((NN__R)(p ? p[0] : 0)), p1 = nn__v_set1((NN__R)(p ? p[1] : 0));       \
-        int64_t      i = 0;                                                                                \
+        const int    stream = n < 0;                                                                       \
+        int64_t      i = 0, part;                                                                          \
+        int          far;                                                                                  \
         (void)p0; (void)p1;                                                                                \
-        for (; i + NN__W <= n; i += NN__W) {                                                               \
-            const NN__V v = nn__v_load(x + i);                                                             \
-            nn__v_store(y + i, NN__F_##name(v, p0, p1));                                                   \
+        if (stream) n = -n;                                                                                \
+        far = n >= NN__FAR;                                                                                \
+        for (part = stream ? NN__K(head)(y, n) : 0;; part = n - i) {                                       \
+            if (part) {                                                                                    \
+                const NN__V v = nn__v_load_n(x + i, (int)part);                                            \
+                nn__v_store_n(y + i, NN__F_##name(v, p0, p1), (int)part);                                  \
+                i += part;                                                                                 \
+            }                                                                                              \
+            if (i == n) break;                                                                             \
+            for (; i + NN__W <= n; i += NN__W) {                                                           \
+                const NN__V v = nn__v_load(x + i), f = NN__F_##name(v, p0, p1);                            \
+                if (far) nn__v_prefetch((const char *)(x + i) + NN__AHEAD);                                \
+                if (stream) nn__v_stream(y + i, f);                                                        \
+                else nn__v_store(y + i, f);                                                                \
+            }                                                                                              \
         }                                                                                                  \
-        if (i < n) {                                                                                       \
-            const NN__V v = nn__v_load_n(x + i, (int)(n - i));                                             \
-            nn__v_store_n(y + i, NN__F_##name(v, p0, p1), (int)(n - i));                                   \
-        }                                                                                                  \
+        if (stream) nn__v_fence();                                                                         \
     }
 NN__UNARY_OPS(NN__X)
 #undef NN__X
@@ -8439,18 +8629,32 @@ NN__UNARY_OPS(NN__X)
         const NN__R *x = (const NN__R *)xs, *y = (const NN__R *)ys;                                                                     \
         NN__R       *z = (NN__R *)zs;                                                                                                   \
         NN__V        a = nn__v_set1(x[0]), b = nn__v_set1(y[0]); /* a step of 0: one value for the whole row */                         \
-        int64_t      i = 0;                                                                                                             \
+        const int    stream = n < 0;                                                                                                    \
+        int64_t      i = 0, part;                                                                                                       \
+        int          far;                                                                                                               \
         (void)p;                                                                                                                        \
-        for (; i + NN__W <= n; i += NN__W) {                                                                                            \
-            if (x_step) a = nn__v_load(x + i);                                                                                          \
-            if (y_step) b = nn__v_load(y + i);                                                                                          \
-            nn__v_store(z + i, NN__F_##name(a, b, p0, p1));                                                                             \
+        if (stream) n = -n;                                                                                                             \
+        far = n >= NN__FAR;                                                                                                             \
+        for (part = stream ? NN__K(head)(z, n) : 0;; part = n - i) {                                                                    \
+            if (part) {                                                                                                                 \
+                if (x_step) a = nn__v_load_n(x + i, (int)part);                                                                         \
+                if (y_step) b = nn__v_load_n(y + i, (int)part);                                                                         \
+                nn__v_store_n(z + i, NN__F_##name(a, b, p0, p1), (int)part);                                                            \
+                i += part;                                                                                                              \
+            }                                                                                                                           \
+            if (i == n) break;                                                                                                          \
+            for (; i + NN__W <= n; i += NN__W) {                                                                                        \
+                if (x_step) a = nn__v_load(x + i);                                                                                      \
+                if (y_step) b = nn__v_load(y + i);                                                                                      \
+                if (far) {                                                                                                              \
+                    if (x_step) nn__v_prefetch((const char *)(x + i) + NN__AHEAD);                                                      \
+                    if (y_step) nn__v_prefetch((const char *)(y + i) + NN__AHEAD);                                                      \
+                }                                                                                                                       \
+                if (stream) nn__v_stream(z + i, NN__F_##name(a, b, p0, p1));                                                            \
+                else nn__v_store(z + i, NN__F_##name(a, b, p0, p1));                                                                    \
+            }                                                                                                                           \
         }                                                                                                                               \
-        if (i < n) {                                                                                                                    \
-            if (x_step) a = nn__v_load_n(x + i, (int)(n - i));                                                                          \
-            if (y_step) b = nn__v_load_n(y + i, (int)(n - i));                                                                          \
-            nn__v_store_n(z + i, NN__F_##name(a, b, p0, p1), (int)(n - i));                                                             \
-        }                                                                                                                               \
+        if (stream) nn__v_fence();                                                                                                      \
     }
 NN__BINARY_OPS(NN__X)
 #undef NN__X
@@ -9195,6 +9399,17 @@ static const nn__kernel_set NN__K(set) = {
 #undef nn__vi_or
 #undef nn__vi_shl
 #undef nn__vi_sar
+#undef nn__v_stream
+#undef nn__v_fence
+#undef nn__v_prefetch
+#undef nn__v_load_mask
+#undef nn__v_store_mask
+#undef nn__vi_shr
+#undef nn__vi_xor3
+#undef nn__vi_gt
+#undef nn__vi_load
+#undef nn__vi_store
+#undef nn__vi_iota
 #undef NN__ALL
 #undef nn__v_ldexp
 #undef NN__PASS_ISA
