@@ -8919,56 +8919,75 @@ static void NN__K(adam)(void *ps, const void *gs, void *ms, void *vs, int64_t n,
 }
 
 // ---- random numbers: 16 counters at a time, see >>rng --------------------------------------------------------
-static void NN__K(philox16)(nn__rng r, uint64_t first, uint32_t word[4][16]) {
-    uint32_t k0 = (uint32_t)r.seed, k1 = (uint32_t)(r.seed >> 32);
-    for (int i = 0; i < 16; i++) {
-        word[0][i] = (uint32_t)(first + (uint64_t)i);
-        word[1][i] = (uint32_t)((first + (uint64_t)i) >> 32);
-        word[2][i] = r.stream;
-        word[3][i] = r.step;
+#if NN__PASS_F64 && NN__PASS_ISA == 0
+#define NN__PHILOX16 nn__scalar_f32_philox16
+#elif NN__PASS_F64 && NN__PASS_ISA == 2
+#define NN__PHILOX16 nn__avx2_f32_philox16
+#elif NN__PASS_F64 && NN__PASS_ISA == 3
+#define NN__PHILOX16 nn__avx512_f32_philox16
+#elif NN__PASS_F64
+#define NN__PHILOX16 nn__neon_f32_philox16
+#else
+#define NN__PHILOX16 NN__K(philox16)
+static void NN__K(philox16)(nn__rng r, uint64_t first, uint32_t word[4][16]) { // first: a multiple of 16
+    uint32_t key[20] = {(uint32_t)r.seed, (uint32_t)(r.seed >> 32)};
+    for (int i = 2; i < 20; i += 2) {
+        key[i]     = key[i - 2] + 0x9E3779B9u;
+        key[i + 1] = key[i - 1] + 0xBB67AE85u;
     }
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
-        for (int i = 0; i < 16; i++) {
-            const uint64_t p0 = (uint64_t)0xD2511F53u * word[0][i], p1 = (uint64_t)0xCD9E8D57u * word[2][i];
-            word[0][i] = (uint32_t)(p1 >> 32) ^ word[1][i] ^ k0;
-            word[1][i] = (uint32_t)p1;
-            word[2][i] = (uint32_t)(p0 >> 32) ^ word[3][i] ^ k1;
-            word[3][i] = (uint32_t)p0;
+    for (int i = 0; i < 16; i += NN__W) {
+        NN__VI x0 = nn__vi_add(nn__vi_set1((uint32_t)first + (uint32_t)i), nn__vi_iota()), x1 = nn__vi_set1((uint32_t)(first >> 32));
+        NN__VI x2 = nn__vi_set1(r.stream), x3 = nn__vi_set1(r.step);
+        for (int k = 0; k < 20; k += 2) {
+            NN__VI       high0, high1;
+            const NN__VI low0 = NN__K(vi_mul)(x0, nn__vi_set1(0xD2511F53u), &high0), low1 = NN__K(vi_mul)(x2, nn__vi_set1(0xCD9E8D57u), &high1);
+            x0 = nn__vi_xor3(high1, x1, nn__vi_set1(key[k]));
+            x1 = low1;
+            x2 = nn__vi_xor3(high0, x3, nn__vi_set1(key[k + 1]));
+            x3 = low0;
         }
+        nn__vi_store(word[0] + i, x0);
+        nn__vi_store(word[1] + i, x1);
+        nn__vi_store(word[2] + i, x2);
+        nn__vi_store(word[3] + i, x3);
+    }
 }
+#endif
 
 // 64 numbers 0 <= u < 1: a float takes a word (24 bits), a double two (53 bits, and 32 counters)
 static void NN__K(uniform64)(nn__rng r, int64_t block, NN__R u[64]) {
     uint32_t word[4][16];
 #if NN__PASS_F64
     for (int half = 0; half < 2; half++) {
-        NN__K(philox16)(r, (uint64_t)(block * 2 + half) * 16, word);
+        NN__PHILOX16(r, (uint64_t)(block * 2 + half) * 16, word);
         for (int i = 0; i < 32; i++)
             u[half * 32 + i] = (double)((((uint64_t)word[i / 16 * 2][i % 16] << 32) | word[i / 16 * 2 + 1][i % 16]) >> 11) * 1.1102230246251565e-16;
     }
 #else
-    NN__K(philox16)(r, (uint64_t)block * 16, word);
-    for (int i = 0; i < 64; i++) u[i] = (float)(word[i / 16][i % 16] >> 8) * 5.9604644775390625e-8f;
+    NN__PHILOX16(r, (uint64_t)block * 16, word);
+    for (int i = 0; i < 64; i += NN__W) nn__v_store(u + i, nn__v_mul(nn__v_fromint(nn__vi_shr(nn__vi_load(&word[i / 16][i % 16]), 8)), nn__v_set1(5.9604644775390625e-8f)));
 #endif
 }
 static void NN__K(uniform)(nn__rng r, int64_t block, void *to, int64_t n, const double *p) {
-    NN__R      *x = (NN__R *)to, u[64];
+    NN__R      *x = (NN__R *)to, room[64];
     const NN__V low = nn__v_set1((NN__R)p[0]), high = nn__v_set1((NN__R)p[1]), span = nn__v_set1((NN__R)(p[1] - p[0]));
     for (; n > 0; n -= 64, x += 64, block++) {
+        NN__R *u = n < 64 ? room : x;
         NN__K(uniform64)(r, block, u);
         for (int i = 0; i < 64; i += NN__W) {
             NN__V v = nn__v_fma(span, nn__v_load(u + i), low);
             if (p[0] < p[1]) v = nn__v_select(nn__v_lt(v, high), v, low); /* rounding can reach the end, which does not belong to it */
             nn__v_store(u + i, v);
         }
-        memcpy(x, u, (size_t)(n < 64 ? n : 64) * sizeof *x);
+        if (n < 64) memcpy(x, u, (size_t)n * sizeof *x);
     }
 }
 // Box and Muller 1958: two uniform numbers make two normal ones. In a block 0-15 go with 16-31, 32-47 with 48-63.
 static void NN__K(normal)(nn__rng r, int64_t block, void *to, int64_t n, const double *p) {
-    NN__R *x = (NN__R *)to, u[64];
+    NN__R      *x = (NN__R *)to, room[64];
     const NN__V mean = nn__v_set1((NN__R)p[0]), std = nn__v_set1((NN__R)p[1]), one = nn__v_set1(1);
     for (; n > 0; n -= 64, x += 64, block++) {
+        NN__R *u = n < 64 ? room : x;
         NN__K(uniform64)(r, block, u);
         for (int i = 0; i < 64; i += i % 32 + NN__W == 16 ? 16 + NN__W : NN__W) {
             const NN__V radius = nn__v_mul(std, nn__v_sqrt(nn__v_mul(nn__v_set1(-2), NN__K(log)(nn__v_sub(one, nn__v_load(u + i))))));
@@ -8977,26 +8996,47 @@ static void NN__K(normal)(nn__rng r, int64_t block, void *to, int64_t n, const d
             nn__v_store(u + i, nn__v_fma(radius, c, mean));
             nn__v_store(u + i + 16, nn__v_fma(radius, s, mean));
         }
-        memcpy(x, u, (size_t)(n < 64 ? n : 64) * sizeof *x);
-    }
-}
-static void NN__K(dropout)(nn__rng r, int64_t block, const void *from, void *to, uint8_t *mask, int64_t n, const double *p) {
-    const NN__R   *x = (const NN__R *)from, scale = (NN__R)(p[0] < 1 ? 1 / (1 - p[0]) : 0);
-    NN__R         *y = (NN__R *)to;
-    const uint64_t threshold = (uint64_t)(p[0] * 4294967296.0);
-    uint32_t       word[4][16];
-    for (; n > 0; n -= 64, x += 64, y += 64, mask += 64, block++) {
-        NN__K(philox16)(r, (uint64_t)block * 16, word);
-        for (int i = 0; i < 64 && i < n; i++) {
-            mask[i] = word[i / 16][i % 16] >= threshold;
-            y[i]    = mask[i] ? x[i] * scale : 0;
-        }
+        if (n < 64) memcpy(x, u, (size_t)n * sizeof *x);
     }
 }
 static void NN__K(mask)(const void *from, const uint8_t *mask, void *to, int64_t n, const double *p) {
     const NN__R *x = (const NN__R *)from, scale = (NN__R)p[0];
-    for (int64_t i = 0; i < n; i++) ((NN__R *)to)[i] = mask[i] ? x[i] * scale : 0;
+    NN__R       *y = (NN__R *)to;
+    const NN__V  s = nn__v_set1(scale);
+    int64_t      i = 0;
+    for (; i + NN__W <= n; i += NN__W) {
+        nn__v_prefetch((const char *)(x + i) + NN__AHEAD);
+        nn__v_store(y + i, nn__v_select(nn__v_load_mask(mask + i), nn__v_mul(nn__v_load(x + i), s), nn__v_zero()));
+    }
+    for (; i < n; i++) y[i] = mask[i] ? x[i] * scale : 0;
 }
+/* A word below the threshold drops its element. */
+static void NN__K(dropout)(nn__rng r, int64_t block, const void *from, void *to, uint8_t *mask, int64_t n, const double *p) {
+    const NN__R   *x = (const NN__R *)from;
+    NN__R         *y = (NN__R *)to;
+    const double   scale = p[0] < 1 ? 1 / (1 - p[0]) : 0;
+    const uint64_t threshold = (uint64_t)(p[0] * 4294967296.0);
+    uint32_t       word[4][16];
+#if !NN__PASS_F64
+    const NN__VI sign = nn__vi_set1(INT32_MIN), last = nn__vi_add(nn__vi_set1((uint32_t)threshold - 1), sign); // gt compares with sign
+    const NN__V  s = nn__v_set1(scale), zero = nn__v_zero();
+    for (; n >= 64 && threshold > 0; n -= 64, x += 64, y += 64, mask += 64, block++) {
+        NN__PHILOX16(r, (uint64_t)block * 16, word);
+        for (int i = 0; i < 64; i += NN__W) {
+            const NN__M keep = nn__vi_gt(nn__vi_add(nn__vi_load(&word[i / 16][i % 16]), sign), last);
+            if (i % 16 == 0) nn__v_prefetch((const char *)(x + i) + NN__AHEAD);
+            nn__v_store(y + i, nn__v_select(keep, nn__v_mul(nn__v_load(x + i), s), zero));
+            nn__v_store_mask(mask + i, keep);
+        }
+    }
+#endif
+    for (; n > 0; n -= 64, x += 64, y += 64, mask += 64, block++) {
+        NN__PHILOX16(r, (uint64_t)block * 16, word);
+        for (int i = 0; i < 64 && i < n; i++) mask[i] = word[i / 16][i % 16] >= threshold;
+        NN__K(mask)(x, mask, y, n < 64 ? n : 64, &scale);
+    }
+}
+#undef NN__PHILOX16
 #undef NN__ROW
 #undef NN__LOAD
 #undef NN__STORE

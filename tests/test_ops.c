@@ -1461,7 +1461,7 @@ static void test_tails(void) {
             nn_ctx *c = sets[j].c;
             for (int64_t length = 0; length < 70; length += length < 36 ? 1 : 7)
                 for (int step = 0; step < (ops[i]->n_in == 2 ? 4 : 1); step++) { /* which operands advance */
-                    float             x[72], y[72], z[80];
+                    float             x[72], y[72], z[80], streamed[96], *past = streamed + length % 17;
                     const char       *slot = (const char *)c->kernels->f32 + ops[i]->kernel, *what = named("%s %s on %lld elements, steps %d", ops[i]->name, nn_isa(c), (long long)length, step);
                     arr               in[2], want[1], got;
                     int               intact = 1;
@@ -1475,14 +1475,17 @@ static void test_tails(void) {
                         if (e < in[1].n) in[1].v[e] = y[e];
                     }
                     for (int e = 0; e < 80; e++) z[e] = 12345.0f;
+                    for (int e = 0; e < 96; e++) streamed[e] = 12345.0f;
                     if (ops[i]->n_in == 2) {
                         nn__binary_fn f;
                         memcpy(&f, slot, sizeof f);
                         f(x, !(step & 1), y, !(step & 2), z, length, NULL);
+                        f(x, !(step & 1), y, !(step & 2), past, -length, NULL);
                     } else {
                         nn__unary_fn f;
                         memcpy(&f, slot, sizeof f);
                         f(x, z, length, ab);
+                        f(x, past, -length, ab);
                     }
                     refer(ops[i], in, 2, ab, want, &roundings);
                     got = make(NN_SHAPE(length));
@@ -1495,6 +1498,8 @@ static void test_tails(void) {
                     close_to(&got, want, u32 * roundings, what);
                     for (int64_t e = length; e < 80; e++) intact &= z[e] == 12345.0f;
                     check(intact, "%s: writes behind the end", what);
+                    for (int64_t e = 0; e < 96 - length % 17; e++) intact &= past[e] == (e < length ? z[e] : 12345.0f);
+                    check(intact && streamed[0] == (length % 17 ? 12345.0f : past[0]), "%s: differs where it is stored past the caches", what);
                 }
             room_clear();
         }
