@@ -2557,7 +2557,7 @@ typedef struct nn__kernel_set {
     void   (*layernorm_back)(const void *dy, const void *x, const void *w, const void *mean, const void *rstd, void *dx, void *dw, void *db, int64_t n); /* adds to dw, db */
     void   (*sgd)(void *p, const void *g, void *m, int64_t n, const double *h);
     void   (*adam)(void *p, const void *g, void *m, void *v, int64_t n, const double *h);
-    void   (*uniform)(nn__rng r, int64_t block, void *x, int64_t n, const double *p);   /* elements from 64 block on */
+    void   (*uniform)(nn__rng r, int64_t block, void *x, int64_t n, const double *p);   /* elements from 64 block on; n < 0 as above, to mask */
     void   (*normal)(nn__rng r, int64_t block, void *x, int64_t n, const double *p);
     void   (*dropout)(nn__rng r, int64_t block, const void *x, void *y, uint8_t *mask, int64_t n, const double *p);
     void   (*mask)(const void *x, const uint8_t *mask, void *y, int64_t n, const double *p);
@@ -4626,7 +4626,11 @@ NN_API nn_tensor *nn_mse(nn_tensor *x, nn_tensor *y) {
 }
 
 /* -- dropout:  y = x mask / (1-p)                     dx = dy mask / (1-p); output 2 is the mask (Srivastava et al. 2014) -- */
-typedef struct nn__fill_work { const nn__kernel_set *k; nn_node *n; nn__rng rng; int64_t total; const double *p; } nn__fill_work;
+typedef struct nn__fill_work { const nn__kernel_set *k; nn_node *n; nn__rng rng; int64_t total; const double *p; int stream; } nn__fill_work;
+static int64_t nn__fill_count(const nn__fill_work *w, int64_t begin, int64_t end) { /* elements of these blocks of 64; negative: past the caches */
+    int64_t n = nn__min64(end * 64, w->total) - begin * 64;
+    return w->stream ? -n : n;
+}
 
 static nn__rng nn__node_rng(const nn_node *n) {
     nn__rng r;
@@ -4640,8 +4644,9 @@ static int nn__shape_mask(nn_node *n, nn_spec *out) {
 static void nn__mask_part(void *arg, int64_t begin, int64_t end, int worker) {
     nn_node *n = ((nn__fill_work *)arg)->n;
     size_t   e = nn__dtypes[n->in[0]->dtype].size;
+    int64_t  count = ((nn__fill_work *)arg)->stream ? begin - end : end - begin;
     (void)worker;
-    ((nn__fill_work *)arg)->k->mask((char *)nn__data(n->in[0]) + (size_t)begin * e, (uint8_t *)nn__data(n->in[1]) + begin, (char *)nn__data(n->out[0]) + (size_t)begin * e, end - begin,
+    ((nn__fill_work *)arg)->k->mask((char *)nn__data(n->in[0]) + (size_t)begin * e, (uint8_t *)nn__data(n->in[1]) + begin, (char *)nn__data(n->out[0]) + (size_t)begin * e, count,
                                     (const double *)n->attr);
 }
 static void nn__run_mask(nn_node *n) {
@@ -4649,6 +4654,7 @@ static void nn__run_mask(nn_node *n) {
     memset(&w, 0, sizeof w);
     w.k = nn__kernels_for(n->ctx, n->in[0]->dtype);
     w.n = n;
+    w.stream = nn__streams(n->out[0]);
     nn__parallel(n->ctx, nn_numel(n->out[0]), 0.5, nn__mask_part, &w);
 }
 static nn_tensor *nn__mask_apply(nn_tensor *x, nn_tensor *mask, double scale);
@@ -4675,12 +4681,12 @@ static void nn__dropout_part(void *arg, int64_t begin, int64_t end, int worker) 
     nn__fill_work *w = (nn__fill_work *)arg;
     size_t         e = nn__dtypes[w->n->in[0]->dtype].size, at = (size_t)begin * 64;
     (void)worker;
-    w->k->dropout(w->rng, begin, (char *)nn__data(w->n->in[0]) + at * e, (char *)nn__data(w->n->out[0]) + at * e, (uint8_t *)nn__data(w->n->out[1]) + at, nn__min64(end * 64, w->total) - begin * 64, w->p);
+    w->k->dropout(w->rng, begin, (char *)nn__data(w->n->in[0]) + at * e, (char *)nn__data(w->n->out[0]) + at * e, (uint8_t *)nn__data(w->n->out[1]) + at, nn__fill_count(w, begin, end), w->p);
 }
 static void nn__run_dropout(nn_node *n) {
     nn__fill_work w;
     w.k = nn__kernels_for(n->ctx, n->in[0]->dtype);
-    w.n = n; w.rng = nn__node_rng(n); w.total = nn_numel(n->in[0]); w.p = (const double *)n->attr;
+    w.n = n; w.rng = nn__node_rng(n); w.total = nn_numel(n->in[0]); w.p = (const double *)n->attr; w.stream = nn__streams(n->out[0]);
     nn__parallel(n->ctx, nn__ceil_div(w.total, 64), 100, nn__dropout_part, &w);
 }
 static void nn__grad_dropout(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
@@ -4711,18 +4717,18 @@ static void nn__uniform_part(void *arg, int64_t begin, int64_t end, int worker) 
     nn__fill_work *w = (nn__fill_work *)arg;
     nn_tensor     *y = w->n->out[0];
     (void)worker;
-    w->k->uniform(w->rng, begin, (char *)nn__data(y) + (size_t)begin * 64 * nn__dtypes[y->dtype].size, nn__min64(end * 64, w->total) - begin * 64, w->p);
+    w->k->uniform(w->rng, begin, (char *)nn__data(y) + (size_t)begin * 64 * nn__dtypes[y->dtype].size, nn__fill_count(w, begin, end), w->p);
 }
 static void nn__normal_part(void *arg, int64_t begin, int64_t end, int worker) {
     nn__fill_work *w = (nn__fill_work *)arg;
     nn_tensor     *y = w->n->out[0];
     (void)worker;
-    w->k->normal(w->rng, begin, (char *)nn__data(y) + (size_t)begin * 64 * nn__dtypes[y->dtype].size, nn__min64(end * 64, w->total) - begin * 64, w->p);
+    w->k->normal(w->rng, begin, (char *)nn__data(y) + (size_t)begin * 64 * nn__dtypes[y->dtype].size, nn__fill_count(w, begin, end), w->p);
 }
 static void nn__run_fill(nn_node *n, nn__task part) {
     nn__fill_work w;
     w.k = nn__kernels_for(n->ctx, n->out[0]->dtype);
-    w.n = n; w.rng = nn__node_rng(n); w.total = nn_numel(n->out[0]); w.p = ((const nn__fill_attr *)n->attr)->p;
+    w.n = n; w.rng = nn__node_rng(n); w.total = nn_numel(n->out[0]); w.p = ((const nn__fill_attr *)n->attr)->p; w.stream = nn__streams(n->out[0]);
     nn__parallel(n->ctx, nn__ceil_div(w.total, 64), 150, part, &w);
 }
 static void nn__run_uniform(nn_node *n) { nn__run_fill(n, nn__uniform_part); }
@@ -8717,23 +8723,48 @@ static double NN__K(sum_squares)(const void *from, int64_t n) { // blocks in the
     return total;
 }
 
-// The larger, and NaN as soon as there is one
+// The larger, and NaN as soon as there is one. Four chains, as for sums, since each step waits for the one before.
 #define NN__MAX(a, v) nn__v_select(nn__v_or(nn__v_gt(v, a), nn__v_isnan(v)), v, a)
 static void NN__K(max)(const void *from, int64_t n, void *y) {
     const NN__R *x = (const NN__R *)from;
     NN__R        lanes[NN__W], best = x[0];
-    NN__V        m = nn__v_set1(x[0]);
+    NN__V        m0 = nn__v_set1(x[0]), m1 = m0, m2 = m0, m3 = m0;
     int64_t      i = 0;
+    for (; i + 4 * NN__W <= n; i += 4 * NN__W) {
+        const NN__V v0 = nn__v_load(x + i), v1 = nn__v_load(x + i + NN__W), v2 = nn__v_load(x + i + 2 * NN__W), v3 = nn__v_load(x + i + 3 * NN__W);
+        m0 = NN__MAX(m0, v0); m1 = NN__MAX(m1, v1); m2 = NN__MAX(m2, v2); m3 = NN__MAX(m3, v3);
+    }
+    m0 = NN__MAX(m0, m1); m2 = NN__MAX(m2, m3); m0 = NN__MAX(m0, m2);
     for (; i + NN__W <= n; i += NN__W) {
         const NN__V v = nn__v_load(x + i);
-        m = NN__MAX(m, v);
+        m0 = NN__MAX(m0, v);
     }
-    nn__v_store(lanes, m);
+    nn__v_store(lanes, m0);
     for (int k = 0; k < NN__W; k++)
         if (lanes[k] > best || lanes[k] != lanes[k]) best = lanes[k];
     for (; i < n; i++)
         if (x[i] > best || x[i] != x[i]) best = x[i];
     *(NN__R *)y = best;
+}
+
+// The largest that is not NaN, and at least the least finite number: what e^x is taken relative to, where NaN comes through anyway
+static NN__R NN__K(shift)(const NN__R *x, int64_t n) {
+    NN__R   lanes[NN__W], best = (NN__R)(NN__PASS_F64 ? -DBL_MAX : -FLT_MAX);
+    NN__V   m0 = nn__v_set1(best), m1 = m0, m2 = m0, m3 = m0;
+    int64_t i = 0;
+    for (; i + 4 * NN__W <= n; i += 4 * NN__W) { // max gives its second operand where the first is NaN
+        m0 = nn__v_max(nn__v_load(x + i), m0);
+        m1 = nn__v_max(nn__v_load(x + i + NN__W), m1);
+        m2 = nn__v_max(nn__v_load(x + i + 2 * NN__W), m2);
+        m3 = nn__v_max(nn__v_load(x + i + 3 * NN__W), m3);
+    }
+    for (; i + NN__W <= n; i += NN__W) m0 = nn__v_max(nn__v_load(x + i), m0);
+    nn__v_store(lanes, nn__v_max(nn__v_max(m0, m1), nn__v_max(m2, m3)));
+    for (int k = 0; k < NN__W; k++)
+        if (lanes[k] > best) best = lanes[k];
+    for (; i < n; i++)
+        if (x[i] > best) best = x[i];
+    return best;
 }
 
 // y[n] from rows of x, `row` apart: four vectors of columns at a time; sums in blocks of 64 rows
@@ -8773,14 +8804,29 @@ static void NN__K(sum_columns)(const void *from, int64_t rows, int64_t row, int6
 static void NN__K(max_columns)(const void *from, int64_t rows, int64_t row, int64_t n, void *to) {
     const NN__R *x = (const NN__R *)from;
     NN__R       *y = (NN__R *)to;
-    NN__ROW(n, {
-        NN__V m = NN__LOAD(x + i);
+    int64_t      i = 0;
+    for (; i + 4 * NN__W <= n; i += 4 * NN__W) {
+        const NN__R *p = x + i;
+        NN__V        m0 = nn__v_load(p), m1 = nn__v_load(p + NN__W), m2 = nn__v_load(p + 2 * NN__W), m3 = nn__v_load(p + 3 * NN__W);
+        for (int64_t r = 1; r < rows; r++) {
+            p += row;
+            const NN__V v0 = nn__v_load(p), v1 = nn__v_load(p + NN__W), v2 = nn__v_load(p + 2 * NN__W), v3 = nn__v_load(p + 3 * NN__W);
+            m0 = NN__MAX(m0, v0); m1 = NN__MAX(m1, v1); m2 = NN__MAX(m2, v2); m3 = NN__MAX(m3, v3);
+        }
+        nn__v_store(y + i, m0);
+        nn__v_store(y + i + NN__W, m1);
+        nn__v_store(y + i + 2 * NN__W, m2);
+        nn__v_store(y + i + 3 * NN__W, m3);
+    }
+    for (; i < n; i += NN__W) {
+        const int left = n - i < NN__W ? (int)(n - i) : NN__W;
+        NN__V     m = NN__LOAD(x + i);
         for (int64_t r = 1; r < rows; r++) {
             const NN__V v = NN__LOAD(x + r * row + i);
             m = NN__MAX(m, v);
         }
         NN__STORE(y + i, m);
-    });
+    }
 }
 
 // Sum of e^(x - shift), and, with y, those values. The rest's missing lanes count e^-inf = 0.
@@ -8810,34 +8856,66 @@ static NN__R NN__K(exp_sum)(const NN__R *x, NN__R shift, NN__R *y, int64_t n) {
     return total;
 }
 
+// A long row is taken in blocks that stay in the first cache between two passes over them; each has its own largest, its
+// e^(x - largest) and their sum, so that the row itself is read twice, by softmax, or once.
+enum { NN__K(exp_block) = 2048, NN__K(exp_blocks) = 128 };
+typedef struct NN__K(blocks) {
+    int64_t size;                                  // of a block, by the row's length
+    NN__R   shift[NN__K(exp_blocks)], largest;
+    double  total;                                 // of e^(x - largest)
+} NN__K(blocks);
+
+static void NN__K(exp_blocks_of)(const NN__R *x, NN__R *y, int64_t n, NN__K(blocks) *b) {
+    NN__R sums[NN__K(exp_blocks)];
+    int   count = 0;
+    b->size    = n / NN__K(exp_blocks) / NN__W * NN__W + NN__W;
+    b->size    = b->size < NN__K(exp_block) ? NN__K(exp_block) : b->size;
+    b->largest = (NN__R)(NN__PASS_F64 ? -DBL_MAX : -FLT_MAX);
+    b->total   = 0;
+    for (int64_t at = 0; at < n; at += b->size, count++) {
+        const int64_t m = nn__min64(b->size, n - at);
+        b->shift[count] = NN__K(shift)(x + at, m);
+        sums[count]     = NN__K(exp_sum)(x + at, b->shift[count], y ? y + at : NULL, m);
+        if (b->shift[count] > b->largest) b->largest = b->shift[count];
+    }
+    if (count == 1) { b->total = (double)sums[0]; return; }
+    for (int i = 0; i < count; i++) b->total += (double)sums[i] * (b->shift[i] == b->largest ? 1 : exp((double)b->shift[i] - (double)b->largest));
+}
+
 static void NN__K(softmax)(const void *from, void *to, int64_t n) {
-    NN__R *y = (NN__R *)to, largest;
-    NN__V  scale;
-    NN__K(max)(from, n, &largest);
-    scale = nn__v_set1((NN__R)1 / NN__K(exp_sum)((const NN__R *)from, largest, y, n));
-    NN__ROW(n, { NN__STORE(y + i, nn__v_mul(NN__LOAD(y + i), scale)); });
+    NN__R *y = (NN__R *)to;
+    NN__K(blocks) b;
+    NN__K(exp_blocks_of)((const NN__R *)from, y, n, &b);
+    for (int64_t at = 0, k = 0; at < n; at += b.size, k++, y += b.size) {
+        const double part = b.shift[k] == b.largest ? 1 : exp((double)b.shift[k] - (double)b.largest);
+        const NN__V  scale = nn__v_set1((NN__R)(part / b.total));
+        NN__ROW(nn__min64(b.size, n - at), { NN__STORE(y + i, nn__v_mul(NN__LOAD(y + i), scale)); });
+    }
 }
 static void NN__K(log_softmax)(const void *from, void *to, int64_t n) {
     const NN__R *x = (const NN__R *)from;
-    NN__R       *y = (NN__R *)to, largest;
-    NN__V        m, l;
-    NN__K(max)(from, n, &largest);
-    m = nn__v_set1(largest);
-    l = nn__v_set1((NN__R)log((double)NN__K(exp_sum)(x, largest, NULL, n)));
+    NN__R       *y = (NN__R *)to;
+    NN__K(blocks) b;
+    NN__K(exp_blocks_of)(x, NULL, n, &b);
+    const NN__V m = nn__v_set1(b.largest), l = nn__v_set1((NN__R)log(b.total));
     NN__ROW(n, { NN__STORE(y + i, nn__v_sub(nn__v_sub(NN__LOAD(x + i), m), l)); });
 }
 static void NN__K(log_sum_exp)(const void *from, int64_t n, void *to) {
-    NN__R largest;
-    NN__K(max)(from, n, &largest);
-    if (largest - largest != 0) { *(NN__R *)to = largest; return; } // infinite or NaN: it is the answer
-    *(NN__R *)to = (NN__R)((double)largest + log((double)NN__K(exp_sum)((const NN__R *)from, largest, NULL, n)));
+    NN__K(blocks) b;
+    NN__K(exp_blocks_of)((const NN__R *)from, NULL, n, &b);
+    *(NN__R *)to = b.largest - b.largest != 0 ? b.largest : (NN__R)((double)b.largest + log(b.total)); // of infinity: infinity
 }
 static void NN__K(softmax_back)(const void *dys, const void *ys, void *dxs, int64_t n) { // dx = y (dy - sum of dy y)
     const NN__R *dy = (const NN__R *)dys, *y = (const NN__R *)ys;
     NN__R       *dx = (NN__R *)dxs;
-    NN__V        s = nn__v_zero();
-    NN__ROW(n, { s = nn__v_fma(NN__LOAD(dy + i), NN__LOAD(y + i), s); });
-    s = nn__v_set1(nn__v_hsum(s));
+    NN__V        s = nn__v_zero(), s1 = s;
+    int64_t      k = 0;
+    for (; k + 2 * NN__W <= n; k += 2 * NN__W) {
+        s  = nn__v_fma(nn__v_load(dy + k), nn__v_load(y + k), s);
+        s1 = nn__v_fma(nn__v_load(dy + k + NN__W), nn__v_load(y + k + NN__W), s1);
+    }
+    NN__ROW(n - k, { s = nn__v_fma(NN__LOAD(dy + k + i), NN__LOAD(y + k + i), s); });
+    s = nn__v_set1(nn__v_hsum(nn__v_add(s, s1)));
     NN__ROW(n, { NN__STORE(dx + i, nn__v_mul(NN__LOAD(y + i), nn__v_sub(NN__LOAD(dy + i), s))); });
 }
 static void NN__K(log_softmax_back)(const void *dys, const void *ys, void *dxs, int64_t n) { // dx = dy - e^y sum of dy
@@ -8856,15 +8934,22 @@ static void NN__K(cross_entropy_back)(const void *from, const void *lse, double 
 
 static void NN__K(layernorm)(const void *xs, const void *ws, const void *bs, double eps, void *ys, void *mean, void *rstd, int64_t n) {
     const NN__R *x = (const NN__R *)xs, *w = (const NN__R *)ws, *b = (const NN__R *)bs;
-    NN__R       *y = (NN__R *)ys, lanes[NN__W], centre = NN__K(sum_range)(x, n) / (NN__R)n, scale, squares;
-    NN__V        m = nn__v_set1(centre), s = nn__v_zero(), r;
+    NN__R       *y = (NN__R *)ys, centre = NN__K(sum_range)(x, n) / (NN__R)n, scale, squares;
+    NN__V        m = nn__v_set1(centre), s0 = nn__v_zero(), s1 = s0, s2 = s0, s3 = s0, r;
     int64_t      k = 0;
+    for (; k + 4 * NN__W <= n; k += 4 * NN__W) {
+        const NN__V d0 = nn__v_sub(nn__v_load(x + k), m), d1 = nn__v_sub(nn__v_load(x + k + NN__W), m);
+        const NN__V d2 = nn__v_sub(nn__v_load(x + k + 2 * NN__W), m), d3 = nn__v_sub(nn__v_load(x + k + 3 * NN__W), m);
+        s0 = nn__v_fma(d0, d0, s0);
+        s1 = nn__v_fma(d1, d1, s1);
+        s2 = nn__v_fma(d2, d2, s2);
+        s3 = nn__v_fma(d3, d3, s3);
+    }
     for (; k + NN__W <= n; k += NN__W) {
         const NN__V d = nn__v_sub(nn__v_load(x + k), m);
-        s = nn__v_fma(d, d, s);
+        s0 = nn__v_fma(d, d, s0);
     }
-    nn__v_store(lanes, s);
-    squares = nn__v_hsum(s);
+    squares = nn__v_hsum(nn__v_add(nn__v_add(s0, s1), nn__v_add(s2, s3)));
     for (; k < n; k++) squares += (x[k] - centre) * (x[k] - centre);
     scale = (NN__R)(1 / sqrt((double)squares / (double)n + eps));
     r     = nn__v_set1(scale);
@@ -8968,26 +9053,35 @@ static void NN__K(uniform64)(nn__rng r, int64_t block, NN__R u[64]) {
     for (int i = 0; i < 64; i += NN__W) nn__v_store(u + i, nn__v_mul(nn__v_fromint(nn__vi_shr(nn__vi_load(&word[i / 16][i % 16]), 8)), nn__v_set1(5.9604644775390625e-8f)));
 #endif
 }
+// A block that was made aside: its first n numbers to x, which is aligned if it is to be streamed
+static inline NN__UNUSED void NN__K(put64)(NN__R *x, const NN__R *room, int64_t n, int stream) {
+    if (n < 64 || !stream) { memcpy(x, room, (size_t)(n < 64 ? n : 64) * sizeof *x); return; }
+    for (int i = 0; i < 64; i += NN__W) nn__v_stream(x + i, nn__v_load(room + i));
+}
+#define NN__STREAMS(n, y) ((n) < 0 && (uintptr_t)(y) % (NN__W * sizeof *(y)) == 0)
 static void NN__K(uniform)(nn__rng r, int64_t block, void *to, int64_t n, const double *p) {
     NN__R      *x = (NN__R *)to, room[64];
     const NN__V low = nn__v_set1((NN__R)p[0]), high = nn__v_set1((NN__R)p[1]), span = nn__v_set1((NN__R)(p[1] - p[0]));
-    for (; n > 0; n -= 64, x += 64, block++) {
-        NN__R *u = n < 64 ? room : x;
+    const int   stream = NN__STREAMS(n, x);
+    for (n = n < 0 ? -n : n; n > 0; n -= 64, x += 64, block++) {
+        NN__R *u = n < 64 || stream ? room : x;
         NN__K(uniform64)(r, block, u);
         for (int i = 0; i < 64; i += NN__W) {
             NN__V v = nn__v_fma(span, nn__v_load(u + i), low);
             if (p[0] < p[1]) v = nn__v_select(nn__v_lt(v, high), v, low); /* rounding can reach the end, which does not belong to it */
             nn__v_store(u + i, v);
         }
-        if (n < 64) memcpy(x, u, (size_t)n * sizeof *x);
+        if (u == room) NN__K(put64)(x, u, n, stream);
     }
+    if (stream) nn__v_fence();
 }
 // Box and Muller 1958: two uniform numbers make two normal ones. In a block 0-15 go with 16-31, 32-47 with 48-63.
 static void NN__K(normal)(nn__rng r, int64_t block, void *to, int64_t n, const double *p) {
     NN__R      *x = (NN__R *)to, room[64];
     const NN__V mean = nn__v_set1((NN__R)p[0]), std = nn__v_set1((NN__R)p[1]), one = nn__v_set1(1);
-    for (; n > 0; n -= 64, x += 64, block++) {
-        NN__R *u = n < 64 ? room : x;
+    const int   stream = NN__STREAMS(n, x);
+    for (n = n < 0 ? -n : n; n > 0; n -= 64, x += 64, block++) {
+        NN__R *u = n < 64 || stream ? room : x;
         NN__K(uniform64)(r, block, u);
         for (int i = 0; i < 64; i += i % 32 + NN__W == 16 ? 16 + NN__W : NN__W) {
             const NN__V radius = nn__v_mul(std, nn__v_sqrt(nn__v_mul(nn__v_set1(-2), NN__K(log)(nn__v_sub(one, nn__v_load(u + i))))));
@@ -8996,19 +9090,26 @@ static void NN__K(normal)(nn__rng r, int64_t block, void *to, int64_t n, const d
             nn__v_store(u + i, nn__v_fma(radius, c, mean));
             nn__v_store(u + i + 16, nn__v_fma(radius, s, mean));
         }
-        if (n < 64) memcpy(x, u, (size_t)n * sizeof *x);
+        if (u == room) NN__K(put64)(x, u, n, stream);
     }
+    if (stream) nn__v_fence();
 }
 static void NN__K(mask)(const void *from, const uint8_t *mask, void *to, int64_t n, const double *p) {
     const NN__R *x = (const NN__R *)from, scale = (NN__R)p[0];
     NN__R       *y = (NN__R *)to;
     const NN__V  s = nn__v_set1(scale);
-    int64_t      i = 0;
+    const int    stream = n < 0;
+    int64_t      i = 0, head;
+    if (stream) n = -n;
+    for (head = stream ? NN__K(head)(y, n) : 0; i < head; i++) y[i] = mask[i] ? x[i] * scale : 0;
     for (; i + NN__W <= n; i += NN__W) {
+        const NN__V v = nn__v_select(nn__v_load_mask(mask + i), nn__v_mul(nn__v_load(x + i), s), nn__v_zero());
         nn__v_prefetch((const char *)(x + i) + NN__AHEAD);
-        nn__v_store(y + i, nn__v_select(nn__v_load_mask(mask + i), nn__v_mul(nn__v_load(x + i), s), nn__v_zero()));
+        if (stream) nn__v_stream(y + i, v);
+        else nn__v_store(y + i, v);
     }
     for (; i < n; i++) y[i] = mask[i] ? x[i] * scale : 0;
+    if (stream) nn__v_fence();
 }
 /* A word below the threshold drops its element. */
 static void NN__K(dropout)(nn__rng r, int64_t block, const void *from, void *to, uint8_t *mask, int64_t n, const double *p) {
@@ -9017,18 +9118,24 @@ static void NN__K(dropout)(nn__rng r, int64_t block, const void *from, void *to,
     const double   scale = p[0] < 1 ? 1 / (1 - p[0]) : 0;
     const uint64_t threshold = (uint64_t)(p[0] * 4294967296.0);
     uint32_t       word[4][16];
-#if !NN__PASS_F64
+#if NN__PASS_F64
+    n = n < 0 ? -n : n;
+#else
+    const int    stream = NN__STREAMS(n, y);
     const NN__VI sign = nn__vi_set1(INT32_MIN), last = nn__vi_add(nn__vi_set1((uint32_t)threshold - 1), sign); // gt compares with sign
     const NN__V  s = nn__v_set1(scale), zero = nn__v_zero();
-    for (; n >= 64 && threshold > 0; n -= 64, x += 64, y += 64, mask += 64, block++) {
+    for (n = n < 0 ? -n : n; n >= 64 && threshold > 0; n -= 64, x += 64, y += 64, mask += 64, block++) {
         NN__PHILOX16(r, (uint64_t)block * 16, word);
         for (int i = 0; i < 64; i += NN__W) {
             const NN__M keep = nn__vi_gt(nn__vi_add(nn__vi_load(&word[i / 16][i % 16]), sign), last);
+            const NN__V v = nn__v_select(keep, nn__v_mul(nn__v_load(x + i), s), zero);
             if (i % 16 == 0) nn__v_prefetch((const char *)(x + i) + NN__AHEAD);
-            nn__v_store(y + i, nn__v_select(keep, nn__v_mul(nn__v_load(x + i), s), zero));
+            if (stream) nn__v_stream(y + i, v);
+            else nn__v_store(y + i, v);
             nn__v_store_mask(mask + i, keep);
         }
     }
+    if (stream) nn__v_fence();
 #endif
     for (; n > 0; n -= 64, x += 64, y += 64, mask += 64, block++) {
         NN__PHILOX16(r, (uint64_t)block * 16, word);
@@ -9037,6 +9144,7 @@ static void NN__K(dropout)(nn__rng r, int64_t block, const void *from, void *to,
     }
 }
 #undef NN__PHILOX16
+#undef NN__STREAMS
 #undef NN__ROW
 #undef NN__LOAD
 #undef NN__STORE
