@@ -435,7 +435,7 @@ struct nn_node {
     const void  *attr;         /* the op's plain data, op->attr_size bytes */
     int          n_in, n_out;
     uint32_t     stream;       /* of a random op: which one of this step */
-    uint32_t    *versions;     /* of the inputs' and outputs' storage when the op ran */
+    uint32_t    *versions;     /* of the inputs' and outputs' storage when the op ran; NULL if the gradient rule reads none */
     nn_node     *prev;         /* on the tape */
     const void  *place;        /* the scope that it was called in */
 };
@@ -2831,12 +2831,14 @@ static int nn__make_outputs(nn_node *n, const nn_spec *spec, int device) {
 
 enum { NN__MAX_OUT = 4 };
 
-/* The node goes onto the tape: one piece of the arena holds it, its operand lists, versions and attributes. */
+/* The node goes onto the tape: one piece of the arena holds it, its operand lists, attributes and, if the gradient rule
+   reads operands, their versions. */
 static int nn__record(const nn_node *draft) {
     const nn_op *op = draft->op;
     nn_ctx      *c  = draft->ctx;
-    int          slots = draft->n_in + draft->n_out;
-    nn_node     *n = (nn_node *)nn__arena(c, sizeof *n + (size_t)slots * (sizeof *n->in + sizeof *n->versions) + op->attr_size + 8);
+    int          slots = draft->n_in + draft->n_out, saves = (op->flags & (NN_OP_SAVES_IN | NN_OP_SAVES_OUT)) != 0;
+    size_t       attr_size = nn__round_up(op->attr_size, 8);
+    nn_node     *n = (nn_node *)nn__arena(c, sizeof *n + (size_t)slots * (sizeof *n->in + (saves ? sizeof *n->versions : 0)) + attr_size);
     if (!n) return 0;
     n->op       = op;
     n->ctx      = c;
@@ -2846,18 +2848,14 @@ static int nn__record(const nn_node *draft) {
     n->place    = draft->place;
     n->in       = (nn_tensor **)(n + 1);
     n->out      = n->in + n->n_in;
-    n->attr     = op->attr_size ? (const char *)(n->out + n->n_out) : NULL;
-    n->versions = (uint32_t *)((char *)(n->out + n->n_out) + nn__round_up(op->attr_size, 8));
-    for (int i = 0; i < n->n_in; i++) {
-        n->in[i]       = draft->in[i];
-        n->versions[i] = n->in[i]->st->version;
-    }
+    n->attr     = attr_size ? memcpy(n->in + slots, draft->attr, op->attr_size) : NULL;
+    n->versions = saves ? (uint32_t *)((char *)(n->in + slots) + attr_size) : NULL;
+    for (int i = 0; i < n->n_in; i++) n->in[i] = draft->in[i];
     for (int i = 0; i < n->n_out; i++) {
-        n->out[i]                = draft->out[i];
-        n->versions[n->n_in + i] = n->out[i]->st->version;
-        n->out[i]->node          = n;
+        n->out[i]       = draft->out[i];
+        n->out[i]->node = n;
     }
-    if (op->attr_size) memcpy(n->out + n->n_out, draft->attr, op->attr_size);
+    for (int i = 0; saves && i < slots; i++) n->versions[i] = n->in[i]->st->version; /* outputs follow the inputs */
     n->prev = c->tape;
     c->tape = n;
     return 1;
