@@ -7628,63 +7628,12 @@ typedef struct nn__gemm_tile {
     int64_t k;
     const void *a; int64_t a_row, a_col;
     const void *b; int64_t b_row;
+    void *packed;                           // where a tile that packs B on its way leaves it
     void *c; int64_t c_row;
     const void *bias;                       // NULL unless this is the last k block
     int add, act;                           // add to C; activation, 0 unless this is the last k block
     int rows, cols;                         // what of the tile is real
 } nn__gemm_tile;
-
-// Turns blocks of a matrix over, for packing: four rows x[0..3] along k, `count` (a multiple of 4) steps, to out[step][4]
-// where two steps lie `width` apart. Written over 16-byte vectors, which every machine has; without the shuffle builtin
-// the plain loop does it.
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define NN__GEMM_SHUFFLE 1
-#endif
-#endif
-typedef float nn__gemm_f4 __attribute__((vector_size(16), aligned(4), may_alias));
-typedef double nn__gemm_d2 __attribute__((vector_size(16), aligned(8), may_alias));
-
-NN__GEMM_INLINE void nn__gemm_turn_float(float *out, int64_t width, const float *x, int64_t lane, int64_t count) {
-    const float *x0 = x, *x1 = x0 + lane, *x2 = x1 + lane, *x3 = x2 + lane;
-    for (int64_t p = 0; p < count; p += 4, out += 4 * width) {
-#ifdef NN__GEMM_SHUFFLE
-        const nn__gemm_f4 r0 = *(const nn__gemm_f4 *)(x0 + p), r1 = *(const nn__gemm_f4 *)(x1 + p);
-        const nn__gemm_f4 r2 = *(const nn__gemm_f4 *)(x2 + p), r3 = *(const nn__gemm_f4 *)(x3 + p);
-        const nn__gemm_f4 s0 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), s1 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
-        const nn__gemm_f4 s2 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7), s3 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
-        *(nn__gemm_f4 *)out = __builtin_shufflevector(s0, s1, 0, 1, 4, 5);
-        *(nn__gemm_f4 *)(out + width) = __builtin_shufflevector(s0, s1, 2, 3, 6, 7);
-        *(nn__gemm_f4 *)(out + 2 * width) = __builtin_shufflevector(s2, s3, 0, 1, 4, 5);
-        *(nn__gemm_f4 *)(out + 3 * width) = __builtin_shufflevector(s2, s3, 2, 3, 6, 7);
-#else
-        for (int q = 0; q < 4; q++) {
-            float *o = out + q * width;
-            o[0] = x0[p + q]; o[1] = x1[p + q]; o[2] = x2[p + q]; o[3] = x3[p + q];
-        }
-#endif
-    }
-}
-NN__GEMM_INLINE void nn__gemm_turn_double(double *out, int64_t width, const double *x, int64_t lane, int64_t count) {
-    const double *x0 = x, *x1 = x0 + lane, *x2 = x1 + lane, *x3 = x2 + lane;
-    for (int64_t p = 0; p < count; p += 2, out += 2 * width) {
-#ifdef NN__GEMM_SHUFFLE
-        const nn__gemm_d2 r0 = *(const nn__gemm_d2 *)(x0 + p), r1 = *(const nn__gemm_d2 *)(x1 + p);
-        const nn__gemm_d2 r2 = *(const nn__gemm_d2 *)(x2 + p), r3 = *(const nn__gemm_d2 *)(x3 + p);
-        *(nn__gemm_d2 *)out = __builtin_shufflevector(r0, r1, 0, 2);
-        *(nn__gemm_d2 *)(out + 2) = __builtin_shufflevector(r2, r3, 0, 2);
-        *(nn__gemm_d2 *)(out + width) = __builtin_shufflevector(r0, r1, 1, 3);
-        *(nn__gemm_d2 *)(out + width + 2) = __builtin_shufflevector(r2, r3, 1, 3);
-#else
-        for (int q = 0; q < 2; q++) {
-            double *o = out + q * width;
-            o[0] = x0[p + q]; o[1] = x1[p + q]; o[2] = x2[p + q]; o[3] = x3[p + q];
-        }
-#endif
-    }
-}
-#define NN__GEMM_PASTE_(a, b) a##b
-#define NN__GEMM_PASTE(a, b) NN__GEMM_PASTE_(a, b)
 
 // Cuts `total` into equal blocks of at most `most`, each a multiple of `unit` (but for the last): the block's size.
 static inline int64_t nn__gemm_even(int64_t total, int64_t most, int64_t unit) {
@@ -9150,16 +9099,15 @@ static void NN__K(dropout)(nn__rng r, int64_t block, const void *from, void *to,
 
 // ---- matrix product --------------------------------------------------------------------------------------------
 //
-// C[m,n] (+)= A[m,k] B[k,n], the way of Goto and of BLIS: five loops cut the product until what is left fits the
+// C[m,n] (+)= A[m,k] B[k,n], nearly the way of Goto and of BLIS: five loops cut the product until what is left fits the
 // registers, and each loop is there to keep one operand in one level of the memory.
 //
 //                        n                                      what stays where while the loops inside run
 //          jc:   +----- nc -----+-- ..      columns of C and B
-//          pc:   k in blocks of kc          B[kc,nc], packed in panels of NR columns ........ L2/L3
-//          ic:   rows of C and A by mc      A[mc,kc], packed in panels of MR rows ........... L2
-//          jr:   one panel of B             B[kc,NR] ........................................ L1
-//          ir:   one panel of A             A[MR,kc] ................ streams from L2 through L1
-//          the microkernel: p = 0 .. kc     C[MR,NR] ........................................ registers
+//          pc:   k in blocks of kc          B[kc,nc], packed in panels of NR columns ........ L2
+//          ir:   one panel of A             A[MR,kc], packed ................................ L1
+//          jr:   one panel of B             B[kc,NR] ................ streams from L2 through L1
+//          p:    the microkernel            C[MR,NR] ........................................ registers
 //
 //                      NR = NV vectors of W lanes
 //                     +--------+--------+     b = row p of the panel of B: NV vector loads
@@ -9169,10 +9117,11 @@ static void NN__K(dropout)(nn__rng r, int64_t block, const void *from, void *to,
 //                 +-+ +-----------------+     latency of the fma (about 8 are needed, registers allow 12 to 28).
 //
 // A packed panel lies in the order in which the microkernel reads it, so strides, transposes and pages cost only the
-// packing. Packing A costs about mk moves per nc columns, packing B kn per whole product: nothing for big products, too
-// much for small or skinny ones. The microkernel reads through strides, so A or B (if its columns are adjacent) may
-// also be read where it lies; NN__K(gemm_path) decides. Where B is transposed and C has but a few rows (or columns),
-// each element is a dot product along k instead.
+// packing. A panel of A is packed when its turn comes, once per nc columns. A panel of B is packed when the first panel of A
+// needs it; where its columns are adjacent the microkernel does that on its way, at no cost. Too much for small or skinny
+// products all the same: the microkernel reads through strides, so A or B (if its columns are adjacent) may also be read
+// where it lies; NN__K(gemm_path) decides. Where B is transposed and C has but a few rows (or columns), each element is a
+// dot product along k instead.
 //
 // Determinism: an element of C is, on every path but the last, the same sum: for each block of k, one chain of fma's
 // from zero in the order of k; the blocks added to C in order; then bias, then activation. The blocks depend on k alone.
@@ -9194,16 +9143,17 @@ enum {
     NN__K(gemm_nv) = NN__W == 1 ? 3 : 2,
     NN__K(gemm_wv) = NN__W == 1 ? 4 : 8,                // vectors of the one-row kernel
     NN__K(gemm_nr) = NN__K(gemm_nv) * NN__W,
-    NN__K(gemm_kc) = NN__K(gemm_bytes) == 64 ? NN__GEMM_KC512 : NN__GEMM_KC256,     // B[kc,NR] fits L1: 48 or 16 KiB
-    NN__K(gemm_mc) = NN__K(gemm_mr) * 24,
-    NN__K(gemm_nc) = NN__K(gemm_nr) * (NN__K(gemm_bytes) == 64 ? 32 : 64)
+    NN__K(gemm_pr) = (NN__K(gemm_mr) + NN__W - 1) / NN__W * NN__W,   // elements of a step of a packed panel of A
+    NN__K(gemm_kc) = NN__K(gemm_bytes) == 64 ? NN__GEMM_KC512 : NN__GEMM_KC256,     // A[MR,kc] is half of L1, or less
+    // B[kc,nc] is three quarters of L2; 512 KiB where vectors, and caches, are smaller
+    NN__K(gemm_nc) = (NN__K(gemm_bytes) == 64 ? 3 << 19 : 1 << 19) / (int)sizeof(NN__R) / NN__K(gemm_kc) / NN__K(gemm_nr) * NN__K(gemm_nr)
 };
 
-// The microkernel: C[rows,cols] (+)= A[rows,k] B[k,cols], with mr, nv and unit known to the compiler: it becomes straight
+// The microkernel: C[rows,cols] (+)= A[rows,k] B[k,cols], with mr, nv and the flags known to the compiler: it becomes straight
 // code with acc in registers. nv vectors of columns, all full, except that nv == 1 may be partial. Rows past t->rows
 // are computed from the last real row and not stored. unit: A's elements of one step are adjacent (a_row == 1) and
-// all mr rows real.
-NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, const int nv, const int unit) {
+// all mr rows real. keep: leave B packed in t->packed.
+NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, const int nv, const int unit, const int keep) {
     const NN__R *a = (const NN__R *)t->a, *b = (const NN__R *)t->b;
     const int64_t a_col = t->a_col, b_row = t->b_row;
     const int rows = t->rows, cols = t->cols;
@@ -9215,7 +9165,7 @@ NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, con
         NN__GEMM_UNROLL
         for (int j = 0; j < nv; j++) acc[i][j] = nn__v_zero();
     }
-    if (t->k >= 64) {                                   // C comes to the cache while the sums are made
+    if (t->k >= 192) {                                  // C comes to the cache while the sums are made
         const NN__R *line = (const NN__R *)t->c;
         for (int i = 0; i < rows; i++, line += t->c_row) {
             __builtin_prefetch(line, 1);
@@ -9225,13 +9175,16 @@ NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, con
     // Rows of an unpacked B lie a page or so apart, which the machine does not foresee: ask for them some steps ahead.
     // (As integers, since the address may lie past the end of B, where prefetching is harmless but a pointer is not.)
     const uintptr_t ahead = (uintptr_t)(NN__GEMM_AHEAD * b_row * (int64_t)sizeof(NN__R));
+    NN__R *packed = (NN__R *)t->packed;
     int64_t q = 0;
     for (int64_t p = t->k; p > 0; p--, q += a_col, b += b_row) {
         NN__GEMM_UNROLL
         for (int j = 0; j < nv; j++) {
             if (j * NN__K(gemm_bytes) % 64 == 0) __builtin_prefetch((const void *)((uintptr_t)(b + j * NN__W) + ahead));
             bv[j] = nv == 1 ? nn__v_load_n(b, cols) : nn__v_load(b + j * NN__W);
+            if (keep) nn__v_store(packed + j * NN__W, bv[j]);
         }
+        if (keep) packed += nv * NN__W;
         NN__GEMM_UNROLL
         for (int i = 0; i < mr; i++) {
             const NN__V av = nn__v_set1(unit ? a[q + i] : row[i][q]);
@@ -9240,43 +9193,39 @@ NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, con
         }
     }
     NN__R *c = (NN__R *)t->c;
-    const NN__R *bias = (const NN__R *)t->bias;
+    const NN__R *const bias = (const NN__R *)t->bias;
+    const int64_t c_row = t->c_row;
+    const int add = t->add;
     NN__GEMM_UNROLL
     for (int i = 0; i < mr; i++) {
         NN__GEMM_UNROLL                                 // (no break at i == rows: clang would not unroll such a loop)
         for (int j = 0; j < nv; j++) {
-            if (i >= rows) continue;
+            if (!unit && i >= rows) continue;
             NN__V v = acc[i][j];
-            if (nv == 1) {
-                if (t->add) v = nn__v_add(nn__v_load_n(c, cols), v);
-                if (bias) v = nn__v_add(v, nn__v_load_n(bias, cols));
-                nn__v_store_n(c, v, cols);
-            } else {
-                if (t->add) v = nn__v_add(nn__v_load(c + j * NN__W), v);
-                if (bias) v = nn__v_add(v, nn__v_load(bias + j * NN__W));
-                nn__v_store(c + j * NN__W, v);
-            }
+            if (add) v = nn__v_add(nv == 1 ? nn__v_load_n(c, cols) : nn__v_load(c + j * NN__W), v);
+            if (bias) v = nn__v_add(v, nv == 1 ? nn__v_load_n(bias, cols) : nn__v_load(bias + j * NN__W));
+            if (nv == 1) nn__v_store_n(c, v, cols);
+            else nn__v_store(c + j * NN__W, v);
         }
-        c += t->c_row;
+        c += c_row;
     }
-    if (t->act) {
-        c = (NN__R *)t->c;
-        for (int i = 0; i < rows; i++) NN__K(activate)(c + i * t->c_row, cols, t->act);
-    }
+    if (t->act)
+        for (int i = 0; i < rows; i++) NN__K(activate)((NN__R *)t->c + i * c_row, cols, t->act);
 }
 
-#define NN__GEMM_MICRO(name, mr, nv, unit) \
-    NN__GEMM_NOINLINE void NN__K(name)(const nn__gemm_tile *t) { NN__K(gemm_micro)(t, mr, nv, unit); }
-NN__GEMM_MICRO(gemm_micro_packed, NN__K(gemm_mr), NN__K(gemm_nv), 1)
-NN__GEMM_MICRO(gemm_micro_r, NN__K(gemm_mr), NN__K(gemm_nv), 0)
-NN__GEMM_MICRO(gemm_micro_h, NN__K(gemm_mh), NN__K(gemm_nv), 0)
-NN__GEMM_MICRO(gemm_micro_q, NN__K(gemm_mq), NN__K(gemm_nv), 0)
-NN__GEMM_MICRO(gemm_micro_1, 1, NN__K(gemm_nv), 0)
-NN__GEMM_MICRO(gemm_micro_wide, 1, NN__K(gemm_wv), 0)
-NN__GEMM_MICRO(gemm_edge_r, NN__K(gemm_mr), 1, 0)
-NN__GEMM_MICRO(gemm_edge_h, NN__K(gemm_mh), 1, 0)
-NN__GEMM_MICRO(gemm_edge_q, NN__K(gemm_mq), 1, 0)
-NN__GEMM_MICRO(gemm_edge_1, 1, 1, 0)
+#define NN__GEMM_MICRO(name, mr, nv, unit, keep) \
+    NN__GEMM_NOINLINE void NN__K(name)(const nn__gemm_tile *t) { NN__K(gemm_micro)(t, mr, nv, unit, keep); }
+NN__GEMM_MICRO(gemm_micro_packed, NN__K(gemm_mr), NN__K(gemm_nv), 1, 0)
+NN__GEMM_MICRO(gemm_micro_keep, NN__K(gemm_mr), NN__K(gemm_nv), 0, 1)
+NN__GEMM_MICRO(gemm_micro_r, NN__K(gemm_mr), NN__K(gemm_nv), 0, 0)
+NN__GEMM_MICRO(gemm_micro_h, NN__K(gemm_mh), NN__K(gemm_nv), 0, 0)
+NN__GEMM_MICRO(gemm_micro_q, NN__K(gemm_mq), NN__K(gemm_nv), 0, 0)
+NN__GEMM_MICRO(gemm_micro_1, 1, NN__K(gemm_nv), 0, 0)
+NN__GEMM_MICRO(gemm_micro_wide, 1, NN__K(gemm_wv), 0, 0)
+NN__GEMM_MICRO(gemm_edge_r, NN__K(gemm_mr), 1, 0, 0)
+NN__GEMM_MICRO(gemm_edge_h, NN__K(gemm_mh), 1, 0, 0)
+NN__GEMM_MICRO(gemm_edge_q, NN__K(gemm_mq), 1, 0, 0)
+NN__GEMM_MICRO(gemm_edge_1, 1, 1, 0, 0)
 #undef NN__GEMM_MICRO
 
 // One tile of up to MR rows and NR columns: picks the smallest microkernel which covers the rows; columns which do not
@@ -9304,47 +9253,100 @@ static void NN__K(gemm_tile)(nn__gemm_tile *t) {
     }
 }
 
-// Packs `count` lanes (rows of A or columns of B) by k steps into panels: out[panel][k][width], the last panel padded
-// with zeros. lane and step are the strides of the source between two lanes and between two steps of k.
-NN__GEMM_INLINE void NN__K(gemm_pack)(NN__R *out, const NN__R *in, int64_t count, int64_t k, int64_t lane, int64_t step,
-                                      const int width) {
-    for (int64_t i = 0; i < count; i += width, in += width * lane, out += width * k) {
-        const int real = count - i < width ? (int)(count - i) : width;
-        if (lane == 1) {                                // lanes adjacent: copy rows of up to `width`
-            for (int64_t p = 0; p < k; p++)
-                NN__GEMM_UNROLL
-                for (int j = 0; j < width; j += NN__W) {
-                    const int left = real - j, room = width - j < NN__W ? width - j : NN__W;
-                    const NN__V v = nn__v_load_n(in + p * step + j, left < 0 ? 0 : left < NN__W ? left : NN__W);
-                    nn__v_store_n(out + p * width + j, v, room);
-                }
-            continue;
-        }
-        // A transpose: four lanes at a time, in blocks of steps small enough that the panel's piece stays in L1.
-        for (int64_t p0 = 0; p0 < k; p0 += 64) {
-            const int64_t p1 = p0 + 64 < k ? p0 + 64 : k;
-            int j = 0;
-            for (; j + 4 <= real; j += 4) {
-                const NN__R *x = in + j * lane;
-                NN__R *o = out + j;
-                int64_t p = p0;
-                if (step == 1) {
-                    p += (p1 - p0) / 4 * 4;
-                    NN__GEMM_PASTE(nn__gemm_turn_, NN__R)(o + p0 * width, width, x + p0, lane, p - p0);
-                }
-                for (; p < p1; p++)
-                    for (int q = 0; q < 4; q++) o[p * width + q] = x[q * lane + p * step];
-            }
-            for (; j < width; j++)
-                for (int64_t p = p0; p < p1; p++) out[p * width + j] = j < real ? in[j * lane + p * step] : (NN__R)0;
+// Words for packing. pieces(x, p): the 16 bytes at x[0] + p, and those of every further row that L numbers (16 bytes) of lanes
+// lead to, in one vector. zip1, zip2: the lower and the upper halves of a and b in turns, within each 16 bytes.
+#if NN__PASS_ISA == 1
+#define nn__v_pieces(x, p)      _mm_loadu_ps((x)[0] + (p))
+#define nn__v_zip1(a, b)        _mm_unpacklo_ps(a, b)
+#define nn__v_zip2(a, b)        _mm_unpackhi_ps(a, b)
+#elif NN__PASS_ISA == 2 && !NN__PASS_F64
+#define nn__v_pieces(x, p)      _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps((x)[0] + (p))), _mm_loadu_ps((x)[4] + (p)), 1)
+#define nn__v_zip1(a, b)        _mm256_unpacklo_ps(a, b)
+#define nn__v_zip2(a, b)        _mm256_unpackhi_ps(a, b)
+#elif NN__PASS_ISA == 2
+#define nn__v_pieces(x, p)      _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd((x)[0] + (p))), _mm_loadu_pd((x)[2] + (p)), 1)
+#define nn__v_zip1(a, b)        _mm256_unpacklo_pd(a, b)
+#define nn__v_zip2(a, b)        _mm256_unpackhi_pd(a, b)
+#elif NN__PASS_ISA == 3 && !NN__PASS_F64
+#define nn__v_pieces(x, p)      NN__K(v_pieces)(x, p)
+#define nn__v_zip1(a, b)        _mm512_maskz_unpacklo_ps(NN__ALL, a, b)
+#define nn__v_zip2(a, b)        _mm512_maskz_unpackhi_ps(NN__ALL, a, b)
+static inline NN__UNUSED __m512 NN__K(v_pieces)(const float *const *x, int64_t p) {
+    __m512 v = _mm512_zextps128_ps512(_mm_loadu_ps(x[0] + p));
+    v = _mm512_maskz_insertf32x4(NN__ALL, v, _mm_loadu_ps(x[4] + p), 1);
+    v = _mm512_maskz_insertf32x4(NN__ALL, v, _mm_loadu_ps(x[8] + p), 2);
+    return _mm512_maskz_insertf32x4(NN__ALL, v, _mm_loadu_ps(x[12] + p), 3);
+}
+#elif NN__PASS_ISA == 3
+#define nn__v_pieces(x, p)      NN__K(v_pieces)(x, p)
+#define nn__v_zip1(a, b)        _mm512_maskz_unpacklo_pd(NN__ALL, a, b)
+#define nn__v_zip2(a, b)        _mm512_maskz_unpackhi_pd(NN__ALL, a, b)
+static inline NN__UNUSED __m512d NN__K(v_pieces)(const double *const *x, int64_t p) {
+    __m512d v = _mm512_zextpd128_pd512(_mm_loadu_pd(x[0] + p));
+    v = _mm512_maskz_insertf64x2(NN__ALL, v, _mm_loadu_pd(x[2] + p), 1);
+    v = _mm512_maskz_insertf64x2(NN__ALL, v, _mm_loadu_pd(x[4] + p), 2);
+    return _mm512_maskz_insertf64x2(NN__ALL, v, _mm_loadu_pd(x[6] + p), 3);
+}
+#elif NN__PASS_ISA == 4 && !NN__PASS_F64
+#define nn__v_pieces(x, p)      vld1q_f32((x)[0] + (p))
+#define nn__v_zip1(a, b)        vzip1q_f32(a, b)
+#define nn__v_zip2(a, b)        vzip2q_f32(a, b)
+#elif NN__PASS_ISA == 4
+#define nn__v_pieces(x, p)      vld1q_f64((x)[0] + (p))
+#define nn__v_zip1(a, b)        vzip1q_f64(a, b)
+#define nn__v_zip2(a, b)        vzip2q_f64(a, b)
+#endif
+
+// Turns the rows x[0..W) over, for packing: out[step][0..W), two steps `width` apart. A vector is made of 16-byte pieces
+// of every L-th row, so that L vectors hold L steps of all rows; what is left to do is to transpose blocks of L x L within
+// the pieces, which zips do. Returns the steps done.
+NN__GEMM_INLINE int64_t NN__K(gemm_turn)(NN__R *out, int64_t width, const NN__R *const *x, int64_t k) {
+    int64_t p = 0;
+#if NN__W > 1
+    enum { L = 16 / (int)sizeof(NN__R) };
+    for (; p + L <= k; p += L) {
+        NN__V r[L], *const t = r;
+        NN__GEMM_UNROLL
+        for (int q = 0; q < L; q++) r[q] = nn__v_pieces(x + q, p);
+#if !NN__PASS_F64
+        const NN__V r0 = r[0], r1 = r[1];
+        t[0] = nn__v_zip1(r0, r[2]); t[2] = nn__v_zip2(r0, r[2]);
+        t[1] = nn__v_zip1(r1, r[3]); t[3] = nn__v_zip2(r1, r[3]);
+#endif
+        NN__GEMM_UNROLL
+        for (int q = 0; q < L; q += 2) {
+            nn__v_store(out + (p + q) * width, nn__v_zip1(t[q], t[q + 1]));
+            nn__v_store(out + (p + q + 1) * width, nn__v_zip2(t[q], t[q + 1]));
         }
     }
+#else
+    (void)out; (void)width; (void)x; (void)k;
+#endif
+    return p;
 }
-NN__GEMM_NOINLINE void NN__K(gemm_pack_a)(NN__R *out, const NN__R *a, int64_t m, int64_t k, int64_t row, int64_t col) {
-    NN__K(gemm_pack)(out, a, m, k, row, col, NN__K(gemm_mr));
-}
-NN__GEMM_NOINLINE void NN__K(gemm_pack_b)(NN__R *out, const NN__R *b, int64_t n, int64_t k, int64_t row, int64_t col) {
-    NN__K(gemm_pack)(out, b, n, k, col, row, NN__K(gemm_nr));
+
+// Packs `count` lanes (rows of A or columns of B) by k steps into panels of `width` lanes: out[panel][k][width rounded up to
+// whole vectors]. lane and step are the strides of the source between two lanes and between two steps of k. Lanes past the
+// panel's width, or past `count`, hold anything.
+NN__GEMM_NOINLINE void NN__K(gemm_pack)(NN__R *out, const NN__R *in, int64_t count, int64_t k, int64_t lane, int64_t step, int width) {
+    const int64_t full = (width + NN__W - 1) / NN__W * NN__W;
+    for (int64_t i = 0; i < count; i += width, out += full * k)
+        for (int64_t j = 0; j < width && i + j < count; j += NN__W) {
+            const int64_t end = i + width < count ? i + width : count;
+            const int left = end - i - j < NN__W ? (int)(end - i - j) : NN__W;
+            const NN__R *x[NN__W];
+            NN__R *o = out + j;
+            int64_t p = 0;
+            for (int q = 0; q < NN__W; q++) x[q] = in + (i + j + (q < left ? q : left - 1)) * lane;
+            if (lane == 1 && left == NN__W)
+                for (; p < k; p++, o += full) nn__v_store(o, nn__v_load(x[0] + p * step));
+            else if (lane == 1)
+                for (; p < k; p++, o += full) nn__v_store(o, nn__v_load_n(x[0] + p * step, left));
+            else if (step == 1)
+                o += full * (p = NN__K(gemm_turn)(o, full, x, k));
+            for (; p < k; p++, o += full)
+                for (int q = 0; q < left; q++) o[q] = x[q][p * step];
+        }
 }
 
 // out[s] = x . y[s] for s < nr rows of y: per element two vector sums, each a chain of fma's along k.
@@ -9405,12 +9407,12 @@ NN__UNUSED static int NN__K(gemm_path)(const nn__gemm *g) {
     return path;
 }
 
-// Elements of packed A and of packed B, rounded up to whole cache lines: no less for a problem than for any piece of it,
-// whose blocks may be larger, since nn__gemm_even levels them.
+// Elements of a packed panel of A and of a packed block of B, rounded up to whole cache lines: no less for a problem than for
+// any piece of it.
 NN__GEMM_INLINE void NN__K(gemm_room)(const nn__gemm *g, int path, int64_t *pa, int64_t *pb) {
-    const int64_t mr = NN__K(gemm_mr), nr = NN__K(gemm_nr), kc = nn__gemm_even(g->k > 0 ? g->k : 1, NN__K(gemm_kc), 4);
-    const int64_t mc = nn__min64((g->m + mr - 1) / mr * mr, NN__K(gemm_mc)), nc = nn__min64((g->n + nr - 1) / nr * nr, NN__K(gemm_nc));
-    *pa = path & NN__GEMM_PACK_A ? (mc * kc + 15) / 16 * 16 : 0;
+    const int64_t nr = NN__K(gemm_nr), kc = nn__gemm_even(g->k > 0 ? g->k : 1, NN__K(gemm_kc), 4);
+    const int64_t nc = nn__min64((g->n + nr - 1) / nr * nr, NN__K(gemm_nc));
+    *pa = path & NN__GEMM_PACK_A ? (NN__K(gemm_pr) * kc + 15) / 16 * 16 : 0;
     *pb = path & NN__GEMM_PACK_B ? (nc * kc + 15) / 16 * 16 : 0;
 }
 
@@ -9420,59 +9422,78 @@ NN__UNUSED static size_t NN__K(gemm_scratch)(const nn__gemm *g) {
     return (size_t)(pa + pb) * sizeof(NN__R);
 }
 
+// Asks for steps [from,to) of the next panel of A, while this one is worked on: its short rows are no stream to the machine.
+static void NN__K(gemm_ahead)(const NN__R *a, int64_t rows, int64_t a_row, int64_t a_col, int64_t from, int64_t to) {
+    if (a_col == 1)
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t p = from; p < to; p += 64 / (int64_t)sizeof(NN__R)) __builtin_prefetch(a + i * a_row + p, 0, 2);
+    else if (a_row == 1)
+        for (int64_t p = from; p < to; p++) __builtin_prefetch(a + p * a_col, 0, 2);
+}
+
+// The loops ir and jr: C[m,nb] (+)= A[m,kb] B[kb,nb] for one block of B. pa, pb: where to pack; NULL: not.
+static void NN__K(gemm_block)(const nn__gemm *g, nn__gemm_tile t, int64_t jc, int64_t nb, int64_t pc, NN__R *pa, NN__R *pb) {
+    const int64_t m = g->m, kb = t.k, mr = NN__K(gemm_mr), nr = NN__K(gemm_nr);
+    const int64_t wide = m == 1 && !pb ? (int64_t)(NN__K(gemm_wv) * NN__W) : nr;
+    const NN__R *b = (const NN__R *)g->b + pc * g->b_row + jc * g->b_col, *bias = t.bias ? (const NN__R *)t.bias + jc : NULL;
+    for (int64_t ir = 0; ir < m; ir += mr) {
+        const NN__R *a = (const NN__R *)g->a + ir * g->a_row + pc * g->a_col;
+        NN__R *c = (NN__R *)g->c + ir * g->c_row + jc;
+        t.rows = (int)(m - ir < mr ? m - ir : mr);
+        t.a = pa ? pa : a;
+        if (pa) NN__K(gemm_pack)(pa, a, t.rows, kb, g->a_row, g->a_col, NN__K(gemm_mr));
+        for (int64_t jr = 0, step; jr < nb; jr += step) {
+            step = nb - jr >= wide ? wide : nr;
+            t.cols = (int)(nb - jr < step ? nb - jr : step);
+            t.b = pb && ir ? pb + jr * kb : b + jr * g->b_col;
+            t.b_row = pb && ir ? nr : g->b_row;
+            t.bias = bias ? bias + jr : NULL;
+            t.c = c + jr;
+            if (pa && m - ir > mr)
+                NN__K(gemm_ahead)(a + mr * g->a_row, nn__min64(mr, m - ir - mr), g->a_row, g->a_col, kb * jr / nb, kb * (jr + t.cols) / nb);
+            if (pb && ir == 0) {                        // the first to need this panel of B packs it
+                t.packed = pb + jr * kb;
+                if (g->b_col == 1 && t.rows == mr && t.cols == nr) { NN__K(gemm_micro_keep)(&t); continue; }
+                NN__K(gemm_pack)(pb + jr * kb, b + jr * g->b_col, t.cols, kb, g->b_col, g->b_row, NN__K(gemm_nr));
+                t.b = pb + jr * kb;
+                t.b_row = nr;
+            }
+            if (step > nr) NN__K(gemm_micro_wide)(&t);
+            else NN__K(gemm_tile)(&t);
+        }
+    }
+}
+
 NN__UNUSED static void NN__K(gemm)(const nn__gemm *g, void *scratch) {
-    const int path = g->path ? g->path : NN__K(gemm_path)(g);
-    const int64_t m = g->m, n = g->n, k = g->k, mr = NN__K(gemm_mr), nr = NN__K(gemm_nr);
-    if (m <= 0 || n <= 0) return;
-    if (path & NN__GEMM_DOT) { NN__K(gemm_dot)(g); return; }
-
-    const int pack_a = path & NN__GEMM_PACK_A, pack_b = path & NN__GEMM_PACK_B;
-    const int64_t kc = nn__gemm_even(k, NN__K(gemm_kc), 4);
-    const int64_t mc = nn__gemm_even(m, NN__K(gemm_mc), mr), nc = nn__gemm_even(n, NN__K(gemm_nc), nr);
-    const int64_t wide = m == 1 && !pack_b ? (int64_t)(NN__K(gemm_wv) * NN__W) : nr;
+    const int path = g->path ? g->path : NN__K(gemm_path)(g), pack_a = path & NN__GEMM_PACK_A, pack_b = path & NN__GEMM_PACK_B;
+    const int64_t n = g->n, k = g->k, kc = nn__gemm_even(k, NN__K(gemm_kc), 4), nc = nn__gemm_even(n, NN__K(gemm_nc), NN__K(gemm_nr));
     int64_t room_a, room_b;
-    NN__K(gemm_room)(g, path, &room_a, &room_b);
-    NN__R *const pa = (NN__R *)scratch, *const pb = room_b ? pa + room_a : pa;
     nn__gemm_tile t;
-
+    if (g->m <= 0 || n <= 0) return;
+    if (path & NN__GEMM_DOT) { NN__K(gemm_dot)(g); return; }
+    NN__K(gemm_room)(g, path, &room_a, &room_b);
+    NN__R *const pa = pack_a ? (NN__R *)scratch : NULL, *const pb = pack_b ? (NN__R *)scratch + room_a : NULL;
+    memset(&t, 0, sizeof t);
+    t.a_row = pack_a ? 1 : g->a_row;
+    t.a_col = pack_a ? (int64_t)NN__K(gemm_pr) : g->a_col;
+    t.c_row = g->c_row;
     for (int64_t jc = 0; jc < n; jc += nc) {
-        const int64_t nb = n - jc < nc ? n - jc : nc;
         int64_t pc = 0;
         do {                                            // once also when k is 0
-            const int64_t kb = k - pc < kc ? k - pc : kc;
-            const int last = pc + kb == k;
-            const NN__R *b = (const NN__R *)g->b + pc * g->b_row + jc * g->b_col;
-            if (pack_b) NN__K(gemm_pack_b)(pb, b, nb, kb, g->b_row, g->b_col);
-            t.k = kb;
+            const int last = k - pc <= kc;
+            t.k = last ? k - pc : kc;
             t.add = pc > 0 || g->accumulate;
+            t.bias = last ? g->bias : NULL;
             t.act = last ? g->act : 0;
-            t.b_row = pack_b ? nr : g->b_row;
-            t.c_row = g->c_row;
-            for (int64_t ic = 0; ic < m; ic += mc) {
-                const int64_t mb = m - ic < mc ? m - ic : mc;
-                const NN__R *a = (const NN__R *)g->a + ic * g->a_row + pc * g->a_col;
-                if (pack_a) NN__K(gemm_pack_a)(pa, a, mb, kb, g->a_row, g->a_col);
-                t.a_row = pack_a ? 1 : g->a_row;
-                t.a_col = pack_a ? mr : g->a_col;
-                for (int64_t jr = 0, step; jr < nb; jr += step) {
-                    step = nb - jr >= wide ? wide : nr;
-                    t.cols = (int)(nb - jr < step ? nb - jr : step);
-                    t.b = pack_b ? pb + jr * kb : b + jr;
-                    t.bias = last && g->bias ? (const NN__R *)g->bias + jc + jr : NULL;
-                    for (int64_t ir = 0; ir < mb; ir += mr) {
-                        t.rows = (int)(mb - ir < mr ? mb - ir : mr);
-                        t.a = pack_a ? pa + ir * kb : a + ir * g->a_row;
-                        t.c = (NN__R *)g->c + (ic + ir) * g->c_row + jc + jr;
-                        if (step > nr) NN__K(gemm_micro_wide)(&t);
-                        else NN__K(gemm_tile)(&t);
-                    }
-                }
-            }
-            pc += kb;
+            NN__K(gemm_block)(g, t, jc, nn__min64(nc, n - jc), pc, pa, pb);
+            pc += kc;
         } while (pc < k);
     }
 }
 #undef NN__GEMM_MR16
+#undef nn__v_pieces
+#undef nn__v_zip1
+#undef nn__v_zip2
 
 // ---- what the machine can do, for >>profile ------------------------------------------------------------------
 // Twelve independent chains: more than the latency of a multiply-add times its units.
