@@ -2516,15 +2516,17 @@ NN_API void nn_parallel_for(nn_ctx *c, int64_t n, double cost, void (*task)(void
    The kernels at the end of this file are compiled once per instruction set and type; here is the table that
    each pass fills, and the choice. The lists name the element-wise ops: their formulas stand in >>ops elementwise. */
 /* How a product is computed: tiles, with A or B packed or read where they lie; or dot products. 0: decide from the product
-   itself, which is right for a whole one only (see "Determinism" at the kernel). */
-enum { NN__GEMM_TILES = 1, NN__GEMM_PACK_A = 2, NN__GEMM_PACK_B = 4, NN__GEMM_DOT = 8 };
-typedef struct nn__gemm {                /* C[m,n] (+)= A[m,k] B[k,n], then + bias[n], then the activation */
+   itself, which is right for a whole one only (see "Determinism" at the kernel). PACKED_B, set by the caller: b is what gemm_pack
+   made, b_row = gemm_columns, b_col = k. */
+enum { NN__GEMM_TILES = 1, NN__GEMM_PACK_A = 2, NN__GEMM_PACK_B = 4, NN__GEMM_DOT = 8, NN__GEMM_PACKED_B = 16 };
+typedef struct nn__gemm {                /* C[m,n] = activation(A[m,k] B[k,n] + bias[n]) + residual[m,n] */
     int64_t     m, n, k;
     const void *a; int64_t a_row, a_col; /* strides in elements, any */
     const void *b; int64_t b_row, b_col;
     void       *c; int64_t c_row;        /* c's columns follow each other */
     const void *bias;
-    int         act, accumulate;
+    const void *residual; int64_t r_row; /* anything but C itself; NULL: none, as for bias */
+    int         act;
     int         path;                    /* NN__GEMM_...: chosen from the whole problem, so that its pieces compute the same bits */
 } nn__gemm;
 
@@ -2564,6 +2566,8 @@ typedef struct nn__kernel_set {
     void   (*gemm)(const nn__gemm *g, void *scratch);
     size_t (*gemm_scratch)(const nn__gemm *g);
     int    (*gemm_path)(const nn__gemm *g);
+    size_t (*gemm_packed)(int64_t k, int64_t n);   /* bytes of a whole packed B */
+    void   (*gemm_pack)(const nn__gemm *g, void *packed);
     int    gemm_rows, gemm_columns; /* of the microkernel: where C may be cut */
     double (*peak)(int64_t turns);  /* multiply-adds from registers, as fast as they come: how many FLOPs it did */
 } nn__kernel_set;
@@ -2657,6 +2661,7 @@ static void nn__gemm_piece(void *arg, int64_t begin, int64_t end, int worker) {
         g.b = (const char *)g.b + b * (int64_t)w->element;
         g.c = (char *)g.c + (batch * w->c + m0 * g.c_row + n0) * (int64_t)w->element;
         if (g.bias) g.bias = (const char *)g.bias + n0 * (int64_t)w->element;
+        if (g.residual) g.residual = (const char *)g.residual + (batch * w->c + m0 * g.r_row + n0) * (int64_t)w->element;
         g.m = nn__min64(w->cut_rows, g.m - m0);
         g.n = nn__min64(w->cut_columns, g.n - n0);
         w->k->gemm(&g, w->ctx->scratch[worker]);
@@ -4142,7 +4147,7 @@ static void nn__run_linear(nn_node *n) {
     g.c = nn__data(y); g.c_row = g.n;
     g.bias = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
     g.act  = *(const int *)n->attr;
-    g.accumulate = 0;
+    g.residual = NULL;
     nn__gemm_one(n->ctx, y->dtype, &g);
 }
 /* C[m,n] = A[m,k] B[k,n] with nothing added; strides in elements, C's rows follow each other */
@@ -4152,7 +4157,7 @@ static void nn__gemm_plain(nn_ctx *ctx, nn_dtype real, int64_t m, int64_t n, int
     g.a = a; g.a_row = a_row; g.a_col = a_col;
     g.b = b; g.b_row = b_row; g.b_col = b_col;
     g.c = c; g.c_row = n;
-    g.bias = NULL; g.act = NN_ACT_NONE; g.accumulate = 0;
+    g.bias = NULL; g.act = NN_ACT_NONE; g.residual = NULL;
     nn__gemm_one(ctx, real, &g);
 }
 static nn_tensor *nn__rows(nn_tensor *x) { /* [...,n] -> [rows,n] */
@@ -7630,8 +7635,9 @@ typedef struct nn__gemm_tile {
     const void *b; int64_t b_row;
     void *packed;                           // where a tile that packs B on its way leaves it
     void *c; int64_t c_row;
-    const void *bias;                       // NULL unless this is the last k block
-    int add, act;                           // add to C; activation, 0 unless this is the last k block
+    const void *bias;                       // NULL unless this is the last k block, nor activation or residual
+    const void *residual; int64_t r_row;
+    int add, act;                           // add: to C
     int rows, cols;                         // what of the tile is real
 } nn__gemm_tile;
 
@@ -9141,6 +9147,7 @@ enum {
     NN__K(gemm_mh) = NN__K(gemm_mr) == 14 ? 8 : 4,      // fewer rows, for the edge and for small m
     NN__K(gemm_mq) = NN__K(gemm_mr) == 14 ? 4 : 2,
     NN__K(gemm_nv) = NN__W == 1 ? 3 : 2,
+    NN__K(gemm_pair) = NN__K(gemm_bytes) == 64 ? 8 : 4, // columns of the dot products of two rows
     NN__K(gemm_wv) = NN__W == 1 ? 4 : 8,                // vectors of the one-row kernel
     NN__K(gemm_nr) = NN__K(gemm_nv) * NN__W,
     NN__K(gemm_pr) = (NN__K(gemm_mr) + NN__W - 1) / NN__W * NN__W,   // elements of a step of a packed panel of A
@@ -9148,6 +9155,12 @@ enum {
     // B[kc,nc] is three quarters of L2; 512 KiB where vectors, and caches, are smaller
     NN__K(gemm_nc) = (NN__K(gemm_bytes) == 64 ? 3 << 19 : 1 << 19) / (int)sizeof(NN__R) / NN__K(gemm_kc) / NN__K(gemm_nr) * NN__K(gemm_nr)
 };
+
+// What is left to do for a piece of a row of C.
+static void NN__K(gemm_finish)(NN__R *c, int64_t n, int act, const NN__R *residual) {
+    if (act) NN__K(activate)(c, n, act);
+    if (residual) NN__K(map_add)(c, 1, residual, 1, c, n, NULL);
+}
 
 // The microkernel: C[rows,cols] (+)= A[rows,k] B[k,cols], with mr, nv and the flags known to the compiler: it becomes straight
 // code with acc in registers. nv vectors of columns, all full, except that nv == 1 may be partial. Rows past t->rows
@@ -9209,8 +9222,9 @@ NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, con
         }
         c += c_row;
     }
-    if (t->act)
-        for (int i = 0; i < rows; i++) NN__K(activate)((NN__R *)t->c + i * c_row, cols, t->act);
+    const NN__R *residual = (const NN__R *)t->residual;
+    if (t->act || residual)
+        for (int i = 0; i < rows; i++, residual += residual ? t->r_row : 0) NN__K(gemm_finish)((NN__R *)t->c + i * c_row, cols, t->act, residual);
 }
 
 #define NN__GEMM_MICRO(name, mr, nv, unit, keep) \
@@ -9246,6 +9260,7 @@ static void NN__K(gemm_tile)(nn__gemm_tile *t) {
         e.b = (const NN__R *)t->b + j;
         e.c = (NN__R *)t->c + j;
         e.bias = t->bias ? (const NN__R *)t->bias + j : NULL;
+        e.residual = t->residual ? (const NN__R *)t->residual + j : NULL;
         if (rows > NN__K(gemm_mh)) NN__K(gemm_edge_r)(&e);
         else if (rows > NN__K(gemm_mq)) NN__K(gemm_edge_h)(&e);
         else if (rows > 1) NN__K(gemm_edge_q)(&e);
@@ -9254,16 +9269,20 @@ static void NN__K(gemm_tile)(nn__gemm_tile *t) {
 }
 
 // Words for packing. pieces(x, p): the 16 bytes at x[0] + p, and those of every further row that L numbers (16 bytes) of lanes
-// lead to, in one vector. zip1, zip2: the lower and the upper halves of a and b in turns, within each 16 bytes.
+// lead to, in one vector. zip1, zip2: the lower and the upper halves of a and b in turns, within each 16 bytes. fold: the
+// sum of a vector's pieces, stored.
 #if NN__PASS_ISA == 1
+#define nn__v_fold(p, v)        _mm_storeu_ps(p, v)
 #define nn__v_pieces(x, p)      _mm_loadu_ps((x)[0] + (p))
 #define nn__v_zip1(a, b)        _mm_unpacklo_ps(a, b)
 #define nn__v_zip2(a, b)        _mm_unpackhi_ps(a, b)
 #elif NN__PASS_ISA == 2 && !NN__PASS_F64
+#define nn__v_fold(p, v)        _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)))
 #define nn__v_pieces(x, p)      _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps((x)[0] + (p))), _mm_loadu_ps((x)[4] + (p)), 1)
 #define nn__v_zip1(a, b)        _mm256_unpacklo_ps(a, b)
 #define nn__v_zip2(a, b)        _mm256_unpackhi_ps(a, b)
 #elif NN__PASS_ISA == 2
+#define nn__v_fold(p, v)        _mm_storeu_pd(p, _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1)))
 #define nn__v_pieces(x, p)      _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd((x)[0] + (p))), _mm_loadu_pd((x)[2] + (p)), 1)
 #define nn__v_zip1(a, b)        _mm256_unpacklo_pd(a, b)
 #define nn__v_zip2(a, b)        _mm256_unpackhi_pd(a, b)
@@ -9271,6 +9290,11 @@ static void NN__K(gemm_tile)(nn__gemm_tile *t) {
 #define nn__v_pieces(x, p)      NN__K(v_pieces)(x, p)
 #define nn__v_zip1(a, b)        _mm512_maskz_unpacklo_ps(NN__ALL, a, b)
 #define nn__v_zip2(a, b)        _mm512_maskz_unpackhi_ps(NN__ALL, a, b)
+#define nn__v_fold(p, v)        NN__K(v_fold)(p, v)
+static inline NN__UNUSED void NN__K(v_fold)(float *p, __m512 v) {
+    const __m256 q = _mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), _mm512_maskz_extractf32x8_ps(0xff, v, 1));
+    _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(q), _mm256_extractf128_ps(q, 1)));
+}
 static inline NN__UNUSED __m512 NN__K(v_pieces)(const float *const *x, int64_t p) {
     __m512 v = _mm512_zextps128_ps512(_mm_loadu_ps(x[0] + p));
     v = _mm512_maskz_insertf32x4(NN__ALL, v, _mm_loadu_ps(x[4] + p), 1);
@@ -9281,6 +9305,11 @@ static inline NN__UNUSED __m512 NN__K(v_pieces)(const float *const *x, int64_t p
 #define nn__v_pieces(x, p)      NN__K(v_pieces)(x, p)
 #define nn__v_zip1(a, b)        _mm512_maskz_unpacklo_pd(NN__ALL, a, b)
 #define nn__v_zip2(a, b)        _mm512_maskz_unpackhi_pd(NN__ALL, a, b)
+#define nn__v_fold(p, v)        NN__K(v_fold)(p, v)
+static inline NN__UNUSED void NN__K(v_fold)(double *p, __m512d v) {
+    const __m256d q = _mm256_add_pd(_mm512_maskz_extractf64x4_pd(0xf, v, 0), _mm512_maskz_extractf64x4_pd(0xf, v, 1));
+    _mm_storeu_pd(p, _mm_add_pd(_mm256_castpd256_pd128(q), _mm256_extractf128_pd(q, 1)));
+}
 static inline NN__UNUSED __m512d NN__K(v_pieces)(const double *const *x, int64_t p) {
     __m512d v = _mm512_zextpd128_pd512(_mm_loadu_pd(x[0] + p));
     v = _mm512_maskz_insertf64x2(NN__ALL, v, _mm_loadu_pd(x[2] + p), 1);
@@ -9288,10 +9317,12 @@ static inline NN__UNUSED __m512d NN__K(v_pieces)(const double *const *x, int64_t
     return _mm512_maskz_insertf64x2(NN__ALL, v, _mm_loadu_pd(x[6] + p), 3);
 }
 #elif NN__PASS_ISA == 4 && !NN__PASS_F64
+#define nn__v_fold(p, v)        vst1q_f32(p, v)
 #define nn__v_pieces(x, p)      vld1q_f32((x)[0] + (p))
 #define nn__v_zip1(a, b)        vzip1q_f32(a, b)
 #define nn__v_zip2(a, b)        vzip2q_f32(a, b)
 #elif NN__PASS_ISA == 4
+#define nn__v_fold(p, v)        vst1q_f64(p, v)
 #define nn__v_pieces(x, p)      vld1q_f64((x)[0] + (p))
 #define nn__v_zip1(a, b)        vzip1q_f64(a, b)
 #define nn__v_zip2(a, b)        vzip2q_f64(a, b)
@@ -9328,7 +9359,7 @@ NN__GEMM_INLINE int64_t NN__K(gemm_turn)(NN__R *out, int64_t width, const NN__R 
 // Packs `count` lanes (rows of A or columns of B) by k steps into panels of `width` lanes: out[panel][k][width rounded up to
 // whole vectors]. lane and step are the strides of the source between two lanes and between two steps of k. Lanes past the
 // panel's width, or past `count`, hold anything.
-NN__GEMM_NOINLINE void NN__K(gemm_pack)(NN__R *out, const NN__R *in, int64_t count, int64_t k, int64_t lane, int64_t step, int width) {
+NN__GEMM_NOINLINE void NN__K(gemm_panels)(NN__R *out, const NN__R *in, int64_t count, int64_t k, int64_t lane, int64_t step, int width) {
     const int64_t full = (width + NN__W - 1) / NN__W * NN__W;
     for (int64_t i = 0; i < count; i += width, out += full * k)
         for (int64_t j = 0; j < width && i + j < count; j += NN__W) {
@@ -9337,7 +9368,8 @@ NN__GEMM_NOINLINE void NN__K(gemm_pack)(NN__R *out, const NN__R *in, int64_t cou
             const NN__R *x[NN__W];
             NN__R *o = out + j;
             int64_t p = 0;
-            for (int q = 0; q < NN__W; q++) x[q] = in + (i + j + (q < left ? q : left - 1)) * lane;
+            x[0] = in + (i + j) * lane;
+            for (int q = 1; q < NN__W; q++) x[q] = q < left ? x[q - 1] + lane : x[q - 1];
             if (lane == 1 && left == NN__W)
                 for (; p < k; p++, o += full) nn__v_store(o, nn__v_load(x[0] + p * step));
             else if (lane == 1)
@@ -9349,61 +9381,88 @@ NN__GEMM_NOINLINE void NN__K(gemm_pack)(NN__R *out, const NN__R *in, int64_t cou
         }
 }
 
-// out[s] = x . y[s] for s < nr rows of y: per element two vector sums, each a chain of fma's along k.
-NN__GEMM_INLINE void NN__K(gemm_dots)(NN__R *out, const NN__R *x, const NN__R *y, int64_t y_row, int64_t k, const int nr) {
-    NN__V even[4], odd[4];
-    NN__GEMM_UNROLL
-    for (int s = 0; s < nr; s++) even[s] = odd[s] = nn__v_zero();
-    int64_t p = 0;
-    for (; p + 2 * NN__W <= k; p += 2 * NN__W) {
-        const NN__V x0 = nn__v_load(x + p), x1 = nn__v_load(x + p + NN__W);
-        NN__GEMM_UNROLL
-        for (int s = 0; s < nr; s++) {
-            even[s] = nn__v_fma(x0, nn__v_load(y + s * y_row + p), even[s]);
-            odd[s] = nn__v_fma(x1, nn__v_load(y + s * y_row + p + NN__W), odd[s]);
-        }
-    }
-    for (; p < k; p += NN__W) {
-        const int left = k - p < NN__W ? (int)(k - p) : NN__W;
-        const NN__V x0 = nn__v_load_n(x + p, left);
-        NN__GEMM_UNROLL
-        for (int s = 0; s < nr; s++) even[s] = nn__v_fma(x0, nn__v_load_n(y + s * y_row + p, left), even[s]);
-    }
-    NN__GEMM_UNROLL
-    for (int s = 0; s < nr; s++) out[s] = nn__v_hsum(nn__v_add(even[s], odd[s]));
+// out[s] = the sum of v[s]'s lanes, s < 4: four at once, since zips add up two vectors for the price of one.
+NN__GEMM_INLINE void NN__K(gemm_sums)(NN__R *out, const NN__V *v) {
+#if NN__W == 1
+    for (int s = 0; s < 4; s++) out[s] = v[s];
+#elif NN__PASS_F64
+    nn__v_fold(out, nn__v_add(nn__v_zip1(v[0], v[1]), nn__v_zip2(v[0], v[1])));
+    nn__v_fold(out + 2, nn__v_add(nn__v_zip1(v[2], v[3]), nn__v_zip2(v[2], v[3])));
+#else
+    const NN__V even = nn__v_add(nn__v_zip1(v[0], v[2]), nn__v_zip2(v[0], v[2]));
+    const NN__V odd = nn__v_add(nn__v_zip1(v[1], v[3]), nn__v_zip2(v[1], v[3]));
+    nn__v_fold(out, nn__v_add(nn__v_zip1(even, odd), nn__v_zip2(even, odd)));
+#endif
 }
 
-// C by dot products: A's rows and B's columns are adjacent along k (a_col == 1 and b_row == 1).
-static void NN__K(gemm_dot)(const nn__gemm *g) {
-    const NN__R *a = (const NN__R *)g->a, *b = (const NN__R *)g->b, *bias = (const NN__R *)g->bias;
-    NN__R *c = (NN__R *)g->c, d[4];
-    for (int64_t j = 0; j < g->n; j += 4) {             // four columns at a time, so that B is read once
-        const int cols = g->n - j < 4 ? (int)(g->n - j) : 4;
-        for (int64_t i = 0; i < g->m; i++) {
-            const NN__R *x = a + i * g->a_row;
-            if (cols == 4) NN__K(gemm_dots)(d, x, b + j * g->b_col, g->b_col, g->k, 4);
-            else for (int s = 0; s < cols; s++) NN__K(gemm_dots)(d + s, x, b + (j + s) * g->b_col, 0, g->k, 1);
-            NN__R *out = c + i * g->c_row + j;
-            for (int s = 0; s < cols; s++) {
-                NN__R v = g->accumulate ? out[s] + d[s] : d[s];
-                out[s] = bias ? v + bias[j + s] : v;
-            }
-        }
+// out[i][s] = x[i] . y[s] for i < mr and s < nr (a multiple of 4), rows of out out_row apart: one chain of fma's a lane, along k.
+NN__GEMM_INLINE void NN__K(gemm_dots)(NN__R *out, int64_t out_row, const NN__R *x, int64_t x_row, const NN__R *const *y, int64_t k, const int mr, const int nr) {
+    NN__V acc[2][8], xv[2];
+    int64_t p = 0;
+    NN__GEMM_UNROLL
+    for (int s = 0; s < mr * nr; s++) acc[s / nr][s % nr] = nn__v_zero();
+    for (; p + NN__W <= k; p += NN__W) {
+        NN__GEMM_UNROLL
+        for (int i = 0; i < mr; i++) xv[i] = nn__v_load(x + i * x_row + p);
+        NN__GEMM_UNROLL
+        for (int s = 0; s < mr * nr; s++) acc[s % mr][s / mr] = nn__v_fma(xv[s % mr], nn__v_load(y[s / mr] + p), acc[s % mr][s / mr]);
     }
-    if (g->act)
-        for (int64_t i = 0; i < g->m; i++) NN__K(activate)(c + i * g->c_row, g->n, g->act);
+    if (p < k) {
+        const int left = (int)(k - p);
+        NN__GEMM_UNROLL
+        for (int i = 0; i < mr; i++) xv[i] = nn__v_load_n(x + i * x_row + p, left);
+        NN__GEMM_UNROLL
+        for (int s = 0; s < mr * nr; s++) acc[s % mr][s / mr] = nn__v_fma(xv[s % mr], nn__v_load_n(y[s / mr] + p, left), acc[s % mr][s / mr]);
+    }
+    NN__GEMM_UNROLL
+    for (int s = 0; s < mr * nr; s += 4) NN__K(gemm_sums)(out + s / nr * out_row + s % nr, &acc[s / nr][s % nr]);
+}
+
+// C by dot products: A's rows and B's columns are adjacent along k (a_col == 1 and b_row == 1). Eight columns of B at a time
+// stay in L1 while the rows of A go by in pairs. Where B has fewer columns than A rows, the two change places.
+static void NN__K(gemm_dot)(const nn__gemm *g) {
+    const int swap = g->n < 4 && g->n < g->m;
+    const NN__R *x = (const NN__R *)(swap ? g->b : g->a), *y = (const NN__R *)(swap ? g->a : g->b);
+    const NN__R *bias = (const NN__R *)g->bias, *residual = (const NN__R *)g->residual;
+    const int64_t x_row = swap ? g->b_col : g->a_row, y_row = swap ? g->a_row : g->b_col, m = swap ? g->n : g->m, n = swap ? g->m : g->n;
+    for (int64_t j = 0; j < n; j += 8) {
+        const int cols = n - j < 8 ? (int)(n - j) : 8, whole = cols == 8 && !swap;
+        const NN__R *row[8] = {y + j * y_row};
+        for (int s = 1; s < 8; s++) row[s] = s < cols ? row[s - 1] + y_row : row[s - 1];
+        for (int64_t i = 0; i < m; i += 2, x += 2 * x_row) {
+            const int rows = m - i < 2 ? 1 : 2;
+            NN__R d[16], *c = (NN__R *)g->c + i * g->c_row + j, *const out = whole ? c : d;
+            const int64_t out_row = whole ? g->c_row : 8;
+            if (rows == 1) NN__K(gemm_dots)(out, 8, x, 0, row, g->k, 1, 8);
+            else
+                for (int s = 0; s < cols; s += NN__K(gemm_pair)) NN__K(gemm_dots)(out + s, out_row, x, x_row, row + s, g->k, 2, NN__K(gemm_pair));
+            for (int r = 0; r < rows && !whole; r++)
+                for (int s = 0; s < cols; s++) {
+                    if (swap) ((NN__R *)g->c)[(j + s) * g->c_row + i + r] = d[8 * r + s];
+                    else c[r * g->c_row + s] = d[8 * r + s];
+                }
+        }
+        x -= (m + 1) / 2 * 2 * x_row;
+    }
+    for (int64_t i = 0; i < g->m && (bias || residual || g->act); i++) {
+        NN__R *c = (NN__R *)g->c + i * g->c_row;
+        if (bias && g->n == 1) *c += *bias;
+        else if (bias) NN__K(map_add)(c, 1, bias, 1, c, g->n, NULL);
+        NN__K(gemm_finish)(c, g->n, g->act, residual ? residual + i * g->r_row : NULL);
+    }
 }
 
 // Which way to go, from the whole problem. Packing an element costs about half a cycle (a cycle if transposed); without
 // it an element of B is used for m/NR cycles, one of A for n/NR: hence the bounds, found by measurement.
 NN__UNUSED static int NN__K(gemm_path)(const nn__gemm *g) {
     const int unit = g->b_col == 1 || g->n == 1;        // the columns of B are adjacent: it may stay where it is
-    int path = NN__GEMM_TILES;
-    if (g->a_col == 1 && g->b_row == 1 && (!unit || (g->n == 1 && g->k >= 2 * NN__W)) &&
-        (g->m <= 4 || g->n <= 4 || (g->m <= 16 && g->k >= 16 * NN__W)))
-        return NN__GEMM_DOT;
-    if (!unit || (g->m >= 32 * NN__K(gemm_mr) && g->n > NN__K(gemm_nr))) path |= NN__GEMM_PACK_B;
+    int path = NN__GEMM_TILES | (g->path & NN__GEMM_PACKED_B);
     if (g->m > NN__K(gemm_mr) && g->n >= 12 * NN__K(gemm_nr)) path |= NN__GEMM_PACK_A;
+    if (g->path & NN__GEMM_PACKED_B) return path;
+    if (g->a_col == 1 && g->b_row == 1 && (g->n == 1 || !unit) &&
+        ((g->m <= 4 && (g->k >= NN__W || g->m == 1)) || g->n <= 4 || (g->m <= 16 && g->k >= 16 * NN__W)))
+        return NN__GEMM_DOT;
+    if (!unit || (g->m >= 10 * NN__K(gemm_mr) && g->n > NN__K(gemm_nr))) path |= NN__GEMM_PACK_B;
     return path;
 }
 
@@ -9418,7 +9477,7 @@ NN__GEMM_INLINE void NN__K(gemm_room)(const nn__gemm *g, int path, int64_t *pa, 
 
 NN__UNUSED static size_t NN__K(gemm_scratch)(const nn__gemm *g) {
     int64_t pa, pb;
-    NN__K(gemm_room)(g, g->path ? g->path : NN__K(gemm_path)(g), &pa, &pb);
+    NN__K(gemm_room)(g, g->path & ~NN__GEMM_PACKED_B ? g->path : NN__K(gemm_path)(g), &pa, &pb);
     return (size_t)(pa + pb) * sizeof(NN__R);
 }
 
@@ -9434,27 +9493,29 @@ static void NN__K(gemm_ahead)(const NN__R *a, int64_t rows, int64_t a_row, int64
 // The loops ir and jr: C[m,nb] (+)= A[m,kb] B[kb,nb] for one block of B. pa, pb: where to pack; NULL: not.
 static void NN__K(gemm_block)(const nn__gemm *g, nn__gemm_tile t, int64_t jc, int64_t nb, int64_t pc, NN__R *pa, NN__R *pb) {
     const int64_t m = g->m, kb = t.k, mr = NN__K(gemm_mr), nr = NN__K(gemm_nr);
-    const int64_t wide = m == 1 && !pb ? (int64_t)(NN__K(gemm_wv) * NN__W) : nr;
+    const int64_t wide = m == 1 && g->b_col == 1 && !pb ? (int64_t)(NN__K(gemm_wv) * NN__W) : nr;
     const NN__R *b = (const NN__R *)g->b + pc * g->b_row + jc * g->b_col, *bias = t.bias ? (const NN__R *)t.bias + jc : NULL;
+    const NN__R *residual = t.residual ? (const NN__R *)t.residual + jc : NULL;
     for (int64_t ir = 0; ir < m; ir += mr) {
         const NN__R *a = (const NN__R *)g->a + ir * g->a_row + pc * g->a_col;
         NN__R *c = (NN__R *)g->c + ir * g->c_row + jc;
         t.rows = (int)(m - ir < mr ? m - ir : mr);
         t.a = pa ? pa : a;
-        if (pa) NN__K(gemm_pack)(pa, a, t.rows, kb, g->a_row, g->a_col, NN__K(gemm_mr));
+        if (pa) NN__K(gemm_panels)(pa, a, t.rows, kb, g->a_row, g->a_col, NN__K(gemm_mr));
         for (int64_t jr = 0, step; jr < nb; jr += step) {
             step = nb - jr >= wide ? wide : nr;
             t.cols = (int)(nb - jr < step ? nb - jr : step);
             t.b = pb && ir ? pb + jr * kb : b + jr * g->b_col;
             t.b_row = pb && ir ? nr : g->b_row;
             t.bias = bias ? bias + jr : NULL;
+            t.residual = residual ? residual + ir * t.r_row + jr : NULL;
             t.c = c + jr;
             if (pa && m - ir > mr)
                 NN__K(gemm_ahead)(a + mr * g->a_row, nn__min64(mr, m - ir - mr), g->a_row, g->a_col, kb * jr / nb, kb * (jr + t.cols) / nb);
             if (pb && ir == 0) {                        // the first to need this panel of B packs it
                 t.packed = pb + jr * kb;
                 if (g->b_col == 1 && t.rows == mr && t.cols == nr) { NN__K(gemm_micro_keep)(&t); continue; }
-                NN__K(gemm_pack)(pb + jr * kb, b + jr * g->b_col, t.cols, kb, g->b_col, g->b_row, NN__K(gemm_nr));
+                NN__K(gemm_panels)(pb + jr * kb, b + jr * g->b_col, t.cols, kb, g->b_col, g->b_row, NN__K(gemm_nr));
                 t.b = pb + jr * kb;
                 t.b_row = nr;
             }
@@ -9464,8 +9525,17 @@ static void NN__K(gemm_block)(const nn__gemm *g, nn__gemm_tile t, int64_t jc, in
     }
 }
 
+// A whole B, packed once and kept: panels of NR columns, each with all of k, so that a step of k is NR elements on and a column
+// k elements on; what cuts C for threads need not know.
+NN__UNUSED static size_t NN__K(gemm_packed)(int64_t k, int64_t n) {
+    return (size_t)((n + NN__K(gemm_nr) - 1) / NN__K(gemm_nr) * NN__K(gemm_nr) * k) * sizeof(NN__R);
+}
+NN__UNUSED static void NN__K(gemm_pack)(const nn__gemm *g, void *packed) {
+    NN__K(gemm_panels)((NN__R *)packed, (const NN__R *)g->b, g->n, g->k, g->b_col, g->b_row, NN__K(gemm_nr));
+}
+
 NN__UNUSED static void NN__K(gemm)(const nn__gemm *g, void *scratch) {
-    const int path = g->path ? g->path : NN__K(gemm_path)(g), pack_a = path & NN__GEMM_PACK_A, pack_b = path & NN__GEMM_PACK_B;
+    const int path = g->path & ~NN__GEMM_PACKED_B ? g->path : NN__K(gemm_path)(g), pack_a = path & NN__GEMM_PACK_A, pack_b = path & NN__GEMM_PACK_B;
     const int64_t n = g->n, k = g->k, kc = nn__gemm_even(k, NN__K(gemm_kc), 4), nc = nn__gemm_even(n, NN__K(gemm_nc), NN__K(gemm_nr));
     int64_t room_a, room_b;
     nn__gemm_tile t;
@@ -9477,13 +9547,15 @@ NN__UNUSED static void NN__K(gemm)(const nn__gemm *g, void *scratch) {
     t.a_row = pack_a ? 1 : g->a_row;
     t.a_col = pack_a ? (int64_t)NN__K(gemm_pr) : g->a_col;
     t.c_row = g->c_row;
+    t.r_row = g->r_row;
     for (int64_t jc = 0; jc < n; jc += nc) {
         int64_t pc = 0;
         do {                                            // once also when k is 0
             const int last = k - pc <= kc;
             t.k = last ? k - pc : kc;
-            t.add = pc > 0 || g->accumulate;
+            t.add = pc > 0;
             t.bias = last ? g->bias : NULL;
+            t.residual = last ? g->residual : NULL;
             t.act = last ? g->act : 0;
             NN__K(gemm_block)(g, t, jc, nn__min64(nc, n - jc), pc, pa, pb);
             pc += kc;
@@ -9491,6 +9563,7 @@ NN__UNUSED static void NN__K(gemm)(const nn__gemm *g, void *scratch) {
     }
 }
 #undef NN__GEMM_MR16
+#undef nn__v_fold
 #undef nn__v_pieces
 #undef nn__v_zip1
 #undef nn__v_zip2
@@ -9518,7 +9591,7 @@ static const nn__kernel_set NN__K(set) = {
 #undef NN__X
     NN__K(sum), NN__K(max), NN__K(sum_squares), NN__K(sum_columns), NN__K(max_columns), NN__K(softmax), NN__K(log_softmax), NN__K(softmax_back),
     NN__K(log_softmax_back), NN__K(log_sum_exp), NN__K(cross_entropy_back), NN__K(layernorm), NN__K(layernorm_back), NN__K(sgd), NN__K(adam), NN__K(uniform),
-    NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_mr), NN__K(gemm_nr), NN__K(peak)};
+    NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr), NN__K(peak)};
 
 // The region and the words end here.
 #if (NN__PASS_ISA == 2 || NN__PASS_ISA == 3) && defined(__clang__)

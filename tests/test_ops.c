@@ -1690,6 +1690,65 @@ static void test_linear(void) {
     }
 }
 
+/* What only the kernel's callers inside nn.h reach: the residual, a B packed beforehand; and the same bits however C is cut. */
+static void test_gemm(void) {
+    static const int64_t size[][3] = {{1, 0, 3}, {1, 40, 70}, {2, 3, 5}, {9, 300, 6}, {20, 33, 64}, {40, 100, 70}, {150, 90, 200}, {500, 420, 33}, {33, 800, 600}}; /* m, k, n */
+    for (int j = 0; j < n_sets; j++)
+        for (int how = 0; how < 36; how++) {
+            nn_ctx       *c = sets[j].c;
+            nn_dtype      d = how & 1 ? NN_F64 : NN_F32;
+            int64_t       m = size[how / 4][0], k = size[how / 4][1], n = size[how / 4][2], across = how & 2;
+            const char   *what = named("gemm %lldx%lldx%lld %s %s", (long long)m, (long long)k, (long long)n, nn_dtype_name(d), nn_isa(c));
+            nn_tensor    *x = values(c, d, NN_SHAPE(m, k), 1, -1, 1), *w = values(c, d, across ? NN_SHAPE(n, k) : NN_SHAPE(k, n), 2, -1, 1);
+            nn_tensor    *b = values(c, d, NN_SHAPE(n), 3, -1, 1), *r = values(c, d, NN_SHAPE(m, n + 3), 4, -1, 1), *y[5], *sum;
+            nn__gemm_work g;
+            size_t        bytes = (size_t)(m * n) * nn_dtype_size(d);
+            void         *packed;
+            int           path;
+            for (int i = 0; i < 5; i++) y[i] = nn_full(c, d, NN_SHAPE(m, n), 7);
+            if (!fine(c, what)) continue;
+            memset(&g, 0, sizeof g);
+            g.batches = 1;
+            g.g.m = m; g.g.n = n; g.g.k = k;
+            g.g.a = nn__data(x); g.g.a_row = k; g.g.a_col = 1;
+            g.g.b = nn__data(w); g.g.b_row = across ? 1 : n; g.g.b_col = across ? k : 1;
+            g.g.c = nn__data(y[0]); g.g.c_row = n;
+            g.g.bias = nn__data(b);
+            g.g.act  = NN_ACT_RELU;
+            check(nn__gemm_run(c, d, &g), "%s", what);
+            path = g.g.path;
+            g.g.c = nn__data(y[1]); g.g.residual = nn__data(r); g.g.r_row = n + 3;
+            check(nn__gemm_run(c, d, &g), "%s", what);
+            sum = nn_contiguous(nn_add(y[0], nn_slice(r, 1, 0, n, 1)));
+            check(!memcmp(nn__data(sum), nn__data(y[1]), bytes), "%s: with a residual: other bits than added after it", what);
+            g.g.c = nn__data(y[2]);
+            g.cut_rows = g.k->gemm_rows; g.cut_columns = g.k->gemm_columns;
+            g.pieces_m = nn__ceil_div(m, g.cut_rows); g.pieces_n = nn__ceil_div(n, g.cut_columns);
+            nn__gemm_piece(&g, 0, g.pieces_m * g.pieces_n, 0);
+            check(!memcmp(nn__data(y[1]), nn__data(y[2]), bytes), "%s: other bits if cut", what);
+            packed = malloc(g.k->gemm_packed(k, n) + 1);
+            if (!check(packed != NULL, "%s: no memory", what)) continue;
+            g.k->gemm_pack(&g.g, packed);
+            g.g.b = packed; g.g.b_row = g.k->gemm_columns; g.g.b_col = k;
+            g.g.path = NN__GEMM_PACKED_B;
+            g.g.c    = nn__data(y[3]);
+            check(nn__gemm_run(c, d, &g), "%s", what);
+            g.g.c = nn__data(y[4]);
+            g.cut_rows = g.k->gemm_rows; g.cut_columns = g.k->gemm_columns;
+            g.pieces_m = nn__ceil_div(m, g.cut_rows); g.pieces_n = nn__ceil_div(n, g.cut_columns);
+            nn__gemm_piece(&g, 0, g.pieces_m * g.pieces_n, 0);
+            check(!memcmp(nn__data(y[3]), nn__data(y[4]), bytes), "%s, packed: other bits if cut", what);
+            if (!(path & NN__GEMM_DOT)) check(!memcmp(nn__data(y[1]), nn__data(y[3]), bytes), "%s, packed: other bits", what);
+            else {
+                arr got = read_arr(y[3]), want = read_arr(y[1]);
+                magnitude(&want, (double)(k + 1));
+                close_to(&got, &want, d == NN_F64 ? 1e-13 : 20 * u32, what);
+            }
+            free(packed);
+        }
+    next_step();
+}
+
 /* Rows of every length, 1 to 70 and some long ones: the kernels' tails */
 static void test_rows(void) {
     for (int j = 0; j < n_sets; j++) {
@@ -2032,6 +2091,7 @@ int main(int argc, char **argv) {
             timed("reductions", test_reductions);
             timed("matmul", test_matmul);
             timed("linear", test_linear);
+            timed("gemm", test_gemm);
             timed("rows", test_rows);
             timed("one_hot", test_one_hot);
             timed("empty", test_empty);
