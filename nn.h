@@ -741,6 +741,8 @@ NN_API int         nn_model_build(nn_model *m, nn_dtype dtype, nn_shape x); /* m
 NN_API nn_tensor  *nn_forward(nn_model *m, nn_tensor *x);         /* training mode */
 NN_API nn_tensor  *nn_predict(nn_model *m, nn_tensor *x);         /* evaluation mode, no gradients; only the result stays in memory */
 NN_API int         nn_predict_f32(nn_model *m, const float *x, nn_shape shape, float *y, size_t n); /* from array to array of n floats; leaves nothing behind */
+NN_API int         nn_model_pack(nn_model *m, int on);            /* 1: nn_predict keeps the weights of linear layers as the kernels read them: faster on small batches, for
+                                                                     their size in memory once more. Call it again after writing to a weight through a pointer */
 NN_API nn_scope    nn_enter(nn_model *m, nn_ctx *c, nn_mode mode);/* for a net of any signature: loss = my_net(nn_enter(m, c, NN_TRAIN), a, b) */
 NN_API int         nn_model_freeze(nn_model *m);                  /* make storage for what nn_enter runs in nn_fork_shapes declared */
 NN_API nn_scope    nn_in(nn_scope s, const char *name);           /* one level down */
@@ -1555,12 +1557,14 @@ static int nn__check_axis(nn_ctx *c, const char *op, int64_t *axis, int ndim) {
    versioned). Views are further headers over the same storage. */
 enum { NN__STEP, NN__POOL, NN__KEPT, NN__OUTSIDE }; /* where a storage's bytes live; OUTSIDE: the user's, a model's, a batch's */
 
+typedef struct nn__packed nn__packed; /* >>gemm */
 typedef struct nn__storage {
     void    *data;     /* NULL in a shape-only context */
     size_t   bytes;
     uint32_t version;  /* counts in-place changes */
     int32_t  uses;     /* POOL: pending gradients that hold it */
     int      home, device;
+    nn__packed *packed; /* of a weight: its panels for nn_predict; NULL: not wanted */
 } nn__storage;
 
 struct nn_tensor {
@@ -1613,6 +1617,7 @@ static void nn__header_init(nn_ctx *c, nn_tensor *x, nn_dtype dtype) {
     x->own.uses    = 0;
     x->own.home    = NN__OUTSIDE;
     x->own.device  = 0;
+    x->own.packed  = NULL;
 }
 
 /* With NN_DEBUG headers outlive the arena, so that a dropped tensor can be told from a live one. */
@@ -2711,7 +2716,6 @@ static int nn__gemm_run(nn_ctx *c, nn_dtype real, nn__gemm_work *w) {
 static int nn__gemm_one(nn_ctx *c, nn_dtype real, nn__gemm *g) {
     const nn__kernel_set *k = nn__kernels_for(c, real);
     nn__gemm_work         w;
-    g->path = 0;
     if ((double)g->m * (double)g->n * (double)g->k < 32768) {
         if (!nn__scratch(c, 1, k->gemm_scratch(g))) return 0;
         k->gemm(g, c->scratch[0]);
@@ -2721,6 +2725,40 @@ static int nn__gemm_one(nn_ctx *c, nn_dtype real, nn__gemm *g) {
     w.g       = *g;
     w.batches = 1;
     return nn__gemm_run(c, real, &w);
+}
+
+/* -- a weight that is used again and again: its panels are kept (nn_model_pack) -- */
+struct nn__packed {
+    nn_ctx  *owner;    /* whose allocator, and the only one that packs */
+    void    *data;
+    size_t   size;
+    uint64_t made_of;  /* 1 + the weight's version; 0: nothing yet */
+};
+static void nn__packed_free(nn__packed *p) {
+    nn__free(p->owner, p->data, p->size);
+    p->data    = NULL;
+    p->made_of = 0;
+}
+/* Lets g read B, a weight that lies in st, from its panels: only where it would be packed anyway, so that no bit changes. */
+static void nn__gemm_use_packed(nn_ctx *c, nn_dtype real, nn__gemm *g, nn__storage *st) {
+    const nn__kernel_set *k = nn__kernels_for(c, real);
+    nn__packed           *p = st->packed;
+    uint64_t              version = (uint64_t)st->version + 1;
+    if (!(k->gemm_path(g) & NN__GEMM_PACK_B)) return;
+    if (nn__atomic_load(&p->made_of) != version) {
+        if (c != p->owner) return; /* its own context will */
+        if (!p->data) {
+            p->size = k->gemm_packed(g->k, g->n);
+            p->data = nn__alloc(c, p->size);
+            if (!p->data) return;
+        }
+        k->gemm_pack(g, p->data);
+        nn__atomic_store(&p->made_of, version);
+    }
+    g->b     = p->data;
+    g->b_row = k->gemm_columns;
+    g->b_col = g->k;
+    g->path  = NN__GEMM_PACKED_B;
 }
 
 /* ---- >>tape -----------------------------------------------------------------------------------------
@@ -4147,7 +4185,8 @@ static void nn__run_linear(nn_node *n) {
     g.c = nn__data(y); g.c_row = g.n;
     g.bias = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
     g.act  = *(const int *)n->attr;
-    g.residual = NULL;
+    g.residual = NULL; g.path = 0;
+    if (w->st->packed && n->ctx->no_grad) nn__gemm_use_packed(n->ctx, y->dtype, &g, w->st);
     nn__gemm_one(n->ctx, y->dtype, &g);
 }
 /* C[m,n] = A[m,k] B[k,n] with nothing added; strides in elements, C's rows follow each other */
@@ -4157,7 +4196,7 @@ static void nn__gemm_plain(nn_ctx *ctx, nn_dtype real, int64_t m, int64_t n, int
     g.a = a; g.a_row = a_row; g.a_col = a_col;
     g.b = b; g.b_row = b_row; g.b_col = b_col;
     g.c = c; g.c_row = n;
-    g.bias = NULL; g.act = NN_ACT_NONE; g.residual = NULL;
+    g.bias = NULL; g.act = NN_ACT_NONE; g.residual = NULL; g.path = 0;
     nn__gemm_one(ctx, real, &g);
 }
 static nn_tensor *nn__rows(nn_tensor *x) { /* [...,n] -> [rows,n] */
@@ -5321,6 +5360,7 @@ typedef struct nn__param {
     nn_init     init;
     int         buffer, asked; /* asked: how often a summary's run wanted it */
     nn__storage st;
+    nn__packed  packed;
     void       *block; /* its own, if it was made after the others; */
     size_t      block_size;
 } nn__param;
@@ -5332,7 +5372,7 @@ struct nn_model {
     void       *user;
     uint64_t    id;    /* never used again, unlike an address */
     nn_dtype    dtype;
-    int         made;
+    int         made, pack; /* pack: nn_predict keeps weights packed */
     nn__name    root;
     nn__param **param;
     int64_t     n, room;
@@ -5498,6 +5538,8 @@ static nn__param *nn__declare(nn_ctx *c, nn_model *m, nn__name *at, nn_shape sha
     p->init      = init;
     p->buffer    = buffer;
     p->st.bytes  = (size_t)nn__count(shape.ndim, shape.dim) * nn__dtypes[m->dtype].size;
+    p->packed.owner = m->ctx;
+    p->st.packed    = m->pack ? &p->packed : NULL;
     if (!c->shape_only) {
         p->block_size = p->st.bytes ? p->st.bytes : 1;
         p->block      = nn__alloc(m->ctx, p->block_size);
@@ -5629,6 +5671,7 @@ NN_API void nn_state_clear(nn_ctx *c) {
 /* -- the model's life -- */
 static void nn__params_free(nn_model *m) {
     for (int64_t i = 0; i < m->n; i++) {
+        nn__packed_free(&m->param[i]->packed);
         nn__free(m->ctx, m->param[i]->block, m->param[i]->block_size);
         nn__free(m->ctx, m->param[i], sizeof *m->param[i] + m->param[i]->path_size);
     }
@@ -5806,6 +5849,16 @@ NN_API int nn_predict_f32(nn_model *m, const float *x, nn_shape shape, float *y,
     fine = nn_read(nn_cast(nn_predict(m, nn_from(c, x, NN_F32, shape)), NN_F32), y, n * sizeof *y);
     nn__arena_rewind(c, mark);
     return fine;
+}
+
+NN_API int nn_model_pack(nn_model *m, int on) {
+    if (!m || !nn__ok(m->ctx)) return 0;
+    m->pack = on != 0;
+    for (int64_t i = 0; i < m->n; i++) {
+        nn__packed_free(&m->param[i]->packed);
+        m->param[i]->st.packed = on ? &m->param[i]->packed : NULL;
+    }
+    return 1;
 }
 
 NN_API int     nn_model_count(const nn_model *m) { return m ? (int)m->n : 0; }

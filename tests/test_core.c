@@ -706,6 +706,45 @@ static void test_profile(void) {
     nn_end(c);
 }
 
+static nn_tensor *wide_net(nn_scope s, nn_tensor *x) { return nn_layer_linear(s, "out", nn_layer_linear_act(s, "in", x, 70, NN_ACT_RELU), 33); }
+static void test_pack(void) { /* packed weights give the same bits, also after the weights changed */
+    static const int rows[4] = {1, 5, 40, 130};
+    nn_ctx    *c = nn_begin(NULL);
+    nn_model  *m = nn_model_new(c, wide_net, NULL);
+    nn_optim  *o = nn_sgd(m, 0.1f, 0);
+    for (int change = 0; change < 3; change++) {
+        for (int i = 0; i < 4; i++) {
+            nn_tensor *x = nn_normal(c, NN_F32, NN_SHAPE(rows[i], 50), 0, 1), *plain, *packed, *again;
+            CHECK(nn_model_pack(m, 0));
+            plain = nn_predict(m, x);
+            CHECK(nn_model_pack(m, 1));
+            packed = nn_predict(m, x);
+            again  = nn_predict(m, x);
+            CHECK(plain && packed && again && !memcmp(nn_f32(plain), nn_f32(packed), (size_t)rows[i] * 33 * 4) && !memcmp(nn_f32(plain), nn_f32(again), (size_t)rows[i] * 33 * 4));
+            if (change == 0) continue;
+            nn_backward(nn_mean(nn_square(nn_forward(m, x)), NN_ALL, 0)); /* and now the panels are stale */
+            CHECK(nn_step(o));
+            packed = nn_predict(m, x);
+            nn_model_pack(m, 0);
+            plain = nn_predict(m, x);
+            CHECK(packed && plain && !memcmp(nn_f32(plain), nn_f32(packed), (size_t)rows[i] * 33 * 4));
+        }
+        nn_reset(c);
+    }
+    {   /* another context reads the panels, and makes none */
+        nn_tensor *x = nn_normal(c, NN_F32, NN_SHAPE(40, 50), 0, 1), *y;
+        nn_ctx    *f = nn_fork(c);
+        nn_model_pack(m, 1);
+        y = nn_predict(m, nn_share(f, x));
+        CHECK(y && !memcmp(nn_f32(y), nn_f32(nn_predict(m, x)), 40 * 33 * 4));
+        y = nn_predict(m, nn_share(f, x));
+        CHECK(y && !memcmp(nn_f32(y), nn_f32(nn_predict(m, x)), 40 * 33 * 4));
+    }
+    CHECK(!nn_model_pack(NULL, 1));
+    CHECK(nn_error(c) == NN_OK);
+    nn_end(c);
+}
+
 int main(void) {
     test_views();
     test_casts();
@@ -725,6 +764,7 @@ int main(void) {
     test_corners();
     test_backend();
     test_profile();
+    test_pack();
     printf("core: %d passed, %d failed\n", passed, failed);
     return failed != 0;
 }
