@@ -316,6 +316,9 @@
    NN_NO_SIMD           * the portable scalar kernels only                                      off
    NN_NO_AVX512         * leave out one instruction set (also NN_NO_AVX2, _SSE2, _NEON)         off
    NN_NO_F64            * leave out the float64 kernels: compiles faster; f64 is then an error  off
+   NN_USE_CBLAS         * large matrix products by a BLAS: includes <cblas.h>, or what NN_CBLAS_HEADER  off
+                          names; link it (-lopenblas). It has threads of its own, and results
+                          that may depend on their number
    NN_NO_STDIO          * no printing and no file access; snprintf is still used                off
    NN_MALLOC, NN_FREE,  * your allocator, all three or none: NN_MALLOC(size),                   malloc
      NN_REALLOC             NN_REALLOC(p, size), NN_FREE(p)
@@ -887,6 +890,13 @@ NN_API nn_backend  nn_backend_null(nn_null_counts *counts);       /* counts its 
 #  if !defined(NN_NO_THREADS)
 #    include <pthread.h>
 #  endif
+#endif
+
+#if defined(NN_USE_CBLAS)
+#  if !defined(NN_CBLAS_HEADER)
+#    define NN_CBLAS_HEADER <cblas.h>
+#  endif
+#  include NN_CBLAS_HEADER
 #endif
 
 /* Address sanitizer sees overruns between tensors only if each one is a block of its own. */
@@ -2647,7 +2657,39 @@ typedef struct nn__gemm_work {
     int                   ndim;                  /* batch axes */
     int64_t               size[NN_MAX_DIMS], a[NN_MAX_DIMS], b[NN_MAX_DIMS];
     int64_t               c;                     /* elements between products in C */
+    int                   blas;                  /* NN_USE_CBLAS: not ours */
 } nn__gemm_work;
+
+#if defined(NN_USE_CBLAS)
+/* Sizes and strides that a BLAS takes (one of the two must be 1), and enough work to be worth the call */
+static int nn__blas_takes(nn_dtype real, const nn__gemm *g) {
+    int64_t most = nn__max64(nn__max64(g->m, g->n), nn__max64(g->k, g->c_row));
+    int     a = (g->a_col == 1 && g->a_row >= g->k) || (g->a_row == 1 && g->a_col >= g->m);
+    int     b = (g->b_col == 1 && g->b_row >= g->n) || (g->b_row == 1 && g->b_col >= g->k);
+    most = nn__max64(most, nn__max64(nn__max64(g->a_row, g->a_col), nn__max64(g->b_row, g->b_col)));
+    return (real == NN_F32 || real == NN_F64) && a && b && !g->path && g->k > 0 && most < INT_MAX && (double)g->m * (double)g->n * (double)g->k > 32768;
+}
+static void nn__blas_run(const nn__kernel_set *k, size_t element, const nn__gemm *g) {
+    int a_plain = g->a_col == 1 && g->a_row >= g->k, b_plain = g->b_col == 1 && g->b_row >= g->n;
+    int m = (int)g->m, n = (int)g->n, steps = (int)g->k, lda = (int)(a_plain ? g->a_row : g->a_col), ldb = (int)(b_plain ? g->b_row : g->b_col);
+    if (element == 8)
+        cblas_dgemm(CblasRowMajor, a_plain ? CblasNoTrans : CblasTrans, b_plain ? CblasNoTrans : CblasTrans, m, n, steps, 1, (const double *)g->a, lda, (const double *)g->b, ldb, 0, (double *)g->c, (int)g->c_row);
+    else
+        cblas_sgemm(CblasRowMajor, a_plain ? CblasNoTrans : CblasTrans, b_plain ? CblasNoTrans : CblasTrans, m, n, steps, 1, (const float *)g->a, lda, (const float *)g->b, ldb, 0, (float *)g->c, (int)g->c_row);
+    for (int64_t i = 0; i < g->m; i++) { /* what our kernels do in their last store */
+        char *row = (char *)g->c + (size_t)(i * g->c_row) * element;
+        if (g->bias) k->add(row, 1, g->bias, g->n > 1, row, g->n, NULL);
+        switch (g->act) {
+        case NN_ACT_RELU: k->relu(row, row, g->n, NULL); break;
+        case NN_ACT_SIGMOID: k->sigmoid(row, row, g->n, NULL); break;
+        case NN_ACT_TANH: k->tanh(row, row, g->n, NULL); break;
+        case NN_ACT_GELU: k->gelu(row, row, g->n, NULL); break;
+        default: break;
+        }
+        if (g->residual) k->add(row, 1, (const char *)g->residual + (size_t)(i * g->r_row) * element, 1, row, g->n, NULL);
+    }
+}
+#endif
 
 static void nn__gemm_piece(void *arg, int64_t begin, int64_t end, int worker) {
     nn__gemm_work *w = (nn__gemm_work *)arg;
@@ -2669,6 +2711,9 @@ static void nn__gemm_piece(void *arg, int64_t begin, int64_t end, int worker) {
         if (g.residual) g.residual = (const char *)g.residual + (batch * w->c + m0 * g.r_row + n0) * (int64_t)w->element;
         g.m = nn__min64(w->cut_rows, g.m - m0);
         g.n = nn__min64(w->cut_columns, g.n - n0);
+#if defined(NN_USE_CBLAS)
+        if (w->blas) { nn__blas_run(w->k, w->element, &g); continue; }
+#endif
         w->k->gemm(&g, w->ctx->scratch[worker]);
     }
 }
@@ -2702,6 +2747,16 @@ static int nn__gemm_run(nn_ctx *c, nn_dtype real, nn__gemm_work *w) {
     w->ctx     = c;
     w->k       = nn__kernels_for(c, real);
     w->element = nn__dtypes[real].size;
+#if defined(NN_USE_CBLAS)
+    w->blas = nn__blas_takes(real, g);
+    if (w->blas) {
+        w->cut_rows    = g->m;
+        w->cut_columns = g->n;
+        w->pieces_m    = w->pieces_n = 1;
+        nn__gemm_piece(w, 0, w->batches, 0);
+        return 1;
+    }
+#endif
     g->path    = w->k->gemm_path(g);
     nn__gemm_cut(w, c->workers);
     w->pieces_m = nn__ceil_div(g->m, w->cut_rows);
@@ -2745,6 +2800,9 @@ static void nn__gemm_use_packed(nn_ctx *c, nn_dtype real, nn__gemm *g, nn__stora
     nn__packed           *p = st->packed;
     uint64_t              version = (uint64_t)st->version + 1;
     if (!(k->gemm_path(g) & NN__GEMM_PACK_B)) return;
+#if defined(NN_USE_CBLAS)
+    if (nn__blas_takes(real, g)) return;
+#endif
     if (nn__atomic_load(&p->made_of) != version) {
         if (c != p->owner) return; /* its own context will */
         if (!p->data) {

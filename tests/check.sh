@@ -36,7 +36,7 @@ step "FMA instructions in a -std=c99 object" sh -c "gcc -std=c99 -O2 -I. -c -o $
 core() { sh -c "$1 $B/t_core$2 && $1 $B/t_golden$2"; }
 build() { # build suffix compiler flags...
     suffix=$1; shift
-    for t in core golden; do "$@" -I. -o $B/t_$t$suffix tests/test_$t.c -lm -lpthread || return 1; done
+    for t in core golden; do "$@" -I. -o $B/t_$t$suffix tests/test_$t.c $LIBS -lm -lpthread || return 1; done
 }
 step "build tests, gcc -O2" build "" gcc -std=c99 -O2 $strict
 for isa in scalar sse2 avx2 avx512; do
@@ -49,6 +49,18 @@ step "build tests, clang" build .clang clang -std=c99 -O2 $strict
 step "tests, clang" core "" .clang
 step "build tests without threads" build .nothreads gcc -std=c99 -O1 $strict -DNN_NO_THREADS
 step "tests without threads" core "" .nothreads
+if echo '#include <cblas.h>' | gcc -E - > /dev/null 2>&1; then
+    LIBS=-lopenblas
+    step "build tests with a BLAS" build .blas gcc -std=c99 -O1 $strict -DNN_USE_CBLAS
+    LIBS=
+    step "build ops with a BLAS" gcc -std=c99 -O1 $strict -DNN_USE_CBLAS -I. -o $B/t_ops.blas tests/test_ops.c -lopenblas -lm -lpthread
+    step "tests with a BLAS" core "" .blas
+    step "ops with a BLAS" $B/t_ops.blas
+else skip "tests with a BLAS" "no cblas.h"; fi
+step "build ops without SIMD" gcc -std=c99 -O1 $strict -DNN_NO_SIMD -I. -o $B/t_ops.nosimd tests/test_ops.c -lm -lpthread
+step "ops without SIMD" $B/t_ops.nosimd
+step "build ops without threads" gcc -std=c99 -O1 $strict -DNN_NO_THREADS -DNN_NO_AVX2 -DNN_NO_SSE2 -I. -o $B/t_ops.nothreads tests/test_ops.c -lm -lpthread
+step "ops without threads" $B/t_ops.nothreads
 step "build tests as C++" build .cpp g++ -x c++ -std=c++11 -O1 $strict
 step "tests as C++" core "" .cpp
 for t in core golden ops errors memory; do

@@ -1426,7 +1426,9 @@ static void test_threads(void) {
                 memset(&r, 0, sizeof r);
                 works[k].f(c, NN_F32, &r);
                 fine(c, what);
+#if !defined(NN_USE_CBLAS) /* a BLAS splits its products itself */
                 if (t == 5 && works[k].split) check(hook_calls >= works[k].split, "%s: only %ld ops were split", what, hook_calls);
+#endif
                 for (int i = 0; i < r.n; i++) {
                     size_t size = (size_t)(r.t[i] ? nn_numel(r.t[i]) : 0) * nn_dtype_size(nn_dtype_of(r.t[i]));
                     void  *p    = r.t[i] ? bytes_of(r.t[i]) : NULL;
@@ -1715,6 +1717,7 @@ static void test_gemm(void) {
             g.g.c = nn__data(y[0]); g.g.c_row = n;
             g.g.bias = nn__data(b);
             g.g.act  = NN_ACT_RELU;
+            g.g.path = nn__kernels_for(c, d)->gemm_path(&g.g); /* our own kernels, whatever NN_USE_CBLAS says */
             check(nn__gemm_run(c, d, &g), "%s", what);
             path = g.g.path;
             g.g.c = nn__data(y[1]); g.g.residual = nn__data(r); g.g.r_row = n + 3;
