@@ -2718,11 +2718,12 @@ static void nn__gemm_piece(void *arg, int64_t begin, int64_t end, int worker) {
     }
 }
 
-/* Nanoseconds, roughly, of a piece of m x n: whole tiles of the microkernel, and the packing that every piece repeats. */
+/* Nanoseconds, roughly, of a piece of m x n: whole tiles of the microkernel, and the packing that every piece repeats (of B,
+   only where it is transposed: else the microkernel does it on its way). */
 static double nn__gemm_cost(const nn__gemm_work *w, int64_t m, int64_t n) {
     double tiles = (double)nn__ceil_div(m, w->k->gemm_rows) * (double)nn__ceil_div(n, w->k->gemm_columns);
-    double pack  = (w->g.path & NN__GEMM_PACK_A ? (double)m : 0) + (w->g.path & NN__GEMM_PACK_B ? (double)n : 0);
-    return (double)w->g.k * (tiles * w->k->gemm_rows * w->k->gemm_columns * 0.012 + pack * 0.3);
+    double pack  = (w->g.path & NN__GEMM_PACK_A ? (double)m : 0) + (w->g.path & NN__GEMM_PACK_B && w->g.b_col != 1 ? (double)n : 0);
+    return (double)w->g.k * (tiles * w->k->gemm_rows * w->k->gemm_columns * 0.012 + pack * 0.2);
 }
 
 /* Bands of rows or of columns, whichever makes the slowest piece faster; whole where threads are not worth it. */
@@ -9259,12 +9260,12 @@ enum {
     NN__K(gemm_mq) = NN__K(gemm_mr) == 14 ? 4 : 2,
     NN__K(gemm_nv) = NN__W == 1 ? 3 : 2,
     NN__K(gemm_pair) = NN__K(gemm_bytes) == 64 ? 8 : 4, // columns of the dot products of two rows
-    NN__K(gemm_wv) = NN__W == 1 ? 4 : 8,                // vectors of the one-row kernel
+    NN__K(gemm_wv) = 4,                                 // vectors of the one-row kernel
     NN__K(gemm_nr) = NN__K(gemm_nv) * NN__W,
     NN__K(gemm_pr) = (NN__K(gemm_mr) + NN__W - 1) / NN__W * NN__W,   // elements of a step of a packed panel of A
     NN__K(gemm_kc) = NN__K(gemm_bytes) == 64 ? NN__GEMM_KC512 : NN__GEMM_KC256,     // A[MR,kc] is half of L1, or less
-    // B[kc,nc] is three quarters of L2; 512 KiB where vectors, and caches, are smaller
-    NN__K(gemm_nc) = (NN__K(gemm_bytes) == 64 ? 3 << 19 : 1 << 19) / (int)sizeof(NN__R) / NN__K(gemm_kc) / NN__K(gemm_nr) * NN__K(gemm_nr)
+    // B[kc,nc] is 1.5 MiB; 1 MiB where vectors are smaller
+    NN__K(gemm_nc) = (NN__K(gemm_bytes) == 64 ? 3 << 19 : 1 << 20) / (int)sizeof(NN__R) / NN__K(gemm_kc) / NN__K(gemm_nr) * NN__K(gemm_nr)
 };
 
 // What is left to do for a piece of a row of C.
@@ -9607,10 +9608,10 @@ static void NN__K(gemm_block)(const nn__gemm *g, nn__gemm_tile t, int64_t jc, in
     const int64_t wide = m == 1 && g->b_col == 1 && !pb ? (int64_t)(NN__K(gemm_wv) * NN__W) : nr;
     const NN__R *b = (const NN__R *)g->b + pc * g->b_row + jc * g->b_col, *bias = t.bias ? (const NN__R *)t.bias + jc : NULL;
     const NN__R *residual = t.residual ? (const NN__R *)t.residual + jc : NULL;
-    for (int64_t ir = 0; ir < m; ir += mr) {
+    for (int64_t ir = 0; ir < m; ir += t.rows) {
         const NN__R *a = (const NN__R *)g->a + ir * g->a_row + pc * g->a_col;
         NN__R *c = (NN__R *)g->c + ir * g->c_row + jc;
-        t.rows = (int)(m - ir < mr ? m - ir : mr);
+        t.rows = (int)(m - ir < mr ? m - ir : m - ir > mr && m - ir <= 2 * NN__K(gemm_mh) ? NN__K(gemm_mh) : mr); // 8 + 8 beats 14 + 2
         t.a = pa ? pa : a;
         if (pa) NN__K(gemm_panels)(pa, a, t.rows, kb, g->a_row, g->a_col, NN__K(gemm_mr));
         for (int64_t jr = 0, step; jr < nb; jr += step) {
@@ -9622,7 +9623,7 @@ static void NN__K(gemm_block)(const nn__gemm *g, nn__gemm_tile t, int64_t jc, in
             t.residual = residual ? residual + ir * t.r_row + jr : NULL;
             t.c = c + jr;
             if (pa && m - ir > mr)
-                NN__K(gemm_ahead)(a + mr * g->a_row, nn__min64(mr, m - ir - mr), g->a_row, g->a_col, kb * jr / nb, kb * (jr + t.cols) / nb);
+                NN__K(gemm_ahead)(a + t.rows * g->a_row, nn__min64(mr, m - ir - t.rows), g->a_row, g->a_col, kb * jr / nb, kb * (jr + t.cols) / nb);
             if (pb && ir == 0) {                        // the first to need this panel of B packs it
                 t.packed = pb + jr * kb;
                 if (g->b_col == 1 && t.rows == mr && t.cols == nr) { NN__K(gemm_micro_keep)(&t); continue; }
