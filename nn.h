@@ -8214,7 +8214,7 @@ static inline NN__UNUSED double NN__K(v_hsum)(__m256d v)
 #define nn__v_fromint(i)        _mm512_maskz_cvtepi32_ps(NN__ALL, i)
 #define nn__v_bits(v)           _mm512_castps_si512(v)
 #define nn__v_frombits(i)       _mm512_castsi512_ps(i)
-#define nn__v_ldexp(v, i)       _mm512_maskz_scalef_ps(NN__ALL, v, nn__v_fromint(i))
+#define nn__v_ldexp(v, f)       _mm512_maskz_scalef_ps(NN__ALL, v, f)
 #define nn__vi_set1(x)          _mm512_set1_epi32((int)(x))
 #define nn__vi_add(a, b)        _mm512_add_epi32(a, b)
 #define nn__vi_sub(a, b)        _mm512_sub_epi32(a, b)
@@ -8463,27 +8463,39 @@ static inline NN__UNUSED void NN__K(v_store_n)(NN__R *p, NN__V v, size_t n)
 #define NN__C(x) nn__v_set1(x)
 #define NN__SIGN nn__vi_set1(INT32_MIN)
 
-// v * 2^i, -252 <= i <= 254, rounding once where the result is denormal.  One power of two cannot span
-// the way from 1 to the least denormal, so i is taken in two halves.
-static inline NN__UNUSED NN__V NN__K(ldexp)(NN__V v, NN__VI i)
+// Where floats are computed in a wider format: now this one is a float. (see NN__ROUNDED)
+static inline NN__UNUSED NN__V NN__K(rounded)(NN__V v)
+{
+    NN__ROUNDED NN__V f = v;
+    return f;
+}
+
+// An integer n, |n| < 2^22, is carried as the float 1.5 * 2^23 + n: so large a sum has no room for a fraction, it is
+// rounded by the addition that makes it, and n stands in its lowest bits.
+#define NN__BIAS NN__C(12582912.0f)
+#define NN__BIASED(t) nn__vi_sub(nn__v_bits(t), nn__v_bits(NN__BIAS)) // n as an integer
+
+// v * 2^n, -252 <= n <= 254, rounding once where the result is denormal.  One power of two cannot span
+// the way from 1 to the least denormal, so n is taken in two halves.
+static inline NN__UNUSED NN__V NN__K(ldexp)(NN__V v, NN__V t)
 {
 #ifdef nn__v_ldexp
-    return nn__v_ldexp(v, i);
+    return nn__v_ldexp(v, nn__v_sub(t, NN__BIAS));
 #else
-    NN__VI one = nn__v_bits(NN__C(1.0f)), h = nn__vi_sar(i, 1);
+    NN__VI one = nn__v_bits(NN__C(1.0f)), i = NN__BIASED(t), h = nn__vi_sar(i, 1);
     NN__V a = nn__v_frombits(nn__vi_add(nn__vi_shl(h, 23), one));
     NN__V b = nn__v_frombits(nn__vi_add(nn__vi_shl(nn__vi_sub(i, h), 23), one));
     return nn__v_mul(nn__v_mul(v, a), b);
 #endif
 }
 
-// x = n ln2 + r, |r| <= ln2/2 (and a little).  ln2 is split: the high part has 16 bits, so that n times
+// x = n ln2 + r, |r| <= ln2/2 (and a little); t carries n.  ln2 is split: the high part has 16 bits, so that n times
 // it is exact and so is the first difference, with or without fma.
-static inline NN__UNUSED NN__V NN__K(exp_reduce)(NN__V x, NN__VI *n)
+static inline NN__UNUSED NN__V NN__K(exp_reduce)(NN__V x, NN__V *t)
 {
     NN__V f;
-    *n = nn__v_toint(nn__v_mul(x, NN__C(1.44269504f)));
-    f = nn__v_fromint(*n);
+    *t = NN__K(rounded)(nn__v_fma(x, NN__C(1.44269504f), NN__BIAS));
+    f = nn__v_sub(*t, NN__BIAS);
     x = nn__v_fnma(f, NN__C(0.693145752f), x);
     return nn__v_fnma(f, NN__C(1.42860682e-6f), x);
 }
@@ -8501,34 +8513,33 @@ static inline NN__UNUSED NN__V NN__K(exp_poly)(NN__V r)
 // e^x = 2^n e^r.  The clamp keeps n small; its ends are past the least denormal and past infinity.
 static inline NN__UNUSED NN__V NN__K(exp)(NN__V x)
 {
-    NN__VI n;
-    NN__V r, y;
+    NN__V t, r, y;
     x = nn__v_min(NN__C(89.0f), nn__v_max(NN__C(-104.0f), x));
-    r = NN__K(exp_reduce)(x, &n);
+    r = NN__K(exp_reduce)(x, &t);
     y = nn__v_fma(NN__K(exp_poly)(r), r, NN__C(1.0f));
     y = nn__v_fma(y, r, NN__C(1.0f));
-    return NN__K(ldexp)(y, n);
+    return NN__K(ldexp)(y, t);
 }
 
 // 1 / (1 + e^-x) = (x < 0 ? z : 1) / (1 + z) with z = e^-|x|, which never overflows, and which keeps the
 // denormal results of x < -87.
 static inline NN__UNUSED NN__V NN__K(sigmoid)(NN__V x)
 {
-    NN__VI n;
-    NN__V r, z, one = NN__C(1.0f);
-    r = NN__K(exp_reduce)(nn__v_max(NN__C(-104.0f), nn__v_neg(nn__v_abs(x))), &n);
+    NN__V t, r, z, one = NN__C(1.0f);
+    z = nn__v_frombits(nn__vi_or(nn__v_bits(x), NN__SIGN)); // -|x|
+    r = NN__K(exp_reduce)(nn__v_max(NN__C(-104.0f), z), &t);
     z = nn__v_fma(nn__v_fma(NN__K(exp_poly)(r), r, one), r, one);
-    z = NN__K(ldexp)(z, n);
+    z = NN__K(ldexp)(z, t);
     return nn__v_div(nn__v_select(nn__v_lt(x, nn__v_zero()), z, one), nn__v_add(one, z));
 }
 
 // Odd: of |x|, and the sign put back, which keeps -0.  |x| < 0.625: x + x^3 P(x^2), error 0.08 u.  Beyond:
-// 1 - 2 / (e^2|x| + 1), where the quotient is below half of 1.  (One formula for all x, t / (t + 2) with
-// t = e^2|x| - 1, is a little shorter and an ulp worse.)  From 9.02 on the result is 1.
+// 1 - 2 / (e^2|x| + 1), where the quotient is below half of 1, so that one part of ln2 is enough.  (One formula for
+// all x, t / (t + 2) with t = e^2|x| - 1, is a little shorter and an ulp worse.)  From 9.02 on the result is 1.
 static inline NN__UNUSED NN__V NN__K(tanh)(NN__V x)
 {
-    NN__VI n, sign = nn__vi_and(nn__v_bits(x), NN__SIGN);
-    NN__V a = nn__v_abs(x), z = nn__v_mul(x, x), one = NN__C(1.0f), p, r, y;
+    NN__VI sign = nn__vi_and(nn__v_bits(x), NN__SIGN);
+    NN__V a = nn__v_abs(x), z = nn__v_mul(x, x), one = NN__C(1.0f), p, t, r, y;
     p = NN__C(-0.0056922962f);
     p = nn__v_fma(p, z, NN__C(0.0206281673f));
     p = nn__v_fma(p, z, NN__C(-0.0537365153f));
@@ -8536,9 +8547,11 @@ static inline NN__UNUSED NN__V NN__K(tanh)(NN__V x)
     p = nn__v_fma(p, z, NN__C(-0.333332807f));
     p = nn__v_fma(nn__v_mul(p, z), a, a);
     y = nn__v_min(NN__C(9.125f), a);
-    r = NN__K(exp_reduce)(nn__v_add(y, y), &n);
+    y = nn__v_add(y, y);
+    t = NN__K(rounded)(nn__v_fma(y, NN__C(1.44269504f), NN__BIAS));
+    r = nn__v_fnma(nn__v_sub(t, NN__BIAS), NN__C(0.693147182f), y);
     y = nn__v_fma(nn__v_fma(NN__K(exp_poly)(r), r, one), r, one);
-    y = nn__v_fma(y, nn__v_frombits(nn__vi_add(nn__vi_shl(n, 23), nn__v_bits(one))), one);
+    y = nn__v_fma(y, nn__v_frombits(nn__vi_add(nn__vi_shl(nn__v_bits(t), 23), nn__v_bits(one))), one); // of the bias no bit is left
     y = nn__v_sub(one, nn__v_div(NN__C(2.0f), y));
     y = nn__v_select(nn__v_lt(a, NN__C(0.625f)), p, y);
     return nn__v_frombits(nn__vi_or(nn__v_bits(y), sign));
@@ -8630,6 +8643,8 @@ static inline NN__UNUSED void NN__K(sincos2pi)(NN__V u, NN__V *s, NN__V *c)
 
 #undef NN__C
 #undef NN__SIGN
+#undef NN__BIAS
+#undef NN__BIASED
 
 #else // double
 
@@ -8904,6 +8919,7 @@ static NN__R NN__K(exp_sum)(const NN__R *x, NN__R shift, NN__R *y, int64_t n) {
         int64_t       i = at;
         for (; i + NN__W <= end; i += NN__W) {
             const NN__V e = NN__K(exp)(nn__v_sub(nn__v_load(x + i), s));
+            nn__v_prefetch(x + i + n); // while this computes: the next block, or row
             sum = nn__v_add(sum, e);
             if (y) nn__v_store(y + i, e);
         }
