@@ -695,6 +695,9 @@ NN_API nn_tensor  *nn_sigmoid(nn_tensor *x);
 NN_API nn_tensor  *nn_tanh(nn_tensor *x);
 NN_API nn_tensor  *nn_erf(nn_tensor *x);
 NN_API nn_tensor  *nn_gelu(nn_tensor *x);                         /* x Phi(x), exact; Hendrycks and Gimpel 2016 */
+NN_API nn_tensor  *nn_gelu_tanh(nn_tensor *x);                    /* its usual approximation: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+NN_API nn_tensor  *nn_sin(nn_tensor *x);                          /* of radians */
+NN_API nn_tensor  *nn_cos(nn_tensor *x);
 NN_API nn_tensor  *nn_positive(nn_tensor *x);                     /* 1 where x > 0, else 0 */
 
 /* -- over axes: NN_AXES(0, -1), or NN_ALL -- */
@@ -2546,8 +2549,8 @@ typedef struct nn__gemm {                /* C[m,n] = activation(A[m,k] B[k,n] + 
 } nn__gemm;
 
 /* op(name): unary y = f(x, p); binary z = f(x, y, p), each operand's stride 0 or 1. n < 0: -n values, stored past the caches. */
-#define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(affine) X(positive) X(abs)
-#define NN__BINARY_OPS(X) X(add) X(sub) X(mul) X(div) X(same) X(relu_back) X(sigmoid_back) X(tanh_back) X(gelu_back)
+#define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(gelu_tanh) X(sin) X(cos) X(affine) X(positive) X(abs)
+#define NN__BINARY_OPS(X) X(add) X(sub) X(mul) X(div) X(same) X(relu_back) X(sigmoid_back) X(tanh_back) X(gelu_back) X(gelu_tanh_back)
 
 typedef void (*nn__unary_fn)(const void *x, void *y, int64_t n, const double *p);
 typedef void (*nn__binary_fn)(const void *x, int x_step, const void *y, int y_step, void *z, int64_t n, const double *p);
@@ -3949,6 +3952,34 @@ static void nn__grad_gelu(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
 NN__BACK(gelu, in)
 NN__UNARY(gelu, NN_OP_SAVES_IN, nn__grad_gelu, nn__grad_fast_gelu, nn__sample_unary);
 NN_API nn_tensor *nn_gelu(nn_tensor *x) { return nn__apply1(&nn__op_gelu, x, NULL); }
+
+/* -- gelu_tanh:  y = x s, s = sigmoid(a x + b x^3), which is x/2 (1 + tanh((a x + b x^3)/2))   dx = dy (s + x s (1-s) (a + 3 b x^2)) -- */
+#define NN__GELU_A 1.5957691216057308  /* 2 sqrt(2/pi) */
+#define NN__GELU_B 0.07135481627260025 /* 0.044715 a */
+#define NN__GELU_TANH_S(x) NN__K(sigmoid)(nn__v_mul(x, nn__v_fma(nn__v_mul(x, x), nn__v_set1(NN__GELU_B), nn__v_set1(NN__GELU_A))))
+#define NN__F_gelu_tanh(x, p0, p1) nn__v_mul(x, NN__GELU_TANH_S(x))
+#define NN__F_gelu_tanh_back(dy, x, p0, p1) nn__v_mul(dy, NN__K(gelu_tanh_slope)(x, NN__GELU_TANH_S(x)))
+static void nn__grad_gelu_tanh(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *x = n->in[0], *square = nn_square(x);
+    nn_tensor *s = nn_sigmoid(nn_mul(x, nn_affine(square, NN__GELU_B, NN__GELU_A)));
+    nn_tensor *slope = nn_mul(nn_sub(s, nn_square(s)), nn_affine(square, 3 * NN__GELU_B, NN__GELU_A));
+    dx[0] = nn_mul(dy[0], nn_add(s, nn_mul(x, slope)));
+}
+NN__BACK(gelu_tanh, in)
+NN__UNARY(gelu_tanh, NN_OP_SAVES_IN, nn__grad_gelu_tanh, nn__grad_fast_gelu_tanh, nn__sample_unary);
+NN_API nn_tensor *nn_gelu_tanh(nn_tensor *x) { return nn__apply1(&nn__op_gelu_tanh, x, NULL); }
+
+/* -- sin:                                             dx = dy cos(x) -- */
+#define NN__F_sin(x, p0, p1) NN__K(sin)(x)
+static void nn__grad_sin(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_cos(n->in[0])); }
+NN__UNARY(sin, NN_OP_SAVES_IN, nn__grad_sin, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_sin(nn_tensor *x) { return nn__apply1(&nn__op_sin, x, NULL); }
+
+/* -- cos:                                             dx = -dy sin(x) -- */
+#define NN__F_cos(x, p0, p1) NN__K(cos)(x)
+static void nn__grad_cos(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_neg(nn_mul(dy[0], nn_sin(n->in[0]))); }
+NN__UNARY(cos, NN_OP_SAVES_IN, nn__grad_cos, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_cos(nn_tensor *x) { return nn__apply1(&nn__op_cos, x, NULL); }
 
 /* ---- >>ops reduce -----------------------------------------------------------------------------------
    A reduction sees its (contiguous) input as [outer, n, inner], n the axes that go. With inner = 1 it reduces
@@ -7724,7 +7755,8 @@ NN_API int nn_profile_trace(nn_ctx *c, const char *path) {
 #  define NN__ROUNDED volatile
 #endif
 
-enum { NN__AHEAD = 4096, NN__FAR = 16384 }; /* bytes that element-wise loops prefetch ahead; elements from which on they do */
+/* Bytes that element-wise loops and optimisers, which read several streams, prefetch ahead; elements from which on the former do */
+enum { NN__AHEAD = 4096, NN__OPTIM_AHEAD = 1024, NN__FAR = 16384 };
 
 // ---- what all passes of the matrix product share --------------------------------------------------------
 #define NN__GEMM_INLINE static inline __attribute__((always_inline, unused))
@@ -7854,7 +7886,7 @@ static const nn__kernels *nn__kernels_of(int isa) {
 //   isnan        as a mask; lt, gt, eq are false where an operand is NaN
 //   stream       store past the caches, p aligned to the vector; fence once after the last one
 //   load_mask    true where the byte is not 0
-// Words of integers, float passes only (store_mask too: 1 or 0 a byte): iota is 0, 1, 2 ..., shr shifts zeros in, gt
+// Words of integers, float passes only (store_mask, 1 or 0 a byte, and any too): iota is 0, 1, 2 ..., shr shifts zeros in, gt
 // compares with sign, mul gives both halves of the unsigned products.
 // Words that would evaluate an argument twice, or need a statement, are functions: NN__K(v_xxx).
 
@@ -7935,6 +7967,7 @@ static inline NN__UNUSED int NN__K(v_isnan)(NN__R a) { return a != a; }
 #define nn__vi_shr(i, k)        ((i) >> (k))
 #define nn__vi_xor3(a, b, c)    ((a) ^ (b) ^ (c))
 #define nn__vi_gt(a, b)         ((int32_t)(a) > (int32_t)(b))
+#define nn__v_any(m)            (m)
 #define nn__vi_load(p)          (*(p))
 #define nn__vi_store(p, i)      ((void)(*(p) = (i)))
 #define nn__vi_iota()           0u
@@ -8005,6 +8038,7 @@ static inline NN__UNUSED float NN__K(v_frombits)(uint32_t i)
 #define nn__vi_sar(i, k)        _mm_srai_epi32(i, k)
 #define nn__vi_shr(i, k)        _mm_srli_epi32(i, k)
 #define nn__vi_xor3(a, b, c)    _mm_xor_si128(_mm_xor_si128(a, b), c)
+#define nn__v_any(m)            (_mm_movemask_ps(m) != 0)
 #define nn__vi_gt(a, b)         _mm_castsi128_ps(_mm_cmpgt_epi32(a, b))
 #define nn__vi_load(p)          _mm_loadu_si128((const __m128i *)(const void *)(p))
 #define nn__vi_store(p, i)      _mm_storeu_si128((__m128i *)(void *)(p), i)
@@ -8088,6 +8122,7 @@ static inline NN__UNUSED float NN__K(v_hsum)(__m128 v)
 #define nn__vi_sar(i, k)        _mm256_srai_epi32(i, k)
 #define nn__vi_shr(i, k)        _mm256_srli_epi32(i, k)
 #define nn__vi_xor3(a, b, c)    _mm256_xor_si256(_mm256_xor_si256(a, b), c)
+#define nn__v_any(m)            (_mm256_movemask_ps(m) != 0)
 #define nn__vi_gt(a, b)         _mm256_castsi256_ps(_mm256_cmpgt_epi32(a, b))
 #define nn__vi_load(p)          _mm256_loadu_si256((const __m256i *)(const void *)(p))
 #define nn__vi_store(p, i)      _mm256_storeu_si256((__m256i *)(void *)(p), i)
@@ -8224,6 +8259,7 @@ static inline NN__UNUSED double NN__K(v_hsum)(__m256d v)
 #define nn__vi_sar(i, k)        _mm512_maskz_srai_epi32(NN__ALL, i, k)
 #define nn__vi_shr(i, k)        _mm512_maskz_srli_epi32(NN__ALL, i, k)
 #define nn__vi_xor3(a, b, c)    _mm512_ternarylogic_epi32(a, b, c, 0x96)
+#define nn__v_any(m)            ((m) != 0)
 #define nn__vi_gt(a, b)         _mm512_cmpgt_epi32_mask(a, b)
 #define nn__vi_load(p)          _mm512_loadu_si512(p)
 #define nn__vi_store(p, i)      _mm512_storeu_si512(p, i)
@@ -8346,6 +8382,7 @@ static inline NN__UNUSED double NN__K(v_hsum)(__m512d v)
 #define nn__vi_sar(i, k)        vshrq_n_s32(i, k)
 #define nn__vi_shr(i, k)        vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(i), k))
 #define nn__vi_xor3(a, b, c)    veorq_s32(veorq_s32(a, b), c)
+#define nn__v_any(m)            (vmaxvq_u32(m) != 0)
 #define nn__vi_gt(a, b)         vcgtq_s32(a, b)
 #define nn__vi_load(p)          vreinterpretq_s32_u32(vld1q_u32(p))
 #define nn__vi_store(p, i)      vst1q_u32(p, vreinterpretq_u32_s32(i))
@@ -8618,6 +8655,62 @@ static inline NN__UNUSED NN__V NN__K(erf)(NN__V x)
     return nn__v_frombits(nn__vi_or(nn__v_bits(q), sign));
 }
 
+// x = q pi/2 + r, |r| <= pi/4 (and a little), |x| < 2^17; only the lowest two bits of q are right.  With fma pi/2 in three
+// parts, of which all but the last keep the differences exact; they are rounded down, so that -0 stays -0.  Without,
+// in double, lane by lane.
+static inline NN__UNUSED NN__V NN__K(quarters)(NN__V x, NN__VI *q)
+{
+#if NN__PASS_ISA >= 2
+    NN__V t = nn__v_fma(x, NN__C(0.636619772f), NN__BIAS), f = nn__v_sub(t, NN__BIAS);
+    *q = nn__v_bits(t);
+    x = nn__v_fnma(f, NN__C(1.57079625f), x);
+    x = nn__v_fnma(f, NN__C(7.54978942e-08f), x);
+    return nn__v_fnma(f, NN__C(5.39030286e-15f), x);
+#else
+    float    r[NN__W];
+    uint32_t n[NN__W];
+    nn__v_store(r, x);
+    for (int i = 0; i < NN__W; i++) {
+        const double  v = fabsf(r[i]) < 131072.0f ? r[i] : 0;
+        const int32_t k = (int32_t)(v * 0.6366197723675814 + (v < 0 ? -0.5 : 0.5));
+        n[i] = (uint32_t)k;
+        r[i] = (float)((v - k * 1.57079632673412561417) - k * 6.07710050650619224932e-11);
+    }
+    *q = nn__vi_load(n);
+    return nn__v_load(r);
+#endif
+}
+
+// sin(x + quarter pi/2).  An odd quarter takes the cosine of r, the second bit is the sign.  r + r^3 P(r^2), error 0.07 u;
+// 1 - r^2/2 + r^4 P(r^2), error 0.01 u.  Lanes beyond 2^17, infinities and NaN go to the C library.
+static inline NN__UNUSED NN__V NN__K(wave)(NN__V x, uint32_t quarter)
+{
+    NN__VI q;
+    NN__V r = NN__K(quarters)(x, &q), z = nn__v_mul(r, r), a, b;
+    const NN__M far = nn__v_or(nn__v_gt(nn__v_abs(x), NN__C(131071.99f)), nn__v_isnan(x));
+    q = nn__vi_add(q, nn__vi_set1(quarter));
+    a = nn__v_fma(NN__C(-0.000195180954f), z, NN__C(0.00833218824f));
+    a = nn__v_fma(a, z, NN__C(-0.166666552f));
+    a = nn__v_fma(nn__v_mul(a, z), r, r);
+    a = nn__v_frombits(nn__vi_or(nn__v_bits(a), nn__vi_and(nn__v_bits(r), NN__SIGN))); // of -0
+    b = nn__v_fma(NN__C(2.44323273e-05f), z, NN__C(-0.00138873095f));
+    b = nn__v_fma(b, z, NN__C(0.0416666456f));
+    b = nn__v_fma(nn__v_mul(b, z), z, nn__v_fma(z, NN__C(-0.5f), NN__C(1.0f)));
+    a = nn__v_select(nn__vi_gt(nn__vi_and(q, nn__vi_set1(1)), nn__vi_set1(0)), b, a);
+    a = nn__v_frombits(nn__vi_add(nn__v_bits(a), nn__vi_shl(nn__vi_and(q, nn__vi_set1(2)), 30)));
+    if (nn__v_any(far)) {
+        float from[NN__W], to[NN__W];
+        nn__v_store(from, x);
+        nn__v_store(to, a);
+        for (int i = 0; i < NN__W; i++)
+            if (!(fabsf(from[i]) < 131072.0f)) to[i] = (float)(quarter ? cos((double)from[i]) : sin((double)from[i]));
+        a = nn__v_load(to);
+    }
+    return a;
+}
+static inline NN__UNUSED NN__V NN__K(sin)(NN__V x) { return NN__K(wave)(x, 0); }
+static inline NN__UNUSED NN__V NN__K(cos)(NN__V x) { return NN__K(wave)(x, 1); }
+
 // sin and cos of 2 pi u, 0 <= u < 1.  u = q/4 + r with |r| <= 1/8, exactly; an odd quarter swaps the two,
 // the second bit of q and of q + 1 is the sign.  Absolute error below 2^-23 (errors of the fits 0.5 u).
 static inline NN__UNUSED void NN__K(sincos2pi)(NN__V u, NN__V *s, NN__V *c)
@@ -8660,6 +8753,8 @@ NN__LANES(exp, exp(x))
 NN__LANES(log, log(x))
 NN__LANES(tanh, tanh(x))
 NN__LANES(erf, erf(x))
+NN__LANES(sin, sin(x))
+NN__LANES(cos, cos(x))
 NN__LANES(sigmoid, (x < 0 ? exp(x) : 1.0) / (1.0 + exp(-fabs(x))))
 NN__LANES(sin2pi, sin(6.283185307179586 * x))
 NN__LANES(cos2pi, cos(6.283185307179586 * x))
@@ -8671,6 +8766,13 @@ static inline NN__UNUSED void NN__K(sincos2pi)(NN__V u, NN__V *s, NN__V *c)
 }
 
 #endif
+
+// The derivative of x s for s = sigmoid(a x + b x^3); x^2 is kept finite, for infinity times the 0 of s (1-s) is NaN
+static inline NN__UNUSED NN__V NN__K(gelu_tanh_slope)(NN__V x, NN__V s)
+{
+    const NN__V z = nn__v_min(nn__v_set1(1e30), nn__v_mul(x, x)), u = nn__v_fma(z, nn__v_set1(3 * NN__GELU_B), nn__v_set1(NN__GELU_A));
+    return nn__v_fma(nn__v_mul(x, nn__v_fnma(s, s, s)), u, s);
+}
 
 // ---- element-wise: the formulas of >>ops elementwise, over whole rows -----------------------------------
 // The processor's own prefetch stops at the ends of pages and lags behind stores that go past the caches, so a long row
@@ -9064,6 +9166,9 @@ static void NN__K(sgd)(void *ps, const void *gs, void *ms, int64_t n, const doub
     const NN__R *g = (const NN__R *)gs;
     const NN__V  lr = nn__v_set1((NN__R)h[0]), momentum = nn__v_set1((NN__R)h[1]), decay = nn__v_set1((NN__R)h[2]);
     NN__ROW(n, {
+        nn__v_prefetch((const char *)(p + i) + NN__OPTIM_AHEAD);
+        nn__v_prefetch((const char *)(g + i) + NN__OPTIM_AHEAD);
+        nn__v_prefetch((const char *)(m + i) + NN__OPTIM_AHEAD);
         const NN__V w = NN__LOAD(p + i), v = nn__v_fma(momentum, NN__LOAD(m + i), nn__v_fma(decay, w, NN__LOAD(g + i)));
         NN__STORE(m + i, v);
         NN__STORE(p + i, nn__v_fnma(lr, v, w));
@@ -9077,6 +9182,10 @@ static void NN__K(adam)(void *ps, const void *gs, void *ms, void *vs, int64_t n,
     const NN__V  shrink = nn__v_set1((NN__R)h[5]), decay = nn__v_set1((NN__R)h[6]);
     NN__ROW(n, {
         const NN__V w = NN__LOAD(p + i), d = nn__v_fma(decay, w, NN__LOAD(g + i));
+        nn__v_prefetch((const char *)(p + i) + NN__OPTIM_AHEAD);
+        nn__v_prefetch((const char *)(g + i) + NN__OPTIM_AHEAD);
+        nn__v_prefetch((const char *)(m + i) + NN__OPTIM_AHEAD);
+        nn__v_prefetch((const char *)(v + i) + NN__OPTIM_AHEAD);
         const NN__V a = nn__v_fma(b1, NN__LOAD(m + i), nn__v_mul(c1, d)), b = nn__v_fma(b2, NN__LOAD(v + i), nn__v_mul(c2, nn__v_mul(d, d)));
         NN__STORE(m + i, a);
         NN__STORE(v + i, b);
@@ -9775,6 +9884,7 @@ static const nn__kernel_set NN__K(set) = {
 #undef nn__vi_shr
 #undef nn__vi_xor3
 #undef nn__vi_gt
+#undef nn__v_any
 #undef nn__vi_load
 #undef nn__vi_store
 #undef nn__vi_iota

@@ -54,3 +54,6 @@ fit("erf", lambda x: mp.erf(x)/x-1, lambda x: x/mp.erf(x), lo, 1., 6, (), lambda
 fit("erfc^1/4", lambda x: mp.erfc(x)**.25, lambda x: 4*mp.erfc(x)**.75, 1., 4.25, 8, (), lambda x: x-1.5)
 fit("sin", lambda r: mp.sin(2*mp.pi*r)/r, lambda r: 1/(2*mp.pi), lo, .125, 3, (), lambda r: r*r)
 fit("cos", lambda r: mp.cos(2*mp.pi*r), lambda r: 1, 0, .125, 4, (mp.mpf(1),), lambda r: r*r)
+q = mp.pi/4*mp.mpf('1.0005'); c1 = mp.floor(mp.pi/2*2**23)/2**23; c2 = mp.floor((mp.pi/2-c1)*2**47)/2**47; print("pi/2 %.9g %.9g %.9g" % (c1, c2, mp.pi/2-c1-c2))
+fit("sin", lambda r: mp.sin(r)/r-1, lambda r: r/mp.sin(r), lo, q, 3, (mp.mpf(0),), lambda r: r*r)
+fit("cos", lambda r: mp.cos(r)-1+r*r/2, lambda r: 1/mp.cos(r), 0, q, 4, (mp.mpf(0), mp.mpf(0)), lambda r: r*r)

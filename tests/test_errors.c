@@ -758,6 +758,9 @@ static void test_null(void) {
     NULL_OF(nn_tanh(NULL));
     NULL_OF(nn_erf(NULL));
     NULL_OF(nn_gelu(NULL));
+    NULL_OF(nn_gelu_tanh(NULL));
+    NULL_OF(nn_sin(NULL));
+    NULL_OF(nn_cos(NULL));
     NULL_OF(nn_positive(NULL));
     NULL_OF(nn_sum(NULL, NN_ALL, 0));
     NULL_OF(nn_mean(NULL, NN_ALL, 0));

@@ -367,6 +367,9 @@ static double f_sigmoid(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (
 static double f_tanh(double x) { return tanh(x); }
 static double f_erf(double x) { return erf(x); }
 static double f_gelu(double x) { return x * (0.5 * erfc(-x * 0.70710678118654752440)); }
+static double f_gelu_tanh(double x) { return x * f_sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x)); }
+static double f_sin(double x) { return sin(x); }
+static double f_cos(double x) { return cos(x); }
 static double f_positive(double x) { return x > 0; }
 static double f_abs(double x) { return fabs(x); }
 static double f_copy(double x) { return x; }
@@ -380,7 +383,7 @@ typedef struct unary { const char *name; double (*f)(double); double roundings, 
 static const unary unaries[] = { /* of_x: this share of |x| is part of the magnitude */
     {"neg", f_neg, 0, 0},     {"exp", f_exp, 6, 0},         {"log", f_log, 6, 0},   {"sqrt", f_sqrt, 1.01, 0}, {"square", f_square, 1.01, 0}, {"relu", f_relu, 0, 0},
     {"sigmoid", f_sigmoid, 6, 0}, {"tanh", f_tanh, 6, 0},   {"erf", f_erf, 6, 0},   {"gelu", f_gelu, 6, 0.5},  {"positive", f_positive, 0, 0}, {"copy", f_copy, 0, 0},
-    {"cast", f_copy, 0, 0},   {"abs", f_abs, 0, 0}};
+    {"cast", f_copy, 0, 0},   {"abs", f_abs, 0, 0},         {"gelu_tanh", f_gelu_tanh, 6, 0.5}, {"sin", f_sin, 6, 0}, {"cos", f_cos, 6, 0}};
 typedef struct binary { const char *name; double (*f)(double, double); double roundings; } binary;
 static const binary binaries[] = {{"add", g_add, 1.01}, {"sub", g_sub, 1.01}, {"mul", g_mul, 1.01}, {"div", g_div, 1.01}, {"same", g_same, 0}};
 
@@ -766,6 +769,7 @@ static const other elsewhere[] = {
     {"sigmoid_back", "sigmoid", "the fused gradient is compared with the rule"},
     {"tanh_back", "tanh", "the fused gradient is compared with the rule"},
     {"gelu_back", "gelu", "the fused gradient is compared with the rule"},
+    {"gelu_tanh_back", "gelu_tanh", "the fused gradient is compared with the rule"},
     {"softmax_back", "softmax", "the fused gradient is compared with the rule"},
     {"log_softmax_back", "log_softmax", "the fused gradient is compared with the rule"},
     {"layernorm_back", "layernorm", "the fused gradient is compared with the rule"},
@@ -2017,6 +2021,7 @@ static double ulp32(double v) { /* the distance of floats at v */
 static void test_accuracy(void) {
     static const struct { const char *name; double (*exact)(double); nn_tensor *(*f)(nn_tensor *); } f[] = {
         {"exp", f_exp, nn_exp}, {"log", f_log, nn_log}, {"tanh", f_tanh, nn_tanh}, {"erf", f_erf, nn_erf}, {"sigmoid", f_sigmoid, nn_sigmoid}, {"gelu", f_gelu, nn_gelu},
+        {"gelu_tanh", f_gelu_tanh, nn_gelu_tanh}, {"sin", f_sin, nn_sin}, {"cos", f_cos, nn_cos},
         {"sqrt", f_sqrt, nn_sqrt}, {"relu", f_relu, nn_relu}, {"abs", f_abs, nn_abs}};
     enum { SPREAD = 250000, DENSE = 150000, SPECIAL = 40, ALL = SPREAD + DENSE + SPECIAL };
     float  *x = (float *)malloc(ALL * sizeof *x);
@@ -2046,7 +2051,8 @@ static void test_accuracy(void) {
                 else if (fabs(g) == INFINITY) error = fabs(w) > FLT_MAX - 3 * ulp32(FLT_MAX) && (g > 0) == (w > 0) ? 0 : INFINITY;
                 else {
                     allowed = 3 * ulp32(w);
-                    if (f[k].exact == f_gelu) allowed = 4 * ulp32(w) + 3 * u32 * fabs((double)x[i]); /* Phi(x) goes to 0 through 1 + erf: absolutely, not relatively, exact */
+                    if (f[k].exact == f_sin || f[k].exact == f_cos) allowed = 2 * ulp32(w);
+                    if (f[k].exact == f_gelu || f[k].exact == f_gelu_tanh) allowed = 4 * ulp32(w) + 3 * u32 * fabs((double)x[i]); /* Phi(x) goes to 0 through 1 + erf: absolutely, not relatively, exact */
                     if (f[k].exact == f_sqrt) allowed = 0.5001 * ulp32(w);
                     if (f[k].exact == f_relu || f[k].exact == f_abs) allowed = 0;
                     error = g == w ? 0 : allowed > 0 ? fabs(g - w) / allowed : INFINITY;
