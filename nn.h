@@ -2619,7 +2619,7 @@ static int nn__amx_granted(void) {
     if (answer) return answer == 2;
     answer = 1;
     __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    if ((d >> 22 & 1) && (d >> 24 & 1) && (d >> 25 & 1)) {
+    if ((d >> 22 & 1) && (d >> 24 & 1) && (d >> 25 & 1) && __builtin_cpu_supports("avx512bf16")) {
         __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
         if ((low >> 17 & 3) == 3) {
             __asm__ volatile("syscall" : "+a"(result) : "D"((int64_t)0x1023), "S"((int64_t)18) : "rcx", "r11", "memory");
@@ -8889,7 +8889,7 @@ NN__UNUSED static void NN__K(gemm)(const nn__gemm *g, void *scratch) {
 #if !NN__PASS_F64
 
 // More words of the vocabulary, on int lanes: load, store; load16 and load8 fill the upper bits with zeros, store16
-// drops them (they must be zero); madd(c, a, b) adds to each lane the two products of its signed 16-bit halves.
+// drops them; madd(c, a, b) adds to each lane the two products of its signed 16-bit halves.
 #if NN__PASS_ISA == 0
 #define nn__vi_load(p)          NN__K(vi_load)(p)
 #define nn__vi_store(p, v)      NN__K(vi_store)(p, v)
@@ -8922,9 +8922,13 @@ static inline __m128i NN__K(vi_load8)(const uint8_t *p) {
 #define nn__vi_load(p)          _mm256_loadu_si256((const __m256i *)(p))
 #define nn__vi_store(p, v)      _mm256_storeu_si256((__m256i *)(p), v)
 #define nn__vi_load16(p)        _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(p)))
-#define nn__vi_store16(p, v)    _mm_storeu_si128((__m128i *)(p), _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(v, v), 0x08)))
+#define nn__vi_store16(p, v)    NN__K(vi_store16)(p, v)
 #define nn__vi_load8(p)         _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(p)))
 #define nn__vi_madd(c, a, b)    _mm256_add_epi32(c, _mm256_madd_epi16(a, b))
+static inline void NN__K(vi_store16)(uint16_t *p, __m256i v) {
+    v = _mm256_and_si256(v, _mm256_set1_epi32(0xffff)); // the pack saturates, in each half
+    _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(v, v), 0x08)));
+}
 #elif NN__PASS_ISA == 3
 #define nn__vi_load(p)          _mm512_loadu_si512((const void *)(p))
 #define nn__vi_store(p, v)      _mm512_storeu_si512((void *)(p), v)
@@ -8962,12 +8966,12 @@ NN__GEMM_INLINE NN__V NN__K(low_widen)(NN__VI h, const int f16) {
     v = NN__PICK(nn__v_lt(size, nn__v_set1(31744)), v, special);
     return nn__v_frombits(nn__vi_or(v, sign));
 }
-// And back, to nearest even, as nn__f32_to_f16 and nn__f32_to_bf16 do.
+// And back, to nearest even, as nn__f32_to_f16 and nn__f32_to_bf16 do, in the lower halves of the lanes.
 NN__GEMM_INLINE NN__VI NN__K(low_narrow)(NN__V x, const int f16) {
-    const NN__VI u = nn__v_bits(x), one = nn__vi_set1(1), high = nn__vi_and(nn__vi_sar(u, 16), nn__vi_set1(0xffff));
+    const NN__VI u = nn__v_bits(x), one = nn__vi_set1(1), high = nn__vi_sar(u, 16);
     if (!f16) {
         const NN__VI v = nn__vi_add(u, nn__vi_add(nn__vi_set1(0x7fff), nn__vi_and(high, one)));
-        return NN__PICK(nn__v_isnan(x), nn__vi_or(high, nn__vi_set1(0x40)), nn__vi_and(nn__vi_sar(v, 16), nn__vi_set1(0xffff)));
+        return NN__PICK(nn__v_isnan(x), nn__vi_or(high, nn__vi_set1(0x40)), nn__vi_sar(v, 16));
     }
     const NN__VI a = nn__vi_and(u, nn__vi_set1(0x7fffffff));
     const NN__V size = nn__v_frombits(a);
@@ -9013,48 +9017,45 @@ enum {
 };
 
 // ---- packing
-// The words of `steps` steps of at most `width` lanes (columns of B, or rows of A) into out[steps][width]. left: elements
-// of k that are real. lane and step: strides of the source. What is missing is zero.
-NN__GEMM_INLINE void NN__K(low_pack_across)(uint32_t *out, const char *from, int kind, int lanes, int64_t steps, int64_t left, int64_t step, int width) {
-    static const uint8_t nothing[2 * NN__W] = {0};
-    uint8_t room[4][2 * NN__W];
+// One vector of words from `per` rows of the source.
+NN__GEMM_INLINE NN__VI NN__K(low_word)(const uint8_t *const *row, const int kind) {
+    if (kind == NN__LOW_HALVES) {
+        const NN__VI high = nn__vi_load16((const uint16_t *)(const void *)row[1]);
+        return nn__vi_or(nn__vi_load16((const uint16_t *)(const void *)row[0]), nn__vi_shl(high, 16));
+    }
+    const NN__VI a = nn__vi_load8(row[0]), b = nn__vi_load8(row[1]);
+    if (kind == NN__LOW_SPREAD) // the sign, spread over 16 bits
+        return nn__vi_or(nn__vi_and(nn__vi_sar(nn__vi_shl(a, 24), 24), nn__vi_set1(0xffff)), nn__vi_shl(nn__vi_sar(nn__vi_shl(b, 24), 24), 16));
+    const NN__VI c = nn__vi_load8(row[2]), d = nn__vi_load8(row[3]);
+    return nn__vi_or(nn__vi_or(a, nn__vi_shl(b, 8)), nn__vi_or(nn__vi_shl(c, 16), nn__vi_shl(d, 24)));
+}
+// The words of `steps` steps of at most `width` adjacent lanes (columns of B, or rows of A) into out[steps][width].
+// left: elements of k that are real; step: from one to the next in the source. What is missing is zero.
+NN__GEMM_INLINE void NN__K(low_pack_across)(uint32_t *out, const char *from, const int kind, int lanes, int64_t steps, int64_t left, int64_t step, int width) {
     const int per = kind == NN__LOW_BYTES ? 4 : 2, size = kind == NN__LOW_HALVES ? 2 : 1;
-    for (int64_t s = 0; s < steps; s++, left -= per, from += per * step * size, out += width)
-        for (int j = 0; j < width; j += NN__W) {
+    const uint8_t *row[4];
+    int64_t s = 0;
+    if (lanes == width && width % NN__W == 0)
+        for (; s < steps && left >= per; s++, left -= per, from += per * step * size, out += width)
+            for (int j = 0; j < width; j += NN__W) {
+                for (int q = 0; q < per; q++) row[q] = (const uint8_t *)from + (q * step + j) * size;
+                nn__vi_store(out + j, NN__K(low_word)(row, kind));
+            }
+    for (; s < steps; s++, left -= per, from += per * step * size, out += width)
+        for (int j = 0; j < width; j += NN__W) { // the edges, through a padded room: not a byte behind them is read
             const int n = lanes - j < NN__W ? lanes - j : NN__W;
-            const uint8_t *row[4];
-            NN__VI v[4];
+            uint8_t room[4][2 * NN__W];
+            uint32_t words[NN__W];
+            memset(room, 0, sizeof room);
             for (int q = 0; q < per; q++) {
-                row[q] = q < left && n > 0 ? (const uint8_t *)from + (q * step + j) * size : nothing;
-                if (n > 0 && n < NN__W) { // the last columns: not a byte behind them may be read
-                    memset(room[q], 0, sizeof room[q]);
-                    if (q < left) memcpy(room[q], row[q], (size_t)(n * size));
-                    row[q] = room[q];
-                }
+                row[q] = room[q];
+                if (q < left && n > 0) memcpy(room[q], from + (q * step + j) * size, (size_t)(n * size));
             }
-            if (kind == NN__LOW_HALVES) {
-                v[0] = nn__vi_load16((const uint16_t *)(const void *)row[0]);
-                v[1] = nn__vi_shl(nn__vi_load16((const uint16_t *)(const void *)row[1]), 16);
-            } else {
-                v[0] = nn__vi_load8(row[0]);
-                v[1] = nn__vi_load8(row[1]);
-                if (kind == NN__LOW_BYTES) {
-                    v[0] = nn__vi_or(v[0], nn__vi_shl(nn__vi_load8(row[2]), 16));
-                    v[1] = nn__vi_shl(nn__vi_or(v[1], nn__vi_shl(nn__vi_load8(row[3]), 16)), 8);
-                } else { // the sign, spread over 16 bits
-                    v[0] = nn__vi_and(nn__vi_sar(nn__vi_shl(v[0], 24), 24), nn__vi_set1(0xffff));
-                    v[1] = nn__vi_shl(nn__vi_sar(nn__vi_shl(v[1], 24), 24), 16);
-                }
-            }
-            v[0] = nn__vi_or(v[0], v[1]);
-            if (j + NN__W <= width) nn__vi_store(out + j, v[0]);
-            else { // MR need not be a whole number of vectors
-                uint32_t last[NN__W];
-                nn__vi_store(last, v[0]);
-                memcpy(out + j, last, (size_t)(width - j) * sizeof *out);
-            }
+            nn__vi_store(words, NN__K(low_word)(row, kind));
+            memcpy(out + j, words, (size_t)(width - j < NN__W ? width - j : NN__W) * sizeof *out);
         }
 }
+// The same with lanes `lane` apart.
 NN__GEMM_NOINLINE void NN__K(low_pack)(uint32_t *out, const void *source, int kind, int lanes, int64_t steps, int64_t left, int64_t lane, int64_t step, int width) {
     const char *from = (const char *)source;
     const int per = kind == NN__LOW_BYTES ? 4 : 2, size = kind == NN__LOW_HALVES ? 2 : 1;
@@ -9217,29 +9218,69 @@ static void NN__K(low_pack_rows)(uint32_t *out, const void *source, int kind, in
 
 // ---- from finished sums to C
 // rows by cols sums, `apart` words between rows, go to C from (i, j) on. bias: widened, from column j on, or NULL.
-static void NN__K(low_store)(const nn__low *g, void *sums, int64_t apart, int64_t i, int64_t j, int64_t rows, int64_t cols, const float *bias) {
-    for (int64_t r = 0; r < rows; r++) {
+NN__GEMM_INLINE void NN__K(low_store_halves)(const nn__low *g, float *sums, int64_t apart, uint16_t *c, int64_t rows, int64_t cols, const float *bias, const int f16) {
+    for (int64_t r = 0; r < rows; r++, sums += apart, c += g->g.c_row) {
+        for (int64_t q = 0; q < cols && bias; q += NN__W) {
+            const int n = cols - q < NN__W ? (int)(cols - q) : NN__W;
+            nn__v_store_n(sums + q, nn__v_add(nn__v_load_n(sums + q, n), nn__v_load_n(bias + q, n)), n);
+        }
+        if (g->g.act) NN__K(activate)(sums, cols, g->g.act);
+        NN__K(low_narrow_row)(sums, c, cols, f16);
+    }
+}
+static void NN__K(low_store_bytes)(const nn__low *g, const char *sums, int64_t apart, int64_t i, int64_t j, int64_t rows, int64_t cols) {
+    for (int64_t r = 0; r < rows; r++, sums += apart * 4) {
         char *c = (char *)g->g.c + ((i + r) * g->g.c_row + j) * g->c_size;
-        if (g->type == NN_I8) {
-            const char *sum = (const char *)sums + r * apart * 4;
-            const NN__V scale = nn__v_set1(g->a_scale ? g->a_scale[i + r] : 1.0f);
-            if (!g->a_scale && !g->b_scale) { memcpy(c, sum, (size_t)cols * 4); continue; }
-            for (int64_t q = 0; q < cols; q += NN__W) { // the sums are padded to whole vectors
-                const int n = cols - q < NN__W ? (int)(cols - q) : NN__W;
-                NN__V v = nn__v_mul(nn__v_fromint(nn__vi_load(sum + q * 4)), scale);
-                if (g->b_scale) v = nn__v_mul(v, nn__v_load_n(g->b_scale + j + q, n));
-                nn__v_store_n((float *)(void *)c + q, v, n);
-            }
-        } else {
-            float *sum = (float *)sums + r * apart;
-            for (int64_t q = 0; q < cols && bias; q += NN__W) {
-                const int n = cols - q < NN__W ? (int)(cols - q) : NN__W;
-                nn__v_store_n(sum + q, nn__v_add(nn__v_load_n(sum + q, n), nn__v_load_n(bias + q, n)), n);
-            }
-            if (g->g.act) NN__K(activate)(sum, cols, g->g.act);
-            NN__K(narrow)(sum, c, cols, g->type == NN_F16);
+        const NN__V scale = nn__v_set1(g->a_scale ? g->a_scale[i + r] : 1.0f);
+        if (!g->a_scale && !g->b_scale) {
+            if (cols == 2 * NN__W) {
+                nn__vi_store(c, nn__vi_load(sums));
+                nn__vi_store(c + 4 * NN__W, nn__vi_load(sums + 4 * NN__W));
+            } else memcpy(c, sums, (size_t)cols * 4);
+            continue;
+        }
+        for (int64_t q = 0; q < cols; q += NN__W) { // the sums are padded to whole vectors
+            const int n = cols - q < NN__W ? (int)(cols - q) : NN__W;
+            NN__V v = nn__v_mul(nn__v_fromint(nn__vi_load(sums + q * 4)), scale);
+            if (g->b_scale) v = nn__v_mul(v, nn__v_load_n(g->b_scale + j + q, n));
+            nn__v_store_n((float *)(void *)c + q, v, n);
         }
     }
+}
+#if NN__PASS_ISA == 3 && NN__HAS_AMX
+// Tiles of amx, by the instruction for it: denormals become zero, as they do in the tiles.
+static void NN__K(low_store_amx)(const nn__low *g, float *sums, uint16_t *c, int64_t rows, int64_t cols, const float *bias) {
+    for (int64_t r = 0; r < rows; r++, sums += 32, c += g->g.c_row) {
+        __m512 low = nn__v_load(sums), high = nn__v_load(sums + 16);
+        __m512i both;
+        if (bias) {
+            low  = nn__v_add(low, nn__v_load(bias));
+            high = nn__v_add(high, nn__v_load(bias + 16));
+        }
+        if (g->g.act) {
+            nn__v_store(sums, low);
+            nn__v_store(sums + 16, high);
+            NN__K(activate)(sums, 32, g->g.act);
+            low  = nn__v_load(sums);
+            high = nn__v_load(sums + 16);
+        }
+        __asm__("vcvtne2ps2bf16 %1, %2, %0" : "=v"(both) : "v"(low), "v"(high));
+        if (cols == 32) nn__vi_store(c, both);
+        else {
+            nn__vi_store(sums, both);
+            memcpy(c, sums, (size_t)cols * sizeof *c);
+        }
+    }
+}
+#endif
+static void NN__K(low_store)(const nn__low *g, void *sums, int64_t apart, int64_t i, int64_t j, int64_t rows, int64_t cols, const float *bias) {
+    uint16_t *c = (uint16_t *)g->g.c + i * g->g.c_row + j;
+#if NN__PASS_ISA == 3 && NN__HAS_AMX
+    if (g->path == NN__LOW_AMX && g->type == NN_BF16) { NN__K(low_store_amx)(g, (float *)sums, c, rows, cols, bias); return; }
+#endif
+    if (g->type == NN_I8) NN__K(low_store_bytes)(g, (const char *)sums, apart, i, j, rows, cols);
+    else if (g->type == NN_F16) NN__K(low_store_halves)(g, (float *)sums, apart, c, rows, cols, bias, 1);
+    else NN__K(low_store_halves)(g, (float *)sums, apart, c, rows, cols, bias, 0);
 }
 
 // ---- amx, vnni, madd: the loops
@@ -9258,7 +9299,7 @@ static nn__low_plan NN__K(low_plan_of)(const nn__low *g) {
     p.nc     = nn__gemm_even(g->g.n, p.nc, p.nr);
     p.mc     = nn__gemm_even(g->g.m, p.mr * (amx ? 8 : 16), p.mr);
     const int64_t rows = (p.mc + p.mr - 1) / p.mr * p.mr, cols = (p.nc + p.nr - 1) / p.nr * p.nr;
-    p.room_a = (rows * p.kc + 15) / 16 * 16;
+    p.room_a = (p.mr * p.kc + 15) / 16 * 16;
     p.room_b = ((p.depth + p.head * p.blocks) * cols + 15) / 16 * 16;
     p.room_c = ((p.blocks > 1 ? rows * cols : (int64_t)p.mr * p.nr) + 15) / 16 * 16;
     return p;
@@ -9279,11 +9320,13 @@ static void NN__K(low_pack_b)(const nn__low *g, const nn__low_plan *p, uint32_t 
     }
 }
 
-// One panel of A: where it lies, or in `room`, packed there if `pack`.
-static void NN__K(low_panel_a)(const nn__low *g, const nn__low_plan *p, nn__low_tile *t, uint32_t *room, int64_t i, int64_t pc, int pack) {
+// One panel of A: where it lies, or packed into `room`.
+static void NN__K(low_panel_a)(const nn__low *g, const nn__low_plan *p, nn__low_tile *t, uint32_t *room, int64_t i, int64_t pc) {
     const int64_t size = g->type == NN_I8 ? 1 : 2, left = g->g.k - pc * p->per;
     const char *from = (const char *)g->g.a + (i * g->g.a_row + pc * p->per * g->g.a_col) * size;
-    t->a = room;
+    t->a      = room;
+    t->a_row  = 0;
+    t->a_step = 0;
 #if NN__PASS_ISA == 3 && NN__HAS_AMX
     if (g->path == NN__LOW_AMX) {
         t->a_row  = 64;
@@ -9292,11 +9335,10 @@ static void NN__K(low_panel_a)(const nn__low *g, const nn__low_plan *p, nn__low_
             t->a      = from;
             t->a_row  = g->g.a_row * size;
             t->a_step = 64;
-        } else if (pack) NN__K(low_pack_rows)(room, from, g->type == NN_I8 ? NN__LOW_BYTES : NN__LOW_HALVES, t->rows, t->steps, left, g->g.a_row, g->g.a_col);
+        } else NN__K(low_pack_rows)(room, from, g->type == NN_I8 ? NN__LOW_BYTES : NN__LOW_HALVES, t->rows, t->steps, left, g->g.a_row, g->g.a_col);
         return;
     }
 #endif
-    if (!pack) return;
     NN__K(low_pack)(room, from, g->path == NN__LOW_MADD ? NN__LOW_SPREAD : NN__LOW_BYTES, t->rows, t->steps, left, g->g.a_row, g->g.a_col, p->mr);
     if (g->path == NN__LOW_VNNI)
         for (int64_t s = 0; s < t->steps * p->mr; s++) room[s] ^= 0x80808080u; // + 128
@@ -9327,22 +9369,26 @@ static void NN__K(low_loops)(const nn__low *g, uint32_t *scratch) {
         const int64_t nb = nn__min64(p.nc, g->g.n - jc);
         NN__K(low_pack_b)(g, &p, pb, jc, nb);
         for (int64_t ic = 0; ic < g->g.m; ic += p.mc) {
-            const int64_t mb = nn__min64(p.mc, g->g.m - ic), down = (mb + p.mr - 1) / p.mr;
+            const int64_t mb = nn__min64(p.mc, g->g.m - ic), across = (nb + p.nr - 1) / p.nr;
+            const uint32_t *b = pb;
             int64_t pc = 0;
-            t.b = pb;
             do { // once also when k is 0
-                t.steps = nn__min64(p.kc, p.depth - pc);
-                t.add   = pc > 0;
-                for (int64_t jr = 0; jr < nb; jr += p.nr, t.b += (t.steps + p.head) * p.nr)
-                    for (int64_t ir = 0; ir < mb; ir += p.mr) {
-                        t.rows = (int)nn__min64(p.mr, mb - ir);
-                        t.c    = p.blocks > 1 ? tiles + (jr / p.nr * down + ir / p.mr) * p.mr * p.nr : tiles;
-                        NN__K(low_panel_a)(g, &p, &t, pa + ir * t.steps, ic + ir, pc, jr == 0);
+                const int64_t kb = nn__min64(p.kc, p.depth - pc), panel = (kb + p.head) * p.nr;
+                for (int64_t ir = 0; ir < mb; ir += p.mr) {
+                    t.rows  = (int)nn__min64(p.mr, mb - ir);
+                    t.steps = kb;
+                    t.add   = pc > 0;
+                    NN__K(low_panel_a)(g, &p, &t, pa, ic + ir, pc);
+                    for (int64_t jr = 0; jr < across; jr++) {
+                        t.b = b + jr * panel;
+                        t.c = p.blocks > 1 ? tiles + (ir / p.mr * across + jr) * p.mr * p.nr : tiles;
                         NN__K(low_tile)(g, &t);
-                        if (pc + t.steps < p.depth) continue;
-                        NN__K(low_store)(g, t.c, p.nr, ic + ir, jc + jr, t.rows, nn__min64(p.nr, nb - jr), g->g.bias ? bias + jc + jr : NULL);
+                        if (pc + kb < p.depth) continue;
+                        NN__K(low_store)(g, t.c, p.nr, ic + ir, jc + jr * p.nr, t.rows, nn__min64(p.nr, nb - jr * p.nr), g->g.bias ? bias + jc + jr * p.nr : NULL);
                     }
-                pc += t.steps;
+                }
+                pc += kb;
+                b += across * panel;
             } while (pc < p.depth);
         }
     }
