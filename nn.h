@@ -7383,7 +7383,7 @@ enum { NN__LOW_KC = 256, NN__LOW_KC_AMX = 512, NN__LOW_HALVES = 0, NN__LOW_BYTES
 typedef struct nn__low_tile {
     const void *a; int64_t a_row, a_step;   // bytes from row to row and, amx, from tile to tile along k
     const uint32_t *b;
-    void *c;                                // a whole tile of sums
+    void *c; int64_t c_row;                 // a whole tile of sums; bytes from row to row
     int64_t steps;                          // words of k
     int rows, add;                          // rows that are real; add to C
 } nn__low_tile;
@@ -9163,17 +9163,17 @@ static void NN__K(amx_begin)(void) {
 }
 static void NN__K(amx_end)(void) { __asm__ volatile("tilerelease" : : : "memory"); }
 
-// C (two by two tiles, rows 128 bytes apart) (+)= A B over t->steps words of k. dot: the instruction. As assembly, so that
+// C (two by two tiles) (+)= A B over t->steps words of k. dot: the instruction. As assembly, so that
 // it needs nothing of the compiler but its assembler.
 #define NN__AMX_LOAD(tile, at, row) "tileloadd (" at "," row ",1), %%tmm" tile "\n\t"
 #define NN__AMX_DOT(dot, b, a, c) dot " %%tmm" b ", %%tmm" a ", %%tmm" c "\n\t"
 #define NN__AMX_MICRO(name, dot)                                                                                          \
     NN__GEMM_NOINLINE void NN__K(name)(const nn__low_tile *t) {                                                           \
         const char *a0 = (const char *)t->a, *a1 = a0 + 16 * t->a_row, *b0 = (const char *)t->b, *b1 = b0 + 64;           \
-        char *c0 = (char *)t->c, *c1 = c0 + 64, *c2 = c0 + 16 * 128, *c3 = c2 + 64;                                       \
+        char *c0 = (char *)t->c, *c1 = c0 + 64, *c2 = c0 + 16 * t->c_row, *c3 = c2 + 64;                                  \
         if (t->add)                                                                                                       \
             __asm__ volatile(NN__AMX_LOAD("0", "%0", "%4") NN__AMX_LOAD("1", "%1", "%4") NN__AMX_LOAD("2", "%2", "%4")    \
-                             NN__AMX_LOAD("3", "%3", "%4") : : "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"((int64_t)128) : "memory"); \
+                             NN__AMX_LOAD("3", "%3", "%4") : : "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(t->c_row) : "memory"); \
         else __asm__ volatile("tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3" : : : "memory"); \
         if (t->rows > 16)                                                                                                 \
             for (int64_t s = 0; s < t->steps; s += 16, a0 += t->a_step, a1 += t->a_step, b0 += 2048, b1 += 2048)          \
@@ -9187,7 +9187,7 @@ static void NN__K(amx_end)(void) { __asm__ volatile("tilerelease" : : : "memory"
                                  NN__AMX_LOAD("7", "%2", "%4") NN__AMX_DOT(dot, "7", "4", "1")                            \
                                  : : "r"(a0), "r"(b0), "r"(b1), "r"(t->a_row), "r"((int64_t)128) : "memory");             \
         __asm__ volatile("tilestored %%tmm0, (%0,%4,1)\n\ttilestored %%tmm1, (%1,%4,1)\n\ttilestored %%tmm2, (%2,%4,1)\n\t" \
-                         "tilestored %%tmm3, (%3,%4,1)" : : "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"((int64_t)128) : "memory"); \
+                         "tilestored %%tmm3, (%3,%4,1)" : : "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(t->c_row) : "memory");     \
     }
 NN__AMX_MICRO(low_micro_bf16, "tdpbf16ps")
 NN__AMX_MICRO(low_micro_i8, "tdpbssd")
@@ -9305,19 +9305,24 @@ static nn__low_plan NN__K(low_plan_of)(const nn__low *g) {
     return p;
 }
 
-// B, columns jc .. jc + nb, all of k: block after block, panel after panel.
+// B, columns jc .. jc + nb, all of k: block after block, panel after panel. Where B's rows lie adjacent, 16 steps of all
+// panels come before the next 16: long pieces of few rows, which the machine foresees.
 static void NN__K(low_pack_b)(const nn__low *g, const nn__low_plan *p, uint32_t *out, int64_t jc, int64_t nb) {
     const int kind = g->type != NN_I8 ? NN__LOW_HALVES : g->path == NN__LOW_MADD ? NN__LOW_SPREAD : NN__LOW_BYTES;
-    const int64_t size = g->type == NN_I8 ? 1 : 2;
-    for (int64_t pc = 0, kb; pc < p->depth || pc == 0; pc += kb) {
-        kb = p->depth - pc < p->kc ? p->depth - pc : p->kc;
-        for (int64_t jr = 0; jr < nb; jr += p->nr, out += (kb + p->head) * p->nr) {
-            const char *from = (const char *)g->g.b + (pc * p->per * g->g.b_row + (jc + jr) * g->g.b_col) * size;
-            NN__K(low_pack)(out + p->head * p->nr, from, kind, (int)nn__min64(p->nr, nb - jr), kb, g->g.k - pc * p->per, g->g.b_col, g->g.b_row, p->nr);
-            if (p->head) NN__K(low_head)(out, kb, g->path == NN__LOW_VNNI);
-        }
-        if (!kb) return;
-    }
+    const int64_t size = g->type == NN_I8 ? 1 : 2, panels = (nb + p->nr - 1) / p->nr;
+    int64_t pc = 0;
+    do {
+        const int64_t kb = nn__min64(p->kc, p->depth - pc), panel = (kb + p->head) * p->nr, part = g->g.b_col == 1 ? 16 : kb;
+        for (int64_t s = 0; s < kb; s += part)
+            for (int64_t jr = 0; jr < panels; jr++) {
+                const int64_t from = (pc + s) * p->per, j = jr * p->nr;
+                NN__K(low_pack)(out + jr * panel + (p->head + s) * p->nr, (const char *)g->g.b + (from * g->g.b_row + (jc + j) * g->g.b_col) * size, kind,
+                                (int)nn__min64(p->nr, nb - j), nn__min64(part, kb - s), g->g.k - from, g->g.b_col, g->g.b_row, p->nr);
+            }
+        for (int64_t jr = 0; jr < panels && p->head; jr++) NN__K(low_head)(out + jr * panel, kb, g->path == NN__LOW_VNNI);
+        out += panels * panel;
+        pc += kb;
+    } while (pc < p->depth);
 }
 
 // One panel of A: where it lies, or packed into `room`.
@@ -9363,6 +9368,7 @@ static void NN__K(low_loops)(const nn__low *g, uint32_t *scratch) {
     const nn__low_plan p = NN__K(low_plan_of)(g);
     uint32_t *const tiles = scratch, *const pa = tiles + p.room_c, *const pb = pa + p.room_a;
     float *const bias = (float *)(void *)(pb + p.room_b);
+    const int straight = g->path == NN__LOW_AMX && g->type == NN_I8 && !g->a_scale && !g->b_scale && g->g.c_row != p.nr;
     nn__low_tile t;
     if (g->g.bias) NN__K(widen)(g->g.bias, bias, g->g.n, g->type == NN_F16);
     for (int64_t jc = 0; jc < g->g.n; jc += p.nc) {
@@ -9380,11 +9386,17 @@ static void NN__K(low_loops)(const nn__low *g, uint32_t *scratch) {
                     t.add   = pc > 0;
                     NN__K(low_panel_a)(g, &p, &t, pa, ic + ir, pc);
                     for (int64_t jr = 0; jr < across; jr++) {
-                        t.b = b + jr * panel;
-                        t.c = p.blocks > 1 ? tiles + (ir / p.mr * across + jr) * p.mr * p.nr : tiles;
+                        const int64_t cols = nn__min64(p.nr, nb - jr * p.nr);
+                        t.b     = b + jr * panel;
+                        t.c     = p.blocks > 1 ? tiles + (ir / p.mr * across + jr) * p.mr * p.nr : tiles;
+                        t.c_row = p.nr * 4;
+                        if (straight && t.rows == p.mr && cols == p.nr) { // a whole tile of the result: no detour
+                            t.c     = (uint32_t *)g->g.c + (ic + ir) * g->g.c_row + jc + jr * p.nr;
+                            t.c_row = g->g.c_row * 4;
+                        }
                         NN__K(low_tile)(g, &t);
-                        if (pc + kb < p.depth) continue;
-                        NN__K(low_store)(g, t.c, p.nr, ic + ir, jc + jr * p.nr, t.rows, nn__min64(p.nr, nb - jr * p.nr), g->g.bias ? bias + jc + jr * p.nr : NULL);
+                        if (pc + kb < p.depth || t.c_row != p.nr * 4) continue;
+                        NN__K(low_store)(g, t.c, p.nr, ic + ir, jc + jr * p.nr, t.rows, cols, g->g.bias ? bias + jc + jr * p.nr : NULL);
                     }
                 }
                 pc += kb;
