@@ -711,6 +711,9 @@ NN_API nn_tensor  *nn_log_softmax(nn_tensor *x, int axis);
 NN_API nn_tensor  *nn_matmul(nn_tensor *x, nn_tensor *y);         /* [...,m,k] [...,k,n] -> [...,m,n], any strides; batches broadcast */
 NN_API nn_tensor  *nn_linear(nn_tensor *x, nn_tensor *weight, nn_tensor *bias); /* [...,in] [out,in] [out] -> [...,out]; bias may be NULL */
 NN_API nn_tensor  *nn_linear_act(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, nn_act act);
+/* int8: [m,k] [k,n] -> i32 [m,n], exact; with scales (f32 [m], [n], either may be NULL) f32: x_scale[i] y_scale[j] sum. Any
+   strides, so a weight [n,k] goes in as nn_transpose(w, 0, 1). No gradient. k is at most 131071: beyond, i32 could overflow. */
+NN_API nn_tensor  *nn_matmul_i8(nn_tensor *x, nn_tensor *y, nn_tensor *x_scale, nn_tensor *y_scale);
 NN_API nn_tensor  *nn_activate(nn_tensor *x, nn_act act);
 
 /* -- norms, losses, dropout -- */
@@ -1049,6 +1052,7 @@ struct nn_ctx {
 
     nn__pool          *pool;     /* >>threads */
     const nn__kernels *kernels;  /* >>dispatch */
+    int                extras;
     void             **scratch;  /* one a worker */
     size_t            *scratch_size;
     int                workers;
@@ -1926,6 +1930,8 @@ static void nn__convert(nn_dtype to_type, void *to, int64_t to_stride, nn_dtype 
     }
 }
 
+static int nn__convert_half(const nn_ctx *c, nn_dtype to_type, void *to, nn_dtype from_type, const void *from, int64_t n); /* >>dispatch */
+
 /* Visits a tensor of any strides row by row: calls nn__convert between x and a contiguous buffer of dtype `type`. */
 static void nn__copy_rows(const nn_tensor *x, nn_dtype type, void *buffer, int64_t from, int64_t to, int into_x) {
     size_t  xs = nn__dtypes[x->dtype].size, bs = nn__dtypes[type].size;
@@ -1941,7 +1947,8 @@ static void nn__copy_rows(const nn_tensor *x, nn_dtype type, void *buffer, int64
         }
         {
             char *px = (char *)nn__data(x) + at * (int64_t)xs, *pb = (char *)buffer + (size_t)i * bs;
-            if (into_x) nn__convert(x->dtype, px, step, type, pb, 1, n);
+            if (step == 1 && (into_x ? nn__convert_half(x->ctx, x->dtype, px, type, pb, n) : nn__convert_half(x->ctx, type, pb, x->dtype, px, n))) { /* done */ }
+            else if (into_x) nn__convert(x->dtype, px, step, type, pb, 1, n);
             else nn__convert(type, pb, 1, x->dtype, px, step, n);
         }
         i += n;
@@ -2545,8 +2552,19 @@ typedef struct nn__gemm {                /* C[m,n] = activation(A[m,k] B[k,n] + 
     const void *bias;
     const void *residual; int64_t r_row; /* anything but C itself; NULL: none, as for bias */
     int         act;
+    int         accumulate;              /* on tile paths: what C holds is added, before bias */
     int         path;                    /* NN__GEMM_...: chosen from the whole problem, so that its pieces compute the same bits */
 } nn__gemm;
+
+/* The same in low precision (see "matrix product in low precision" in >>kernels): strides of A, B and C in elements of theirs. */
+enum { NN__LOW_WIDE, NN__LOW_DOT, NN__LOW_MADD, NN__LOW_VNNI, NN__LOW_AMX };
+typedef struct nn__low {
+    nn__gemm     g;                      /* bias: of the operands' type; not used: residual, accumulate, path */
+    nn_dtype     type;                   /* of A and B: f16, bf16, i8 */
+    int          c_size;                 /* bytes of an element of C: f16, bf16; i32, or f32 where int8 is scaled */
+    const float *a_scale, *b_scale;      /* of int8: factors of C's rows and columns, or NULL */
+    int          path;
+} nn__low;
 
 /* op(name): unary y = f(x, p); binary z = f(x, y, p), each operand's stride 0 or 1. n < 0: -n values, stored past the caches. */
 #define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(gelu_tanh) X(sin) X(cos) X(affine) X(positive) X(abs)
@@ -2588,6 +2606,10 @@ typedef struct nn__kernel_set {
     void   (*gemm_pack)(const nn__gemm *g, void *packed);
     int    gemm_rows, gemm_columns; /* of the microkernel: where C may be cut */
     double (*peak)(int64_t turns);  /* multiply-adds from registers, as fast as they come: how many FLOPs it did */
+    void   (*widen)(const void *x, void *y, int64_t n, int f16);  /* rows of f16 or bf16 to f32; these four: f32 sets only */
+    void   (*narrow)(const void *x, void *y, int64_t n, int f16);
+    void   (*low)(const nn__low *g, void *scratch);
+    size_t (*low_scratch)(const nn__low *g);
 } nn__kernel_set;
 
 struct nn__kernels { const char *name; const nn__kernel_set *f32, *f64; };
@@ -2615,6 +2637,13 @@ enum { NN__ISA_SCALAR, NN__ISA_SSE2, NN__ISA_AVX2, NN__ISA_AVX512, NN__ISA_NEON,
 #  define NN__HAS_NEON 0
 #endif
 
+/* AMX needs an assembler that knows it, and an operating system that can be asked for it. */
+#if NN__HAS_AVX512 && !defined(NN_NO_AMX) && defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#  define NN__HAS_AMX 1
+#else
+#  define NN__HAS_AMX 0
+#endif
+
 static const nn__kernels *nn__kernels_of(int isa); /* NULL: not in this build; stands at the end of >>kernels */
 
 static int nn__cpu_has(int isa) {
@@ -2629,12 +2658,51 @@ static int nn__cpu_has(int isa) {
     }
 }
 
+/* What a machine with the set avx512 may have besides: instructions for products in low precision. */
+enum { NN__EXTRA_VNNI = 1, NN__EXTRA_AMX = 2 };
+
+#if NN__HAS_AMX
+/* Tiles, bf16 and int8 in the CPU, tiles switched on by the system, and the permission to use them: Linux wants to be
+   asked, once a process, since every thread's saved state then grows by 8 KiB. By instructions, since a strict
+   -std=c99 declares neither syscall() nor its numbers. */
+static int nn__amx_granted(void) {
+    static int known; /* 1: no, 2: yes */
+    int        answer = nn__atomic_load(&known);
+    uint32_t   a = 7, b, c = 0, d, low, high;
+    int64_t    result = 158; /* arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) */
+    if (answer) return answer == 2;
+    answer = 1;
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    if ((d >> 22 & 1) && (d >> 24 & 1) && (d >> 25 & 1) && __builtin_cpu_supports("avx512bf16")) {
+        __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+        if ((low >> 17 & 3) == 3) {
+            __asm__ volatile("syscall" : "+a"(result) : "D"((int64_t)0x1023), "S"((int64_t)18) : "rcx", "r11", "memory");
+            if (result == 0) answer = 2;
+        }
+    }
+    nn__atomic_store(&known, answer);
+    return answer == 2;
+}
+#endif
+
+static int nn__cpu_extras(void) {
+    int extras = 0;
+#if NN__HAS_AVX512
+    if (__builtin_cpu_supports("avx512vnni")) extras |= NN__EXTRA_VNNI;
+#  if NN__HAS_AMX
+    if (nn__amx_granted()) extras |= NN__EXTRA_AMX;
+#  endif
+#endif
+    return extras;
+}
+
 /* The best set, or the best not above `limit`; a limit that this machine lacks is an error. */
 static int nn__choose_isa(nn_ctx *c, const char *limit) {
     const nn__kernels *best = NULL;
     for (int i = 0; i < NN__ISAS; i++) {
         const nn__kernels *k = nn__cpu_has(i) ? nn__kernels_of(i) : NULL;
         if (k) best = k;
+        if (k) c->extras = i == NN__ISA_AVX512 ? nn__cpu_extras() : 0;
         if (k && limit && !strcmp(k->name, limit)) { c->kernels = k; return 1; }
     }
     c->kernels = best;
@@ -2644,6 +2712,15 @@ static int nn__choose_isa(nn_ctx *c, const char *limit) {
 NN_API const char *nn_isa(const nn_ctx *c) { return c ? c->kernels->name : "none"; }
 
 static const nn__kernel_set *nn__kernels_for(const nn_ctx *c, nn_dtype real) { return real == NN_F64 ? c->kernels->f64 : c->kernels->f32; }
+
+/* A row between f32 and f16 or bf16, by the kernels; 0: other types. */
+static int nn__convert_half(const nn_ctx *c, nn_dtype to_type, void *to, nn_dtype from_type, const void *from, int64_t n) {
+    const nn__kernel_set *k = c->kernels->f32;
+    if (to_type == NN_F32 && (from_type == NN_F16 || from_type == NN_BF16)) k->widen(from, to, n, from_type == NN_F16);
+    else if (from_type == NN_F32 && (to_type == NN_F16 || to_type == NN_BF16)) k->narrow(from, to, n, to_type == NN_F16);
+    else return 0;
+    return 1;
+}
 
 /* ---- >>gemm -----------------------------------------------------------------------------------------
    How a product is cut for threads; the kernel itself, with its five loops, stands in >>kernels. A batch of
@@ -2670,7 +2747,7 @@ static int nn__blas_takes(nn_dtype real, const nn__gemm *g) {
     int     a = (g->a_col == 1 && g->a_row >= g->k) || (g->a_row == 1 && g->a_col >= g->m);
     int     b = (g->b_col == 1 && g->b_row >= g->n) || (g->b_row == 1 && g->b_col >= g->k);
     most = nn__max64(most, nn__max64(nn__max64(g->a_row, g->a_col), nn__max64(g->b_row, g->b_col)));
-    return (real == NN_F32 || real == NN_F64) && a && b && !g->path && g->k > 0 && most < INT_MAX && (double)g->m * (double)g->n * (double)g->k > 32768;
+    return (real == NN_F32 || real == NN_F64) && a && b && !g->path && !g->accumulate && g->k > 0 && most < INT_MAX && (double)g->m * (double)g->n * (double)g->k > 32768;
 }
 static void nn__blas_run(const nn__kernel_set *k, size_t element, const nn__gemm *g) {
     int a_plain = g->a_col == 1 && g->a_row >= g->k, b_plain = g->b_col == 1 && g->b_row >= g->n;
@@ -2821,6 +2898,80 @@ static void nn__gemm_use_packed(nn_ctx *c, nn_dtype real, nn__gemm *g, nn__stora
     g->b_row = k->gemm_columns;
     g->b_col = g->k;
     g->path  = NN__GEMM_PACKED_B;
+}
+
+/* -- the same in low precision -- */
+typedef struct nn__low_work { nn__gemm_work w; nn__low g; int size; } nn__low_work; /* size: bytes of an element of A and B */
+
+static void nn__low_piece(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__low_work  *l = (nn__low_work *)arg;
+    nn__gemm_work *w = &l->w;
+    for (int64_t i = begin; i < end; i++) {
+        nn__low g = l->g;
+        int64_t piece = i % (w->pieces_m * w->pieces_n), batch = i / (w->pieces_m * w->pieces_n);
+        int64_t m0 = piece / w->pieces_n * w->cut_rows, n0 = piece % w->pieces_n * w->cut_columns, a = m0 * g.g.a_row, b = n0 * g.g.b_col, r = batch;
+        for (int d = w->ndim - 1; d >= 0; d--) {
+            a += r % w->size[d] * w->a[d];
+            b += r % w->size[d] * w->b[d];
+            r /= w->size[d];
+        }
+        g.g.a = (const char *)g.g.a + a * l->size;
+        g.g.b = (const char *)g.g.b + b * l->size;
+        g.g.c = (char *)g.g.c + (batch * w->c + m0 * g.g.c_row + n0) * g.c_size;
+        if (g.g.bias) g.g.bias = (const char *)g.g.bias + n0 * l->size;
+        if (g.a_scale) g.a_scale += m0;
+        if (g.b_scale) g.b_scale += n0;
+        g.g.m = nn__min64(w->cut_rows, g.g.m - m0);
+        g.g.n = nn__min64(w->cut_columns, g.g.n - n0);
+        w->k->low(&g, w->ctx->scratch[worker]);
+    }
+}
+
+/* Which way, from the whole product: see >>kernels. */
+static int nn__low_path(const nn_ctx *c, const nn__low *l) {
+    const nn__gemm *g = &l->g;
+    if (l->type == NN_I8) return c->extras & NN__EXTRA_AMX ? NN__LOW_AMX : c->extras & NN__EXTRA_VNNI ? NN__LOW_VNNI : NN__LOW_MADD;
+    if (g->m <= 4 && g->b_row == 1 && g->k >= 32) return NN__LOW_DOT;
+    return l->type == NN_BF16 && (c->extras & NN__EXTRA_AMX) ? NN__LOW_AMX : NN__LOW_WIDE;
+}
+
+/* Nanoseconds, roughly, of a piece of m x n: the products, and what every piece packs. */
+static double nn__low_cost(const nn__low *g, int64_t m, int64_t n) {
+    static const double product[] = {0.014, 0.03, 0.012, 0.003, 0.0007};
+    return (double)g->g.k * ((double)nn__ceil_div(m, 32) * (double)nn__ceil_div(n, 32) * 1024 * product[g->path] + (double)m * 0.06 + (double)n * 0.12);
+}
+
+/* Runs w->batches products of elements of `type`, into C of c_size bytes each. 0 if memory ran out. */
+static int nn__low_run(nn_ctx *c, const nn__gemm_work *work, nn_dtype type, int c_size, const float *a_scale, const float *b_scale) {
+    nn__low_work   l;
+    nn__gemm_work *w = &l.w;
+    nn__low        cut;
+    double         worth;
+    int64_t        pieces, m = work->g.m, n = work->g.n, rows, columns;
+    if (m == 0 || n == 0 || work->batches == 0) return 1;
+    l.w = *work;
+    l.g.g = work->g;
+    l.g.type = type; l.g.c_size = c_size; l.g.a_scale = a_scale; l.g.b_scale = b_scale;
+    l.g.path = nn__low_path(c, &l.g);
+    l.size   = (int)nn__dtypes[type].size;
+    w->ctx   = c;
+    w->k     = c->kernels->f32;
+    worth    = nn__low_cost(&l.g, m, n) / NN__WORTH_A_THREAD;
+    pieces   = w->batches >= c->workers ? 1 : nn__min64(c->workers, (int64_t)(worth < 1e9 ? worth : 1e9));
+    w->cut_rows = m; w->cut_columns = n;
+    if (pieces > 1) { /* bands of rows or of columns, whichever makes the slowest piece faster */
+        rows    = nn__ceil_div(nn__ceil_div(m, 32), pieces) * 32;
+        columns = nn__ceil_div(nn__ceil_div(n, 32), pieces) * 32;
+        if (nn__low_cost(&l.g, rows, n) < nn__low_cost(&l.g, m, columns)) w->cut_rows = nn__min64(m, rows);
+        else w->cut_columns = nn__min64(n, columns);
+    }
+    w->pieces_m = nn__ceil_div(m, w->cut_rows);
+    w->pieces_n = nn__ceil_div(n, w->cut_columns);
+    cut = l.g;
+    cut.g.m = w->cut_rows; cut.g.n = w->cut_columns;
+    if (!nn__scratch(c, c->workers, w->k->low_scratch(&cut))) return 0;
+    nn__parallel(c, w->batches * w->pieces_m * w->pieces_n, nn__low_cost(&l.g, w->cut_rows, w->cut_columns), nn__low_piece, &l);
+    return 1;
 }
 
 /* ---- >>tape -----------------------------------------------------------------------------------------
@@ -3477,6 +3628,7 @@ static nn_ctx *nn__fork(nn_ctx *c, int shape_only) {
     if (!f) return nn__fail(c, "fork", NN__M_MEMORY, (unsigned long long)sizeof *f), (nn_ctx *)NULL;
     f->shape_only     = shape_only || c->shape_only;
     f->kernels        = c->kernels;
+    f->extras         = c->extras;
     f->config.threads = c->workers;
     f->config.seed    = nn__mix(c->config.seed + 0x9e3779b97f4a7c15u * (shape_only ? 0 : ++c->forks)); /* its own random numbers, by the order of forking */
     nn__object_add(c->root, &f->object, nn__fork_destroy);
@@ -4227,7 +4379,8 @@ static void nn__run_matmul(nn_node *n) {
         w.a[i]    = xi < 0 || x->size[xi] == 1 ? 0 : x->stride[xi];
         w.b[i]    = yi < 0 || y->size[yi] == 1 ? 0 : y->stride[yi];
     }
-    nn__gemm_run(n->ctx, z->dtype, &w);
+    if (z->dtype == NN_F16 || z->dtype == NN_BF16) nn__low_run(n->ctx, &w, z->dtype, 2, NULL, NULL);
+    else nn__gemm_run(n->ctx, z->dtype, &w);
 }
 static void nn__grad_matmul(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     if (nn_wants(n, 0)) dx[0] = nn_matmul(dy[0], nn_transpose(n->in[1], -1, -2));
@@ -4247,7 +4400,7 @@ static int nn__sample_matmul(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
     s->in[1] = nn__sample_values(c, real, y[k], k + 2, -1, 1);
     return 1;
 }
-static const nn_op nn__op_matmul = {"matmul", 2, 1, 0, NN_OP_FLOAT | NN_OP_STRIDED | NN_OP_SAVES_IN, nn__shape_matmul, nn__run_matmul, nn__grad_matmul, NULL,
+static const nn_op nn__op_matmul = {"matmul", 2, 1, 0, NN_OP_STRIDED | NN_OP_SAVES_IN, nn__shape_matmul, nn__run_matmul, nn__grad_matmul, NULL,
                                     nn__cost_matmul, nn__sample_matmul, 0};
 NN_API nn_tensor *nn_matmul(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_matmul, x, y, NULL); }
 
@@ -4275,7 +4428,15 @@ static void nn__run_linear(nn_node *n) {
     g.c = nn__data(y); g.c_row = g.n;
     g.bias = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
     g.act  = *(const int *)n->attr;
-    g.residual = NULL; g.path = 0;
+    g.residual = NULL; g.accumulate = 0; g.path = 0;
+    if (y->dtype == NN_F16 || y->dtype == NN_BF16) {
+        nn__gemm_work low;
+        memset(&low, 0, sizeof low);
+        low.g       = g;
+        low.batches = 1;
+        nn__low_run(n->ctx, &low, y->dtype, 2, NULL, NULL);
+        return;
+    }
     if (w->st->packed && n->ctx->no_grad) nn__gemm_use_packed(n->ctx, y->dtype, &g, w->st);
     nn__gemm_one(n->ctx, y->dtype, &g);
 }
@@ -4286,7 +4447,7 @@ static void nn__gemm_plain(nn_ctx *ctx, nn_dtype real, int64_t m, int64_t n, int
     g.a = a; g.a_row = a_row; g.a_col = a_col;
     g.b = b; g.b_row = b_row; g.b_col = b_col;
     g.c = c; g.c_row = n;
-    g.bias = NULL; g.act = NN_ACT_NONE; g.residual = NULL; g.path = 0;
+    g.bias = NULL; g.act = NN_ACT_NONE; g.residual = NULL; g.accumulate = 0; g.path = 0;
     nn__gemm_one(ctx, real, &g);
 }
 static nn_tensor *nn__rows(nn_tensor *x) { /* [...,n] -> [rows,n] */
@@ -4381,7 +4542,7 @@ static int nn__sample_linear(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
     s->attr  = &act[k];
     return 1;
 }
-static const nn_op nn__op_linear = {"linear", -2, 1, sizeof(int), NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_linear, nn__run_linear, nn__grad_linear, nn__grad_fast_linear,
+static const nn_op nn__op_linear = {"linear", -2, 1, sizeof(int), NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_linear, nn__run_linear, nn__grad_linear, nn__grad_fast_linear,
                                     nn__cost_linear, nn__sample_linear, 0};
 NN_API nn_tensor *nn_linear_act(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, nn_act act) {
     nn_tensor *in[3], *y;
@@ -4394,6 +4555,66 @@ NN_API nn_tensor *nn_linear_act(nn_tensor *x, nn_tensor *weight, nn_tensor *bias
     return fused == (int)act ? y : nn_gelu(y);
 }
 NN_API nn_tensor *nn_linear(nn_tensor *x, nn_tensor *weight, nn_tensor *bias) { return nn_linear_act(x, weight, bias, NN_ACT_NONE); }
+
+/* -- matmul_i8:  z[i][j] = sum of x[i][.] y[.][j], exactly in i32; or that times x_scale[i] y_scale[j] in f32 -- */
+enum { NN__X_SCALE = 1, NN__Y_SCALE = 2, NN__I8_LONGEST = 131071 }; /* 131072 * (-128)^2 is 2^31 */
+
+static int nn__shape_matmul_i8(nn_node *n, nn_spec *out) {
+    nn__text   t, u;
+    nn_tensor *x = n->in[0], *y = n->in[1];
+    int        which = *(const int *)n->attr;
+    for (int i = 0; i < 2; i++) {
+        nn_tensor *a = n->in[i];
+        if (a->dtype != NN_I8) return nn__fail(n->ctx, "matmul_i8", NN__M_DTYPE_IS, nn_dtype_name(a->dtype), "i8");
+        if (a->ndim != 2) return nn__fail(n->ctx, "matmul_i8", NN__M_RANK, i ? "y" : "x", nn__shape_text(&t, a->ndim, a->size), "2");
+    }
+    if (x->size[1] != y->size[0])
+        return nn__fail(n->ctx, "matmul_i8", NN__M_SIZES_DIFFER, nn__shape_text(&t, 2, x->size), "y", nn__shape_text(&u, 2, y->size), (long long)x->size[1], (long long)y->size[0]);
+    if (x->size[1] > NN__I8_LONGEST) return nn__fail(n->ctx, "matmul_i8", NN__M_OPTION, "k", (double)x->size[1]);
+    out->dtype = which ? NN_F32 : NN_I32;
+    out->shape = NN_SHAPE(x->size[0], y->size[1]);
+    for (int i = 2; i < n->n_in; i++) {
+        nn_tensor *s = n->in[i];
+        int        of_y = i == 3 || !(which & NN__X_SCALE);
+        if (s->dtype != NN_F32) return nn__fail(n->ctx, "matmul_i8", NN__M_DTYPE_IS, nn_dtype_name(s->dtype), "f32");
+        if (s->ndim != 1 || s->size[0] != out->shape.dim[of_y])
+            return nn__fail(n->ctx, "matmul_i8", NN__M_SHAPES_DIFFER, of_y ? "y_scale" : "x_scale", nn__shape_text(&t, s->ndim, s->size), of_y ? "y's columns" : "x's rows",
+                            nn__shape_text(&u, 1, &out->shape.dim[of_y]));
+    }
+    return 1;
+}
+static void nn__run_matmul_i8(nn_node *n) {
+    nn_tensor    *x = n->in[0], *y = n->in[1], *z = n->out[0];
+    int           which = *(const int *)n->attr;
+    const float  *scale[2] = {NULL, NULL};
+    nn__gemm_work w;
+    memset(&w, 0, sizeof w);
+    for (int i = 2; i < n->n_in; i++) {
+        nn_tensor *s = n->in[i];
+        float     *copy;
+        scale[i == 3 || !(which & NN__X_SCALE)] = (const float *)nn__data(s);
+        if (nn_is_contiguous(s)) continue;
+        copy = (float *)nn__arena(n->ctx, (size_t)s->size[0] * sizeof *copy);
+        if (!copy) return;
+        nn__copy_rows(s, NN_F32, copy, 0, s->size[0], 0);
+        scale[i == 3 || !(which & NN__X_SCALE)] = copy;
+    }
+    w.g.m = x->size[0]; w.g.k = x->size[1]; w.g.n = y->size[1];
+    w.g.a = nn__data(x); w.g.a_row = x->stride[0]; w.g.a_col = x->stride[1];
+    w.g.b = nn__data(y); w.g.b_row = y->stride[0]; w.g.b_col = y->stride[1];
+    w.g.c = nn__data(z); w.g.c_row = w.g.n;
+    w.batches = 1;
+    nn__low_run(n->ctx, &w, NN_I8, 4, scale[0], scale[1]);
+}
+static const nn_op nn__op_matmul_i8 = {"matmul_i8", -2, 1, sizeof(int), NN_OP_STRIDED | NN_OP_NO_GRAD, nn__shape_matmul_i8, nn__run_matmul_i8, NULL, NULL, nn__cost_matmul, NULL, 0};
+NN_API nn_tensor *nn_matmul_i8(nn_tensor *x, nn_tensor *y, nn_tensor *x_scale, nn_tensor *y_scale) {
+    nn_tensor *in[4], *z;
+    int        n = 2, which = (x_scale ? NN__X_SCALE : 0) | (y_scale ? NN__Y_SCALE : 0);
+    in[0] = x; in[1] = y;
+    if (x_scale) in[n++] = x_scale;
+    if (y_scale) in[n++] = y_scale;
+    return nn_apply(&nn__op_matmul_i8, in, n, &which, &z) ? z : NULL;
+}
 
 NN_API nn_tensor *nn_activate(nn_tensor *x, nn_act act) {
     switch (act) {
@@ -5416,7 +5637,7 @@ NN_API nn_tensor *nn_one_hot(nn_tensor *index, int64_t classes, nn_dtype real) {
 /* ---- >>ops list -------------------------------------------------------------------------------------
    Every op of this file. The op test walks this list: values, gradients, second order, instruction sets, threads. */
 #define NN__OTHER_OPS(X) \
-    X(sum) X(max) X(matmul) X(linear) X(linear_back) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
+    X(sum) X(max) X(matmul) X(linear) X(linear_back) X(matmul_i8) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
     X(cross_entropy) X(cross_entropy_back) X(mse) X(mse_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
     X(expand) X(copy) X(cast) X(concat) X(gather) X(scatter_add) X(one_hot)
 
@@ -7792,6 +8013,47 @@ static inline int64_t nn__gemm_even(int64_t total, int64_t most, int64_t unit) {
     return (size + unit - 1) / unit * unit;
 }
 
+// ---- what all passes of the product in low precision share ------------------------------------------------
+// Words of k in a block; what a word holds; rows that the dot products take.
+enum { NN__LOW_KC = 256, NN__LOW_KC_AMX = 512, NN__LOW_HALVES = 0, NN__LOW_BYTES, NN__LOW_SPREAD, NN__LOW_DOT_ROWS = 4 };
+
+typedef struct nn__low_tile {
+    const void *a; int64_t a_row, a_step;   // bytes from row to row and, amx, from tile to tile along k
+    const uint32_t *b;
+    void *c; int64_t c_row;                 // a whole tile of sums; bytes from row to row
+    int64_t steps;                          // words of k
+    int rows, add;                          // rows that are real; add to C
+} nn__low_tile;
+
+typedef struct nn__low_plan {               // in words, but for the numbers of rows and columns
+    int mr, nr, head;                       // tile; rows before a panel of B
+    int64_t per, depth, kc, blocks, mc, nc; // elements in a word, words of k, blocks of k, rows and columns in a block
+    int64_t room_a, room_b, room_c;
+} nn__low_plan;
+
+// Four rows of words, `lane` bytes apart, `count` words each, to out[count][4], where steps lie `width` words apart.
+typedef uint32_t nn__low_u4 __attribute__((vector_size(16), aligned(1), may_alias));
+NN__GEMM_INLINE void nn__low_turn(uint32_t *out, int64_t width, const char *x, int64_t lane, int64_t count) {
+    const char *x0 = x, *x1 = x0 + lane, *x2 = x1 + lane, *x3 = x2 + lane;
+    int64_t p = 0;
+#ifdef NN__GEMM_SHUFFLE
+    for (; p + 4 <= count; p += 4, out += 4 * width) {
+        const nn__low_u4 r0 = *(const nn__low_u4 *)(x0 + 4 * p), r1 = *(const nn__low_u4 *)(x1 + 4 * p);
+        const nn__low_u4 r2 = *(const nn__low_u4 *)(x2 + 4 * p), r3 = *(const nn__low_u4 *)(x3 + 4 * p);
+        const nn__low_u4 s0 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), s1 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+        const nn__low_u4 s2 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7), s3 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+        *(nn__low_u4 *)out = __builtin_shufflevector(s0, s1, 0, 1, 4, 5);
+        *(nn__low_u4 *)(out + width) = __builtin_shufflevector(s0, s1, 2, 3, 6, 7);
+        *(nn__low_u4 *)(out + 2 * width) = __builtin_shufflevector(s2, s3, 0, 1, 4, 5);
+        *(nn__low_u4 *)(out + 3 * width) = __builtin_shufflevector(s2, s3, 2, 3, 6, 7);
+    }
+#endif
+    for (; p < count; p++, out += width) {
+        memcpy(out, x0 + 4 * p, 4); memcpy(out + 1, x1 + 4 * p, 4);
+        memcpy(out + 2, x2 + 4 * p, 4); memcpy(out + 3, x3 + 4 * p, 4);
+    }
+}
+
 #define NN__PASS_ISA 0
 #define NN__PASS_F64 0
 #define NN__K(name) nn__scalar_f32_##name
@@ -7968,10 +8230,12 @@ static inline NN__UNUSED int NN__K(v_isnan)(NN__R a) { return a != a; }
 #define nn__vi_xor3(a, b, c)    ((a) ^ (b) ^ (c))
 #define nn__vi_gt(a, b)         ((int32_t)(a) > (int32_t)(b))
 #define nn__v_any(m)            (m)
-#define nn__vi_load(p)          (*(p))
-#define nn__vi_store(p, i)      ((void)(*(p) = (i)))
+#define nn__vi_load(p)          NN__K(vi_load)(p)
+#define nn__vi_store(p, i)      NN__K(vi_store)(p, i)
 #define nn__vi_iota()           0u
 #define nn__v_store_mask(p, m)  ((void)(*(p) = (uint8_t)(m)))
+static inline NN__UNUSED uint32_t NN__K(vi_load)(const void *p) { uint32_t v; memcpy(&v, p, sizeof v); return v; }
+static inline NN__UNUSED void NN__K(vi_store)(void *p, uint32_t v) { memcpy(p, &v, sizeof v); }
 static inline NN__UNUSED uint32_t NN__K(vi_mul)(uint32_t a, uint32_t b, uint32_t *high)
 {
     const uint64_t p = (uint64_t)a * b;
@@ -8384,8 +8648,8 @@ static inline NN__UNUSED double NN__K(v_hsum)(__m512d v)
 #define nn__vi_xor3(a, b, c)    veorq_s32(veorq_s32(a, b), c)
 #define nn__v_any(m)            (vmaxvq_u32(m) != 0)
 #define nn__vi_gt(a, b)         vcgtq_s32(a, b)
-#define nn__vi_load(p)          vreinterpretq_s32_u32(vld1q_u32(p))
-#define nn__vi_store(p, i)      vst1q_u32(p, vreinterpretq_u32_s32(i))
+#define nn__vi_load(p)          vld1q_s32((const int32_t *)(const void *)(p))
+#define nn__vi_store(p, i)      vst1q_s32((int32_t *)(void *)(p), i)
 #define nn__vi_iota()           NN__K(vi_iota)()
 #define nn__v_stream(p, v)      vst1q_f32(p, v)
 #define nn__v_fence()           ((void)0)
@@ -9790,7 +10054,7 @@ NN__UNUSED static void NN__K(gemm)(const nn__gemm *g, void *scratch) {
         do {                                            // once also when k is 0
             const int last = k - pc <= kc;
             t.k = last ? k - pc : kc;
-            t.add = pc > 0;
+            t.add = pc > 0 || g->accumulate;
             t.bias = last ? g->bias : NULL;
             t.residual = last ? g->residual : NULL;
             t.act = last ? g->act : 0;
@@ -9821,6 +10085,667 @@ static double NN__K(peak)(int64_t turns) {
     return 2.0 * 12 * NN__W * (double)turns;
 }
 
+// ---- matrix product in low precision ----------------------------------------------------------------
+//
+// C = A B with operands of 16 or 8 bits, summed in f32 (f16, bf16) or i32 (int8, exactly). Which way, nn__low_path says:
+//
+//   amx    tiles of 16 rows by 64 bytes in eight registers of the CPU: 2x2 of C, 2 of A, 2 of B; one instruction adds
+//          the product of two tiles. A's rows may stay where they are, B is packed.
+//   vnni   one instruction for four products of int8 in each 32-bit lane; unsigned by signed: A gets 128 added, and
+//          128 times the column's sum taken off.
+//   madd   int8 widened to 16 bits while it is packed, two products in each 32-bit lane
+//   wide   f16 and bf16 widened to f32 block by block, for the f32 kernels
+//   dot    f16 and bf16, few rows by a transposed B: each element a dot product, B widened as it is read
+//
+// What follows k in one 32-bit lane is called a word: 2 halves, 4 bytes, or 2 bytes widened. A panel of B (and of A, but
+// for amx) holds the words of NR columns (MR rows) of one step side by side: [steps][NR], padded with zeros.
+//
+//         B, two columns of bf16             its panel                  row p of the panel times a word of A:
+//         b00 b01                            |b00 b10|b01 b11|          lane j gets a[2p] b[2p][j] + a[2p+1] b[2p+1][j]
+//         b10 b11                            |b20 b30|b21 b31|
+//         b20 b21 ..
+//
+// Long sums are cut into blocks of k, whose partial tiles lie in the scratch; a finished tile goes through low_store,
+// which adds the bias, scales, rounds once. Every choice is made from the whole problem, so pieces of it compute the
+// same bits.
+#if !NN__PASS_F64
+
+// More words of the vocabulary, on int lanes: load16 and load8 fill the upper bits with zeros, store16
+// drops them; madd(c, a, b) adds to each lane the two products of its signed 16-bit halves.
+#if NN__PASS_ISA == 0
+#define nn__vi_load16(p)        ((uint32_t)*(p))
+#define nn__vi_store16(p, v)    ((void)(*(p) = (uint16_t)(v)))
+#define nn__vi_load8(p)         ((uint32_t)*(p))
+#define nn__vi_madd(c, a, b)    NN__K(vi_madd)(c, a, b)
+static inline uint32_t NN__K(vi_madd)(uint32_t c, uint32_t a, uint32_t b) {
+    return c + (uint32_t)((int32_t)(int16_t)a * (int16_t)b) + (uint32_t)((int32_t)(int16_t)(a >> 16) * (int16_t)(b >> 16));
+}
+#elif NN__PASS_ISA == 1
+#define nn__vi_load16(p)        _mm_unpacklo_epi16(_mm_loadl_epi64((const __m128i *)(p)), _mm_setzero_si128())
+#define nn__vi_store16(p, v)    NN__K(vi_store16)(p, v)
+#define nn__vi_load8(p)         NN__K(vi_load8)(p)
+#define nn__vi_madd(c, a, b)    _mm_add_epi32(c, _mm_madd_epi16(a, b))
+static inline void NN__K(vi_store16)(uint16_t *p, __m128i v) {
+    v = _mm_srai_epi32(_mm_slli_epi32(v, 16), 16); // so that the pack, which saturates, keeps the bits
+    _mm_storel_epi64((__m128i *)p, _mm_packs_epi32(v, v));
+}
+static inline __m128i NN__K(vi_load8)(const uint8_t *p) {
+    int v;
+    memcpy(&v, p, sizeof v);
+    return _mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(v), _mm_setzero_si128()), _mm_setzero_si128());
+}
+#elif NN__PASS_ISA == 2
+#define nn__vi_load16(p)        _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(p)))
+#define nn__vi_store16(p, v)    NN__K(vi_store16)(p, v)
+#define nn__vi_load8(p)         _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(p)))
+#define nn__vi_madd(c, a, b)    _mm256_add_epi32(c, _mm256_madd_epi16(a, b))
+static inline void NN__K(vi_store16)(uint16_t *p, __m256i v) {
+    v = _mm256_and_si256(v, _mm256_set1_epi32(0xffff)); // the pack saturates, in each half
+    _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(v, v), 0x08)));
+}
+#elif NN__PASS_ISA == 3
+#define nn__vi_load16(p)        _mm512_maskz_cvtepu16_epi32(NN__ALL, _mm256_loadu_si256((const __m256i *)(p)))
+#define nn__vi_store16(p, v)    _mm256_storeu_si256((__m256i *)(p), _mm512_maskz_cvtepi32_epi16(NN__ALL, v))
+#define nn__vi_load8(p)         _mm512_maskz_cvtepu8_epi32(NN__ALL, _mm_loadu_si128((const __m128i *)(p)))
+#define nn__vi_madd(c, a, b)    _mm512_add_epi32(c, _mm512_maskz_madd_epi16(NN__ALL, a, b))
+#else
+#define nn__vi_load16(p)        vreinterpretq_s32_u32(vmovl_u16(vld1_u16(p)))
+#define nn__vi_store16(p, v)    vst1_u16(p, vmovn_u32(vreinterpretq_u32_s32(v)))
+#define nn__vi_load8(p)         NN__K(vi_load8)(p)
+#define nn__vi_madd(c, a, b)    NN__K(vi_madd)(c, a, b)
+static inline int32x4_t NN__K(vi_load8)(const uint8_t *p) {
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(v)))));
+}
+static inline int32x4_t NN__K(vi_madd)(int32x4_t c, int32x4_t a, int32x4_t b) {
+    const int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
+    return vaddq_s32(c, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_s16(vget_high_s16(x), vget_high_s16(y))));
+}
+#endif
+#define NN__PICK(m, a, b) nn__v_bits(nn__v_select(m, nn__v_frombits(a), nn__v_frombits(b)))
+
+// One vector of halves, widened exactly: the same bits as nn__f16_to_f32 and nn__bf16_to_f32.
+NN__GEMM_INLINE NN__V NN__K(low_widen)(NN__VI h, const int f16) {
+    if (!f16) return nn__v_frombits(nn__vi_shl(h, 16));
+    const NN__VI rest = nn__vi_and(h, nn__vi_set1(0x7fff)), sign = nn__vi_shl(nn__vi_and(h, nn__vi_set1(0x8000)), 16), up = nn__vi_shl(rest, 13);
+    const NN__V size = nn__v_fromint(rest), lowest = nn__v_frombits(nn__vi_set1(0x38800000)); // 2^-14, the least normal
+    const NN__VI normal = nn__vi_add(up, nn__vi_set1(0x38000000)), special = nn__vi_or(up, nn__vi_set1(0x7f800000));
+    const NN__VI small = nn__v_bits(nn__v_sub(nn__v_frombits(nn__vi_add(up, nn__vi_set1(0x38800000))), lowest));
+    NN__VI v = NN__PICK(nn__v_lt(size, nn__v_set1(1024)), small, normal);
+    v = NN__PICK(nn__v_lt(size, nn__v_set1(31744)), v, special);
+    return nn__v_frombits(nn__vi_or(v, sign));
+}
+// And back, to nearest even, as nn__f32_to_f16 and nn__f32_to_bf16 do, in the lower halves of the lanes.
+NN__GEMM_INLINE NN__VI NN__K(low_narrow)(NN__V x, const int f16) {
+    const NN__VI u = nn__v_bits(x), one = nn__vi_set1(1), high = nn__vi_sar(u, 16);
+    if (!f16) {
+        const NN__VI v = nn__vi_add(u, nn__vi_add(nn__vi_set1(0x7fff), nn__vi_and(high, one)));
+        return NN__PICK(nn__v_isnan(x), nn__vi_or(high, nn__vi_set1(0x40)), nn__vi_sar(v, 16));
+    }
+    const NN__VI a = nn__vi_and(u, nn__vi_set1(0x7fffffff));
+    const NN__V size = nn__v_frombits(a);
+    NN__VI v = nn__vi_add(nn__vi_sub(a, nn__vi_set1(0x38000000 - 0xfff)), nn__vi_and(nn__vi_sar(a, 13), one));
+    v = nn__vi_sar(v, 13);
+    v = NN__PICK(nn__v_lt(size, nn__v_frombits(nn__vi_set1(0x38800000))), nn__vi_sub(nn__v_bits(nn__v_add(size, nn__v_set1(0.5f))), nn__vi_set1(0x3f000000)), v);
+    v = NN__PICK(nn__v_lt(size, nn__v_frombits(nn__vi_set1(0x477ff000))), v, nn__vi_set1(0x7c00));
+    v = NN__PICK(nn__v_isnan(x), nn__vi_set1(0x7e00), v);
+    return nn__vi_or(v, nn__vi_and(high, nn__vi_set1(0x8000)));
+}
+
+NN__GEMM_INLINE void NN__K(low_widen_row)(const uint16_t *x, float *y, int64_t n, const int f16) {
+    for (; n >= NN__W; n -= NN__W, x += NN__W, y += NN__W) nn__v_store(y, NN__K(low_widen)(nn__vi_load16(x), f16));
+    if (n > 0) {
+        uint16_t room[NN__W] = {0};
+        memcpy(room, x, (size_t)n * sizeof *x);
+        nn__v_store_n(y, NN__K(low_widen)(nn__vi_load16(room), f16), (int)n);
+    }
+}
+NN__GEMM_INLINE void NN__K(low_narrow_row)(const float *x, uint16_t *y, int64_t n, const int f16) {
+    for (; n >= NN__W; n -= NN__W, x += NN__W, y += NN__W) nn__vi_store16(y, NN__K(low_narrow)(nn__v_load(x), f16));
+    if (n > 0) {
+        uint16_t room[NN__W];
+        nn__vi_store16(room, NN__K(low_narrow)(nn__v_load_n(x, (int)n), f16));
+        memcpy(y, room, (size_t)n * sizeof *y);
+    }
+}
+static void NN__K(widen)(const void *x, void *y, int64_t n, int f16) {
+    if (f16) NN__K(low_widen_row)((const uint16_t *)x, (float *)y, n, 1);
+    else NN__K(low_widen_row)((const uint16_t *)x, (float *)y, n, 0);
+}
+static void NN__K(narrow)(const void *x, void *y, int64_t n, int f16) {
+    if (f16) NN__K(low_narrow_row)((const float *)x, (uint16_t *)y, n, 1);
+    else NN__K(low_narrow_row)((const float *)x, (uint16_t *)y, n, 0);
+}
+
+// Tile of the microkernels on vectors, and the most words of k in a block: NR columns of B (32 KiB with 512-bit vectors)
+// stay in L1. A tile of amx is 32 by 32.
+enum {
+    NN__K(low_mr) = NN__W == 16 ? 14 : NN__W == 8 ? 6 : NN__W == 4 ? 6 : 4,
+    NN__K(low_nr) = 2 * NN__W,
+    NN__K(low_tiles) = 32
+};
+
+// ---- packing
+// One vector of words from `per` rows of the source.
+NN__GEMM_INLINE NN__VI NN__K(low_word)(const uint8_t *const *row, const int kind) {
+    if (kind == NN__LOW_HALVES) {
+        const NN__VI high = nn__vi_load16((const uint16_t *)(const void *)row[1]);
+        return nn__vi_or(nn__vi_load16((const uint16_t *)(const void *)row[0]), nn__vi_shl(high, 16));
+    }
+    const NN__VI a = nn__vi_load8(row[0]), b = nn__vi_load8(row[1]);
+    if (kind == NN__LOW_SPREAD) // the sign, spread over 16 bits
+        return nn__vi_or(nn__vi_and(nn__vi_sar(nn__vi_shl(a, 24), 24), nn__vi_set1(0xffff)), nn__vi_shl(nn__vi_sar(nn__vi_shl(b, 24), 24), 16));
+    const NN__VI c = nn__vi_load8(row[2]), d = nn__vi_load8(row[3]);
+    return nn__vi_or(nn__vi_or(a, nn__vi_shl(b, 8)), nn__vi_or(nn__vi_shl(c, 16), nn__vi_shl(d, 24)));
+}
+// The words of `steps` steps of at most `width` adjacent lanes (columns of B, or rows of A) into out[steps][width].
+// left: elements of k that are real; step: from one to the next in the source. What is missing is zero.
+NN__GEMM_INLINE void NN__K(low_pack_across)(uint32_t *out, const char *from, const int kind, int lanes, int64_t steps, int64_t left, int64_t step, int width) {
+    const int per = kind == NN__LOW_BYTES ? 4 : 2, size = kind == NN__LOW_HALVES ? 2 : 1;
+    const uint8_t *row[4];
+    int64_t s = 0;
+    if (lanes == width && width % NN__W == 0)
+        for (; s < steps && left >= per; s++, left -= per, from += per * step * size, out += width)
+            for (int j = 0; j < width; j += NN__W) {
+                for (int q = 0; q < per; q++) row[q] = (const uint8_t *)from + (q * step + j) * size;
+                nn__vi_store(out + j, NN__K(low_word)(row, kind));
+            }
+    for (; s < steps; s++, left -= per, from += per * step * size, out += width)
+        for (int j = 0; j < width; j += NN__W) { // the edges, through a padded room: not a byte behind them is read
+            const int n = lanes - j < NN__W ? lanes - j : NN__W;
+            uint8_t room[4][2 * NN__W];
+            uint32_t words[NN__W];
+            memset(room, 0, sizeof room);
+            for (int q = 0; q < per; q++) {
+                row[q] = room[q];
+                if (q < left && n > 0) memcpy(room[q], from + (q * step + j) * size, (size_t)(n * size));
+            }
+            nn__vi_store(words, NN__K(low_word)(row, kind));
+            memcpy(out + j, words, (size_t)(width - j < NN__W ? width - j : NN__W) * sizeof *out);
+        }
+}
+// The same with lanes `lane` apart.
+NN__GEMM_NOINLINE void NN__K(low_pack)(uint32_t *out, const void *source, int kind, int lanes, int64_t steps, int64_t left, int64_t lane, int64_t step, int width) {
+    const char *from = (const char *)source;
+    const int per = kind == NN__LOW_BYTES ? 4 : 2, size = kind == NN__LOW_HALVES ? 2 : 1;
+    if (lane == 1) {
+        if (kind == NN__LOW_HALVES) NN__K(low_pack_across)(out, from, NN__LOW_HALVES, lanes, steps, left, step, width);
+        else if (kind == NN__LOW_BYTES) NN__K(low_pack_across)(out, from, NN__LOW_BYTES, lanes, steps, left, step, width);
+        else NN__K(low_pack_across)(out, from, NN__LOW_SPREAD, lanes, steps, left, step, width);
+        return;
+    }
+    int64_t whole = step == 1 && kind != NN__LOW_SPREAD ? left / per < steps ? left / per : steps : 0;
+    int ready = lanes / 4 * 4; // four lanes with adjacent steps are turned over; in blocks which stay in L1
+    if (!whole) ready = 0;
+    for (int64_t s = 0; s < whole; s += 64)
+        for (int j = 0; j < ready; j += 4)
+            nn__low_turn(out + s * width + j, width, from + j * lane * size + s * 4, lane * size, whole - s < 64 ? whole - s : 64);
+    for (int j = 0; j < width; j++)
+        for (int64_t s = j < ready ? whole : 0; s < steps; s++) {
+            uint32_t word = 0;
+            for (int q = 0; q < per && j < lanes && s * per + q < left; q++) {
+                const char *at = from + (j * lane + (s * per + q) * step) * size;
+                if (kind == NN__LOW_HALVES) word |= (uint32_t)*(const uint16_t *)(const void *)at << 16 * q;
+                else if (kind == NN__LOW_BYTES) word |= (uint32_t)*(const uint8_t *)at << 8 * q;
+                else word |= (uint32_t)(uint16_t)(int16_t)*(const int8_t *)at << 16 * q;
+            }
+            out[s * width + j] = word;
+        }
+}
+
+// ---- microkernels on vectors
+#if NN__PASS_ISA == 3
+NN__GEMM_INLINE __m512i NN__K(vnni)(__m512i sum, __m512i a, __m512i b) { // as assembly: the region does not ask for VNNI
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
+#endif
+
+// C[MR,NR] (+)= A's panel by B's, in 32-bit integers; the first row of B's panel is what the sums begin with.
+NN__GEMM_INLINE void NN__K(low_micro)(const nn__low_tile *t, const int vnni) {
+    const int32_t *a = (const int32_t *)t->a;
+    const uint32_t *b = t->b;
+    uint32_t *c = (uint32_t *)t->c;
+    NN__VI sum[NN__K(low_mr)][2];
+    NN__GEMM_UNROLL
+    for (int i = 0; i < NN__K(low_mr); i++) {
+        sum[i][0] = nn__vi_load(b);
+        sum[i][1] = nn__vi_load(b + NN__W);
+    }
+    b += NN__K(low_nr);
+    for (int64_t s = 0; s < t->steps; s++, a += NN__K(low_mr), b += NN__K(low_nr)) {
+        const NN__VI b0 = nn__vi_load(b), b1 = nn__vi_load(b + NN__W);
+        NN__GEMM_UNROLL
+        for (int i = 0; i < NN__K(low_mr); i++) {
+            const NN__VI x = nn__vi_set1(a[i]);
+#if NN__PASS_ISA == 3
+            if (vnni) {
+                sum[i][0] = NN__K(vnni)(sum[i][0], x, b0);
+                sum[i][1] = NN__K(vnni)(sum[i][1], x, b1);
+                continue;
+            }
+#endif
+            sum[i][0] = nn__vi_madd(sum[i][0], x, b0);
+            sum[i][1] = nn__vi_madd(sum[i][1], x, b1);
+        }
+    }
+    (void)vnni;
+    NN__GEMM_UNROLL
+    for (int i = 0; i < NN__K(low_mr); i++, c += NN__K(low_nr)) {
+        if (t->add) {
+            sum[i][0] = nn__vi_add(sum[i][0], nn__vi_load(c));
+            sum[i][1] = nn__vi_add(sum[i][1], nn__vi_load(c + NN__W));
+        }
+        nn__vi_store(c, sum[i][0]);
+        nn__vi_store(c + NN__W, sum[i][1]);
+    }
+}
+NN__GEMM_NOINLINE void NN__K(low_micro_madd)(const nn__low_tile *t) { NN__K(low_micro)(t, 0); }
+
+// What the sums of a panel begin with: zero, or for vnni -128 times the sums of the columns.
+static void NN__K(low_head)(uint32_t *panel, int64_t steps, int vnni) {
+    NN__VI head[2];
+    head[0] = head[1] = nn__vi_set1(0);
+#if NN__PASS_ISA == 3
+    for (int64_t s = 1; s <= steps && vnni; s++)
+        for (int j = 0; j < 2; j++) head[j] = NN__K(vnni)(head[j], nn__vi_set1(INT32_MIN | 0x00808080), nn__vi_load(panel + s * NN__K(low_nr) + j * NN__W));
+#endif
+    (void)steps; (void)vnni;
+    for (int j = 0; j < 2; j++) nn__vi_store(panel + j * NN__W, nn__vi_sub(nn__vi_set1(0), head[j]));
+}
+
+#if NN__PASS_ISA == 3
+NN__GEMM_NOINLINE void NN__K(low_micro_vnni)(const nn__low_tile *t) { NN__K(low_micro)(t, 1); }
+#endif
+
+// ---- amx
+#if NN__PASS_ISA == 3 && NN__HAS_AMX
+// All eight tiles: 16 rows of 64 bytes. Given back (release) so that the system need not save them at every switch.
+static void NN__K(amx_begin)(void) {
+    uint8_t config[64] = {0};
+    config[0] = 1; // the palette
+    for (int i = 0; i < 8; i++) {
+        config[16 + 2 * i] = 64;
+        config[48 + i]     = 16;
+    }
+    __asm__ volatile("ldtilecfg %0" : : "m"(config));
+}
+static void NN__K(amx_end)(void) { __asm__ volatile("tilerelease" : : : "memory"); }
+
+// C (two by two tiles) (+)= A B over t->steps words of k. dot: the instruction. As assembly, so that
+// it needs nothing of the compiler but its assembler.
+#define NN__AMX_LOAD(tile, at, row) "tileloadd (" at "," row ",1), %%tmm" tile "\n\t"
+#define NN__AMX_DOT(dot, b, a, c) dot " %%tmm" b ", %%tmm" a ", %%tmm" c "\n\t"
+#define NN__AMX_MICRO(name, dot)                                                                                          \
+    NN__GEMM_NOINLINE void NN__K(name)(const nn__low_tile *t) {                                                           \
+        const char *a0 = (const char *)t->a, *a1 = a0 + 16 * t->a_row, *b0 = (const char *)t->b, *b1 = b0 + 64;           \
+        char *c0 = (char *)t->c, *c1 = c0 + 64, *c2 = c0 + 16 * t->c_row, *c3 = c2 + 64;                                  \
+        if (t->add)                                                                                                       \
+            __asm__ volatile(NN__AMX_LOAD("0", "%0", "%4") NN__AMX_LOAD("1", "%1", "%4") NN__AMX_LOAD("2", "%2", "%4")    \
+                             NN__AMX_LOAD("3", "%3", "%4") : : "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(t->c_row) : "memory"); \
+        else __asm__ volatile("tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3" : : : "memory"); \
+        if (t->rows > 16)                                                                                                 \
+            for (int64_t s = 0; s < t->steps; s += 16, a0 += t->a_step, a1 += t->a_step, b0 += 2048, b1 += 2048)          \
+                __asm__ volatile(NN__AMX_LOAD("6", "%2", "%5") NN__AMX_LOAD("4", "%0", "%4") NN__AMX_DOT(dot, "6", "4", "0") \
+                                 NN__AMX_LOAD("7", "%3", "%5") NN__AMX_DOT(dot, "7", "4", "1")                            \
+                                 NN__AMX_LOAD("5", "%1", "%4") NN__AMX_DOT(dot, "6", "5", "2") NN__AMX_DOT(dot, "7", "5", "3") \
+                                 : : "r"(a0), "r"(a1), "r"(b0), "r"(b1), "r"(t->a_row), "r"((int64_t)128) : "memory");    \
+        else                                                                                                              \
+            for (int64_t s = 0; s < t->steps; s += 16, a0 += t->a_step, b0 += 2048, b1 += 2048)                           \
+                __asm__ volatile(NN__AMX_LOAD("6", "%1", "%4") NN__AMX_LOAD("4", "%0", "%3") NN__AMX_DOT(dot, "6", "4", "0") \
+                                 NN__AMX_LOAD("7", "%2", "%4") NN__AMX_DOT(dot, "7", "4", "1")                            \
+                                 : : "r"(a0), "r"(b0), "r"(b1), "r"(t->a_row), "r"((int64_t)128) : "memory");             \
+        __asm__ volatile("tilestored %%tmm0, (%0,%4,1)\n\ttilestored %%tmm1, (%1,%4,1)\n\ttilestored %%tmm2, (%2,%4,1)\n\t" \
+                         "tilestored %%tmm3, (%3,%4,1)" : : "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(t->c_row) : "memory");     \
+    }
+NN__AMX_MICRO(low_micro_bf16, "tdpbf16ps")
+NN__AMX_MICRO(low_micro_i8, "tdpbssd")
+#undef NN__AMX_LOAD
+#undef NN__AMX_DOT
+#undef NN__AMX_MICRO
+
+// A for tiles: out[steps / 16][32 rows][16 words]. Where rows lie adjacent along k they are copied, else packed across and
+// turned over.
+static void NN__K(low_pack_rows)(uint32_t *out, const void *source, int kind, int rows, int64_t steps, int64_t left, int64_t row, int64_t col) {
+    const char *from = (const char *)source;
+    const int size = kind == NN__LOW_HALVES ? 2 : 1;
+    uint32_t room[16 * 32];
+    for (int64_t s = 0; s < steps; s += 16, out += 32 * 16, from += 64 * col, left -= 64 / size) {
+        if (col == 1) {
+            const int64_t real = left * size < 64 ? left * size : 64;
+            for (int i = 0; i < 32; i++) {
+                if (i >= rows || real < 64) memset(out + i * 16, 0, 64);
+                if (i < rows && real > 0) memcpy(out + i * 16, from + i * row * size, real == 64 ? 64 : (size_t)real);
+            }
+            continue;
+        }
+        NN__K(low_pack)(room, from, kind, rows, 16, left, row, col, 32);
+        for (int q = 0; q < 16; q += 4) nn__low_turn(out + q, 16, (const char *)(room + q * 32), 128, 32);
+    }
+}
+#endif
+
+// ---- from finished sums to C
+// rows by cols sums, `apart` words between rows, go to C from (i, j) on. bias: widened, from column j on, or NULL.
+NN__GEMM_INLINE void NN__K(low_store_halves)(const nn__low *g, float *sums, int64_t apart, uint16_t *c, int64_t rows, int64_t cols, const float *bias, const int f16) {
+    for (int64_t r = 0; r < rows; r++, sums += apart, c += g->g.c_row) {
+        for (int64_t q = 0; q < cols && bias; q += NN__W) {
+            const int n = cols - q < NN__W ? (int)(cols - q) : NN__W;
+            nn__v_store_n(sums + q, nn__v_add(nn__v_load_n(sums + q, n), nn__v_load_n(bias + q, n)), n);
+        }
+        if (g->g.act) NN__K(activate)(sums, cols, g->g.act);
+        NN__K(low_narrow_row)(sums, c, cols, f16);
+    }
+}
+static void NN__K(low_store_bytes)(const nn__low *g, const char *sums, int64_t apart, int64_t i, int64_t j, int64_t rows, int64_t cols) {
+    for (int64_t r = 0; r < rows; r++, sums += apart * 4) {
+        char *c = (char *)g->g.c + ((i + r) * g->g.c_row + j) * g->c_size;
+        const NN__V scale = nn__v_set1(g->a_scale ? g->a_scale[i + r] : 1.0f);
+        if (!g->a_scale && !g->b_scale) {
+            if (cols == 2 * NN__W) {
+                nn__vi_store(c, nn__vi_load(sums));
+                nn__vi_store(c + 4 * NN__W, nn__vi_load(sums + 4 * NN__W));
+            } else memcpy(c, sums, (size_t)cols * 4);
+            continue;
+        }
+        for (int64_t q = 0; q < cols; q += NN__W) { // the sums are padded to whole vectors
+            const int n = cols - q < NN__W ? (int)(cols - q) : NN__W;
+            NN__V v = nn__v_mul(nn__v_fromint(nn__vi_load(sums + q * 4)), scale);
+            if (g->b_scale) v = nn__v_mul(v, nn__v_load_n(g->b_scale + j + q, n));
+            nn__v_store_n((float *)(void *)c + q, v, n);
+        }
+    }
+}
+#if NN__PASS_ISA == 3 && NN__HAS_AMX
+// Tiles of amx, by the instruction for it: denormals become zero, as they do in the tiles.
+static void NN__K(low_store_amx)(const nn__low *g, float *sums, uint16_t *c, int64_t rows, int64_t cols, const float *bias) {
+    for (int64_t r = 0; r < rows; r++, sums += 32, c += g->g.c_row) {
+        __m512 low = nn__v_load(sums), high = nn__v_load(sums + 16);
+        __m512i both;
+        if (bias) {
+            low  = nn__v_add(low, nn__v_load(bias));
+            high = nn__v_add(high, nn__v_load(bias + 16));
+        }
+        if (g->g.act) {
+            nn__v_store(sums, low);
+            nn__v_store(sums + 16, high);
+            NN__K(activate)(sums, 32, g->g.act);
+            low  = nn__v_load(sums);
+            high = nn__v_load(sums + 16);
+        }
+        __asm__("vcvtne2ps2bf16 %1, %2, %0" : "=v"(both) : "v"(low), "v"(high));
+        if (cols == 32) nn__vi_store(c, both);
+        else {
+            nn__vi_store(sums, both);
+            memcpy(c, sums, (size_t)cols * sizeof *c);
+        }
+    }
+}
+#endif
+static void NN__K(low_store)(const nn__low *g, void *sums, int64_t apart, int64_t i, int64_t j, int64_t rows, int64_t cols, const float *bias) {
+    uint16_t *c = (uint16_t *)g->g.c + i * g->g.c_row + j;
+#if NN__PASS_ISA == 3 && NN__HAS_AMX
+    if (g->path == NN__LOW_AMX && g->type == NN_BF16) { NN__K(low_store_amx)(g, (float *)sums, c, rows, cols, bias); return; }
+#endif
+    if (g->type == NN_I8) NN__K(low_store_bytes)(g, (const char *)sums, apart, i, j, rows, cols);
+    else if (g->type == NN_F16) NN__K(low_store_halves)(g, (float *)sums, apart, c, rows, cols, bias, 1);
+    else NN__K(low_store_halves)(g, (float *)sums, apart, c, rows, cols, bias, 0);
+}
+
+// ---- amx, vnni, madd: the loops
+static nn__low_plan NN__K(low_plan_of)(const nn__low *g) {
+    nn__low_plan p;
+    const int amx = g->path == NN__LOW_AMX;
+    const int64_t unit = amx ? 16 : 1;
+    p.mr     = amx ? NN__K(low_tiles) : NN__K(low_mr);
+    p.nr     = amx ? NN__K(low_tiles) : NN__K(low_nr);
+    p.head   = !amx;
+    p.per    = g->path == NN__LOW_MADD || g->type != NN_I8 ? 2 : 4;
+    p.depth  = (g->g.k + p.per * unit - 1) / (p.per * unit) * unit;
+    p.kc     = nn__gemm_even(p.depth, amx ? NN__LOW_KC_AMX : NN__LOW_KC, 16);
+    p.blocks = p.kc ? (p.depth + p.kc - 1) / p.kc : 1;
+    p.nc     = nn__max64(128, nn__min64(512, (1 << 20) / (p.depth + 1) / p.nr * p.nr)); // B: 4 MiB, unless k is very long
+    p.nc     = nn__gemm_even(g->g.n, p.nc, p.nr);
+    p.mc     = nn__gemm_even(g->g.m, p.mr * (amx ? 8 : 16), p.mr);
+    const int64_t rows = (p.mc + p.mr - 1) / p.mr * p.mr, cols = (p.nc + p.nr - 1) / p.nr * p.nr;
+    p.room_a = (p.mr * p.kc + 15) / 16 * 16;
+    p.room_b = ((p.depth + p.head * p.blocks) * cols + 15) / 16 * 16;
+    p.room_c = ((p.blocks > 1 ? rows * cols : (int64_t)p.mr * p.nr) + 15) / 16 * 16;
+    return p;
+}
+
+// B, columns jc .. jc + nb, all of k: block after block, panel after panel. Where B's rows lie adjacent, 16 steps of all
+// panels come before the next 16: long pieces of few rows, which the machine foresees.
+static void NN__K(low_pack_b)(const nn__low *g, const nn__low_plan *p, uint32_t *out, int64_t jc, int64_t nb) {
+    const int kind = g->type != NN_I8 ? NN__LOW_HALVES : g->path == NN__LOW_MADD ? NN__LOW_SPREAD : NN__LOW_BYTES;
+    const int64_t size = g->type == NN_I8 ? 1 : 2, panels = (nb + p->nr - 1) / p->nr;
+    int64_t pc = 0;
+    do {
+        const int64_t kb = nn__min64(p->kc, p->depth - pc), panel = (kb + p->head) * p->nr, part = g->g.b_col == 1 ? 16 : kb;
+        for (int64_t s = 0; s < kb; s += part)
+            for (int64_t jr = 0; jr < panels; jr++) {
+                const int64_t from = (pc + s) * p->per, j = jr * p->nr;
+                NN__K(low_pack)(out + jr * panel + (p->head + s) * p->nr, (const char *)g->g.b + (from * g->g.b_row + (jc + j) * g->g.b_col) * size, kind,
+                                (int)nn__min64(p->nr, nb - j), nn__min64(part, kb - s), g->g.k - from, g->g.b_col, g->g.b_row, p->nr);
+            }
+        for (int64_t jr = 0; jr < panels && p->head; jr++) NN__K(low_head)(out + jr * panel, kb, g->path == NN__LOW_VNNI);
+        out += panels * panel;
+        pc += kb;
+    } while (pc < p->depth);
+}
+
+// One panel of A: where it lies, or packed into `room`.
+static void NN__K(low_panel_a)(const nn__low *g, const nn__low_plan *p, nn__low_tile *t, uint32_t *room, int64_t i, int64_t pc) {
+    const int64_t size = g->type == NN_I8 ? 1 : 2, left = g->g.k - pc * p->per;
+    const char *from = (const char *)g->g.a + (i * g->g.a_row + pc * p->per * g->g.a_col) * size;
+    t->a      = room;
+    t->a_row  = 0;
+    t->a_step = 0;
+#if NN__PASS_ISA == 3 && NN__HAS_AMX
+    if (g->path == NN__LOW_AMX) {
+        t->a_row  = 64;
+        t->a_step = 64 * 32;
+        if (g->g.a_col == 1 && t->rows % 16 == 0 && left >= t->steps * p->per) {
+            t->a      = from;
+            t->a_row  = g->g.a_row * size;
+            t->a_step = 64;
+        } else NN__K(low_pack_rows)(room, from, g->type == NN_I8 ? NN__LOW_BYTES : NN__LOW_HALVES, t->rows, t->steps, left, g->g.a_row, g->g.a_col);
+        return;
+    }
+#endif
+    NN__K(low_pack)(room, from, g->path == NN__LOW_MADD ? NN__LOW_SPREAD : NN__LOW_BYTES, t->rows, t->steps, left, g->g.a_row, g->g.a_col, p->mr);
+    if (g->path == NN__LOW_VNNI)
+        for (int64_t s = 0; s < t->steps * p->mr; s++) room[s] ^= 0x80808080u; // + 128
+}
+
+static void NN__K(low_tile)(const nn__low *g, const nn__low_tile *t) {
+#if NN__PASS_ISA == 3 && NN__HAS_AMX
+    if (g->path == NN__LOW_AMX) {
+        if (g->type == NN_I8) NN__K(low_micro_i8)(t);
+        else NN__K(low_micro_bf16)(t);
+        return;
+    }
+#endif
+#if NN__PASS_ISA == 3
+    if (g->path == NN__LOW_VNNI) { NN__K(low_micro_vnni)(t); return; }
+#endif
+    (void)g;
+    NN__K(low_micro_madd)(t);
+}
+
+static void NN__K(low_loops)(const nn__low *g, uint32_t *scratch) {
+    const nn__low_plan p = NN__K(low_plan_of)(g);
+    uint32_t *const tiles = scratch, *const pa = tiles + p.room_c, *const pb = pa + p.room_a;
+    float *const bias = (float *)(void *)(pb + p.room_b);
+    const int straight = g->path == NN__LOW_AMX && g->type == NN_I8 && !g->a_scale && !g->b_scale && g->g.c_row != p.nr;
+    nn__low_tile t;
+    if (g->g.bias) NN__K(widen)(g->g.bias, bias, g->g.n, g->type == NN_F16);
+    for (int64_t jc = 0; jc < g->g.n; jc += p.nc) {
+        const int64_t nb = nn__min64(p.nc, g->g.n - jc);
+        NN__K(low_pack_b)(g, &p, pb, jc, nb);
+        for (int64_t ic = 0; ic < g->g.m; ic += p.mc) {
+            const int64_t mb = nn__min64(p.mc, g->g.m - ic), across = (nb + p.nr - 1) / p.nr;
+            const uint32_t *b = pb;
+            int64_t pc = 0;
+            do { // once also when k is 0
+                const int64_t kb = nn__min64(p.kc, p.depth - pc), panel = (kb + p.head) * p.nr;
+                for (int64_t ir = 0; ir < mb; ir += p.mr) {
+                    t.rows  = (int)nn__min64(p.mr, mb - ir);
+                    t.steps = kb;
+                    t.add   = pc > 0;
+                    NN__K(low_panel_a)(g, &p, &t, pa, ic + ir, pc);
+                    for (int64_t jr = 0; jr < across; jr++) {
+                        const int64_t cols = nn__min64(p.nr, nb - jr * p.nr);
+                        t.b     = b + jr * panel;
+                        t.c     = p.blocks > 1 ? tiles + (ir / p.mr * across + jr) * p.mr * p.nr : tiles;
+                        t.c_row = p.nr * 4;
+                        if (straight && t.rows == p.mr && cols == p.nr) { // a whole tile of the result: no detour
+                            t.c     = (uint32_t *)g->g.c + (ic + ir) * g->g.c_row + jc + jr * p.nr;
+                            t.c_row = g->g.c_row * 4;
+                        }
+                        NN__K(low_tile)(g, &t);
+                        if (pc + kb < p.depth || t.c_row != p.nr * 4) continue;
+                        NN__K(low_store)(g, t.c, p.nr, ic + ir, jc + jr * p.nr, t.rows, cols, g->g.bias ? bias + jc + jr * p.nr : NULL);
+                    }
+                }
+                pc += kb;
+                b += across * panel;
+            } while (pc < p.depth);
+        }
+    }
+}
+
+// ---- wide: blocks of f32 for the product in f32
+// A block of a matrix, widened: in the order of its rows or its columns, whichever lie adjacent. row and col: the strides,
+// on return those of the copy.
+static void NN__K(low_widen_block)(float *out, const uint16_t *x, int64_t rows, int64_t cols, int64_t *row, int64_t *col, int f16) {
+    if (*col != 1 && *row == 1) {
+        NN__K(low_widen_block)(out, x, cols, rows, col, row, f16);
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++, x += *row, out += cols) {
+        if (*col == 1) NN__K(widen)(x, out, cols, f16);
+        else
+            for (int64_t j = 0; j < cols; j++) out[j] = f16 ? nn__f16_to_f32(x[j * *col]) : nn__bf16_to_f32(x[j * *col]);
+    }
+    *row = cols;
+    *col = 1;
+}
+
+enum { NN__K(low_wide_m) = 384, NN__K(low_wide_n) = 256, NN__K(low_wide_k) = 768 };
+static void NN__K(low_wide_piece)(const nn__low *g, nn__gemm *f) { // the largest block, for its room
+    *f       = g->g;
+    f->m     = nn__min64(g->g.m, NN__K(low_wide_m));
+    f->n     = nn__min64(g->g.n, NN__K(low_wide_n));
+    f->k     = nn__min64(g->g.k, NN__K(low_wide_k));
+    f->c_row = f->n;
+    f->bias  = NULL;
+    f->act   = 0;
+    f->path  = NN__GEMM_TILES | NN__GEMM_PACK_B | (f->m > NN__K(gemm_mr) ? NN__GEMM_PACK_A : 0);
+}
+static void NN__K(low_wide)(const nn__low *g, float *scratch) {
+    nn__gemm f;
+    const int f16 = g->type == NN_F16;
+    NN__K(low_wide_piece)(g, &f);
+    const int64_t mc = f.m, nc = f.n, kc = f.k;
+    float *const c = scratch, *const a = c + mc * nc, *const b = a + mc * kc, *const bias = b + kc * nc, *const room = bias + (g->g.n + 15) / 16 * 16;
+    if (g->g.bias) NN__K(widen)(g->g.bias, bias, g->g.n, f16);
+    f.a = a;
+    f.b = b;
+    f.c = c;
+    for (int64_t jc = 0; jc < g->g.n; jc += nc)
+        for (int64_t ic = 0; ic < g->g.m; ic += mc) {
+            int64_t pc = 0;
+            f.m = nn__min64(mc, g->g.m - ic);
+            f.n = nn__min64(nc, g->g.n - jc);
+            do { // once also when k is 0
+                f.k = nn__min64(kc, g->g.k - pc);
+                f.a_row = g->g.a_row; f.a_col = g->g.a_col; f.b_row = g->g.b_row; f.b_col = g->g.b_col;
+                NN__K(low_widen_block)(a, (const uint16_t *)g->g.a + ic * f.a_row + pc * f.a_col, f.m, f.k, &f.a_row, &f.a_col, f16);
+                NN__K(low_widen_block)(b, (const uint16_t *)g->g.b + pc * f.b_row + jc * f.b_col, f.k, f.n, &f.b_row, &f.b_col, f16);
+                f.accumulate = pc > 0;
+                NN__K(gemm)(&f, room);
+                pc += f.k;
+            } while (pc < g->g.k);
+            NN__K(low_store)(g, c, nc, ic, jc, f.m, f.n, g->g.bias ? bias + jc : NULL);
+        }
+}
+
+// ---- dot: few rows by a transposed B (b_row is 1); four columns at a time
+NN__GEMM_INLINE void NN__K(low_dots)(float *out, const float *x, const uint16_t *y, int64_t y_row, int64_t k, const int f16) {
+    NN__V sum[4][2];
+    int64_t p = 0;
+    NN__GEMM_UNROLL
+    for (int s = 0; s < 4; s++) sum[s][0] = sum[s][1] = nn__v_zero();
+    for (; p + 2 * NN__W <= k; p += 2 * NN__W) {
+        const NN__V x0 = nn__v_load(x + p), x1 = nn__v_load(x + p + NN__W);
+        NN__GEMM_UNROLL
+        for (int s = 0; s < 4; s++) {
+            sum[s][0] = nn__v_fma(x0, NN__K(low_widen)(nn__vi_load16(y + s * y_row + p), f16), sum[s][0]);
+            sum[s][1] = nn__v_fma(x1, NN__K(low_widen)(nn__vi_load16(y + s * y_row + p + NN__W), f16), sum[s][1]);
+        }
+    }
+    NN__GEMM_UNROLL
+    for (int s = 0; s < 4; s++) {
+        out[s] = nn__v_hsum(nn__v_add(sum[s][0], sum[s][1]));
+        for (int64_t q = p; q < k; q++) out[s] += x[q] * (f16 ? nn__f16_to_f32(y[s * y_row + q]) : nn__bf16_to_f32(y[s * y_row + q]));
+    }
+}
+static void NN__K(low_dot)(const nn__low *g, float *scratch) {
+    const int f16 = g->type == NN_F16;
+    const int64_t m = g->g.m, n = g->g.n, k = g->g.k, least = n < 4 ? 1 : 4, apart = n < 4 ? 0 : g->g.b_col;
+    float *const a = scratch, *const bias = a + m * k, sums[NN__LOW_DOT_ROWS][64];
+    for (int64_t i = 0; i < m; i++) {
+        int64_t row = g->g.a_row, col = g->g.a_col;
+        NN__K(low_widen_block)(a + i * k, (const uint16_t *)g->g.a + i * row, 1, k, &row, &col, f16);
+    }
+    if (g->g.bias) NN__K(widen)(g->g.bias, bias, n, f16);
+    for (int64_t j = 0; j < n; j += 64) {
+        const int64_t cols = nn__min64(64, n - j);
+        for (int64_t q = 0; q < cols; q += least) {
+            const int64_t from = nn__min64(j + q, n - least); // the last four: some once more
+            const uint16_t *y = (const uint16_t *)g->g.b + from * g->g.b_col;
+            for (int64_t i = 0; i < m; i++) {
+                float d[4];
+                if (f16) NN__K(low_dots)(d, a + i * k, y, apart, k, 1);
+                else NN__K(low_dots)(d, a + i * k, y, apart, k, 0);
+                for (int64_t s = j + q - from; s < least; s++) sums[i][from + s - j] = d[s];
+            }
+        }
+        NN__K(low_store)(g, sums, 64, 0, j, m, cols, g->g.bias ? bias + j : NULL);
+    }
+}
+
+static size_t NN__K(low_scratch)(const nn__low *g) {
+    const size_t bias = ((size_t)g->g.n + 31) / 32 * 32;
+    if (g->path == NN__LOW_DOT) return ((size_t)(g->g.m * g->g.k) + bias) * sizeof(float);
+    if (g->path == NN__LOW_WIDE) {
+        nn__gemm f;
+        NN__K(low_wide_piece)(g, &f);
+        return (size_t)(f.m * f.n + f.m * f.k + f.k * f.n) * sizeof(float) + bias * sizeof(float) + NN__K(gemm_scratch)(&f);
+    }
+    const nn__low_plan p = NN__K(low_plan_of)(g);
+    return (size_t)(p.room_a + p.room_b + p.room_c) * sizeof(uint32_t) + bias * sizeof(float);
+}
+static void NN__K(low)(const nn__low *g, void *scratch) {
+    if (g->path == NN__LOW_WIDE) { NN__K(low_wide)(g, (float *)scratch); return; }
+    if (g->path == NN__LOW_DOT) { NN__K(low_dot)(g, (float *)scratch); return; }
+#if NN__PASS_ISA == 3 && NN__HAS_AMX
+    if (g->path == NN__LOW_AMX) NN__K(amx_begin)();
+#endif
+    NN__K(low_loops)(g, (uint32_t *)scratch);
+#if NN__PASS_ISA == 3 && NN__HAS_AMX
+    if (g->path == NN__LOW_AMX) NN__K(amx_end)();
+#endif
+}
+#undef NN__PICK
+#undef nn__vi_load16
+#undef nn__vi_store16
+#undef nn__vi_load8
+#undef nn__vi_madd
+#endif // !NN__PASS_F64
+
 // ---- the table of this pass ------------------------------------------------------------------------------
 static const nn__kernel_set NN__K(set) = {
 #define NN__X(name) NN__K(map_##name),
@@ -9828,7 +10753,12 @@ static const nn__kernel_set NN__K(set) = {
 #undef NN__X
     NN__K(sum), NN__K(max), NN__K(sum_squares), NN__K(sum_columns), NN__K(max_columns), NN__K(softmax), NN__K(log_softmax), NN__K(softmax_back),
     NN__K(log_softmax_back), NN__K(log_sum_exp), NN__K(cross_entropy_back), NN__K(layernorm), NN__K(layernorm_back), NN__K(sgd), NN__K(adam), NN__K(uniform),
-    NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr), NN__K(peak)};
+    NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr), NN__K(peak),
+#if NN__PASS_F64
+    NULL, NULL, NULL, NULL};
+#else
+    NN__K(widen), NN__K(narrow), NN__K(low), NN__K(low_scratch)};
+#endif
 
 // The region and the words end here.
 #if (NN__PASS_ISA == 2 || NN__PASS_ISA == 3) && defined(__clang__)
