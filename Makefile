@@ -3,7 +3,9 @@
 # make test     the tests, under a minute
 # make check    the wide matrix: compilers, standards, sanitizers, instruction sets, fuzzing (needs gcc and clang)
 # make mnist MNIST=folder    train on MNIST, packed or unpacked
-# make bench    timings, one line a workload
+# make bench    timings, one line a workload, beside the least possible; BENCH="--threads 1 gemm" for some of them
+# make bench-peers    the same by turns with PyTorch, ONNX Runtime and OpenBLAS, into bench/RESULTS.md (needs Python and the network)
+# make bench-check    fails if a row has become much slower than bench/baseline.json; make bench-baseline writes that
 # make size     lines a section, seconds to compile, bytes of the demo
 CC      ?= cc
 CXX     ?= c++
@@ -43,11 +45,20 @@ mnist: $(B)/mnist
 	@sh tests/mnist.sh "$(MNIST)"
 
 bench: $(B)/bench
-	$(B)/bench
+	$(B)/bench $(BENCH)
 
-$(B)/bench: bench/bench.c nn.h
+bench-peers: $(B)/bench
+	python3 bench/peers.py $(PEERS)
+
+bench-check: $(B)/bench
+	python3 bench/check.py $(CHECK)
+
+bench-baseline: $(B)/bench
+	python3 bench/check.py --write
+
+$(B)/bench: bench/bench.c bench/limits.h nn.h
 	@mkdir -p $(B)
-	$(CC) -O2 $(WARN) -I. -o $@ $< $(LIBS)
+	$(CC) -O2 $(WARN) -I. -o $@ $< $(LIBS) -ldl
 
 size:
 	@sh tests/size.sh
@@ -55,4 +66,4 @@ size:
 clean:
 	rm -rf $(B)
 
-.PHONY: all demo test check mnist bench size clean
+.PHONY: all demo test check mnist bench bench-peers bench-check bench-baseline size clean

@@ -1,191 +1,654 @@
-// Timings, one line a workload: name median_ms min_ms rate unit. Arguments: parts of names to run only those.
-// What a line times is said at its function; NN_THREADS and NN_ISA apply as everywhere.
+// Timings, each beside the least time that this machine could need. One line a workload:
+//
+//     name  median us  min us  rate unit  least us  share  limit
+//
+// least is the larger of (operations / peak rate) and (bytes / bandwidth); share = least / min. Peak rates and bandwidths
+// are measured in this very run, on as many threads, at the workload's own footprint: see limits.h.
+//
+//     bench [--threads n] [--isa name] [--seconds s] [--json | --describe] [--serve] [part of a name | =name | @group ...]
+//     bench --blas library ...       the matrix products by that library's cblas_sgemm instead: a peer in our own clock
+//
+// --describe says what each row times. --serve reads names from stdin and answers each with one line of JSON, so that a
+// script can run us and others by turns. The first measurements of a row are thrown away; of the others min and median.
+#if !defined(_GNU_SOURCE)
+#  define _GNU_SOURCE /* clock_gettime, syscall */
+#endif
 #define NN_IMPLEMENTATION
 #include "nn.h"
+#include <time.h>
+#include "limits.h"
+#if !defined(_WIN32)
+#  include <dlfcn.h>
+#endif
 
-static nn_ctx *c;
-static char  **filters;
-static int     n_filters;
-static double  seconds = 1.0;
+// ---- what a row is ---------------------------------------------------------------------------------
+enum where { AS_TOLD, SERIAL, SCALAR }; /* threads and instruction set of its context */
+static const char *const where_names[] = {"", ", one thread", ", one thread, scalar kernels"};
 
-static int compare(const void *a, const void *b) {
+typedef struct row {
+    char        name[40];
+    const char *group, *what;  /* what: what is timed */
+    void      (*start)(void);  /* makes the operands, in a fresh context */
+    void      (*run)(void);    /* what is timed */
+    void      (*between)(void);/* before each run, not timed; or NULL */
+    enum where  where;
+    /* parameters of start and run */
+    int64_t     m, k, n;
+    nn_dtype    dtype;
+    nn_tensor *(*op)(nn_tensor *x);
+    int64_t     layer[6];      /* sizes, closed by a 0 */
+    nn_act      act;
+    int         per;           /* what run does so many times; the time is of one */
+    /* the least that must be done */
+    double      work;          /* operations of kind peak; without a peak, things counted in unit */
+    enum peak   peak;
+    double      bytes, footprint;
+    enum pattern pattern;
+    const char *unit;
+} row;
+
+static row    rows[160];
+static int    n_rows;
+static double seconds = 0.5;
+static int    threads;             /* 0: nn.h's choice */
+static const char *isa;
+
+static nn_ctx    *c;               /* the running row's context, */
+static const row *at;              /* the running row, */
+static struct {                    /* and its operands */
+    nn_tensor *x, *y, *w, *b;
+    nn_model  *m;
+    nn_optim  *o;
+    nn_loss    loss;
+    float     *raw, *raw2;
+} t;
+
+static nn_ctx *begin(enum where where) {
+    nn_config g = nn_config_defaults();
+    g.threads   = where == AS_TOLD ? threads : 1;
+    g.isa       = where == SCALAR ? "scalar" : isa;
+    return nn_begin(&g);
+}
+
+// ---- limits ------------------------------------------------------------------------------------------
+typedef struct limit { double rate, bandwidth, least; const char *name; } limit;
+
+/* The least possible seconds of a row. Rates are measured anew for each row, and the best seen so far counts. */
+static limit limit_of(const row *r) {
+    static struct { enum pattern p; enum where where; double footprint, rate; } seen[200];
+    static double  peaks[PEAKS][3];
+    static nn_ctx *contexts[3];
+    static int     n;
+    nn_ctx        *lc = contexts[r->where] ? contexts[r->where] : (contexts[r->where] = begin(r->where));
+    double         footprint = r->footprint > 0 ? r->footprint : r->bytes, by_work = 0, by_bytes = 0;
+    limit          l = {0, 0, 0, ""};
+    int            i = 0;
+    if (r->peak) {
+        double *best = &peaks[r->peak][r->where], rate = peak_rate(lc, r->peak);
+        if (rate > *best) *best = rate;
+        l.rate  = *best;
+        by_work = r->work / l.rate;
+    }
+    if (r->pattern) {
+        while (i < n && !(seen[i].p == r->pattern && seen[i].where == r->where && seen[i].footprint == footprint)) i++;
+        l.bandwidth = bandwidth(lc, r->pattern, footprint);
+        if (i == n && n < 200) n++;
+        if (i < n) {
+            seen[i].p = r->pattern; seen[i].where = r->where; seen[i].footprint = footprint;
+            if (l.bandwidth > seen[i].rate) seen[i].rate = l.bandwidth;
+            l.bandwidth = seen[i].rate;
+        }
+        by_bytes = r->bytes / l.bandwidth;
+    }
+    l.least = by_work > by_bytes ? by_work : by_bytes;
+    l.name  = by_work > by_bytes ? peak_names[r->peak] : pattern_names[r->pattern];
+    return l;
+}
+
+// ---- matrix products --------------------------------------------------------------------------------
+static nn_tensor *normal(nn_dtype dtype, nn_shape shape) { return nn_keep(nn_cast(nn_normal(c, NN_F32, shape, 0, 1), dtype)); }
+
+static void start_gemm(void) {
+    t.x = normal(at->dtype, NN_SHAPE(at->m, at->k));
+    t.y = normal(at->dtype, NN_SHAPE(at->k, at->n));
+}
+static void run_gemm(void) {
+    nn_matmul(t.x, t.y);
+    nn_reset(c);
+}
+
+/* Another library's product, in our own clock: cblas_sgemm with 32-bit sizes, or NumPy's OpenBLAS with 64-bit ones. */
+typedef void (*sgemm32)(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
+typedef void (*sgemm64)(int, int, int, int64_t, int64_t, int64_t, float, const float *, int64_t, const float *, int64_t, float, float *, int64_t);
+static union { void *p; sgemm32 f; } blas32;
+static union { void *p; sgemm64 f; } blas64;
+static void run_blas(void) {
+    int64_t m = at->m, k = at->k, n = at->n;
+    enum { ROW_MAJOR = 101, AS_IS = 111 };
+    if (blas32.p) blas32.f(ROW_MAJOR, AS_IS, AS_IS, (int)m, (int)n, (int)k, 1, t.raw, (int)k, t.raw + m * k, (int)n, 0, t.raw2, (int)n);
+    else blas64.f(ROW_MAJOR, AS_IS, AS_IS, m, n, k, 1, t.raw, k, t.raw + m * k, n, 0, t.raw2, n);
+}
+static void start_blas(void) {
+    t.raw  = nn_f32(nn_keep(nn_normal(c, NN_F32, NN_SHAPE(at->m * at->k + at->k * at->n), 0, 1)));
+    t.raw2 = nn_f32(nn_keep(nn_zeros(c, NN_F32, NN_SHAPE(at->m * at->n))));
+}
+static int blas_open(const char *path) {
+#if defined(_WIN32)
+    (void)path;
+    return 0;
+#else
+    void *library = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+    if (!library) return fprintf(stderr, "bench: %s\n", dlerror()), 0;
+    blas32.p = dlsym(library, "cblas_sgemm");
+    if (!blas32.p) blas64.p = dlsym(library, "scipy_cblas_sgemm64_");
+    return blas32.p || blas64.p;
+#endif
+}
+
+// ---- element-wise, rows, random ---------------------------------------------------------------------
+static nn_tensor *op_sum(nn_tensor *x) { return nn_sum(x, NN_ALL, 0); }
+static nn_tensor *op_add(nn_tensor *x) { return nn_add(x, t.y); }
+static nn_tensor *op_dropout(nn_tensor *x) { return nn_dropout(x, 0.1, 1); }
+static nn_tensor *op_softmax(nn_tensor *x) { return nn_softmax(x, -1); }
+static nn_tensor *op_layernorm(nn_tensor *x) { return nn_layernorm(x, t.w, t.b, 1e-5); }
+
+static void start_op(void) {
+    t.x = normal(NN_F32, NN_SHAPE(at->m, at->n));
+    if (at->op == op_add) t.y = normal(NN_F32, NN_SHAPE(at->m, at->n));
+    if (at->op == op_layernorm) {
+        t.w = normal(NN_F32, NN_SHAPE(at->n));
+        t.b = normal(NN_F32, NN_SHAPE(at->n));
+    }
+}
+static void run_op(void) {
+    at->op(t.x);
+    nn_reset(c);
+}
+static void run_op_100(void) {
+    for (int i = 0; i < 100; i++) run_op();
+}
+static void run_normal(void) {
+    nn_normal(c, NN_F32, NN_SHAPE(at->m, at->n), 0, 1);
+    nn_reset(c);
+}
+static void start_cross_entropy(void) {
+    t.x = nn_requires_grad(normal(NN_F32, NN_SHAPE(at->m, at->n)));
+    t.y = nn_keep(nn_cast(nn_uniform(c, NN_F32, NN_SHAPE(at->m), 0, (double)at->n), NN_I32));
+}
+static void run_cross_entropy(void) {
+    nn_backward(nn_cross_entropy(t.x, t.y));
+    nn_zero_grad(t.x);
+    nn_reset(c);
+}
+static void start_taped(void) {
+    t.x = nn_requires_grad(normal(NN_F32, NN_SHAPE(4)));
+    t.y = normal(NN_F32, NN_SHAPE(4));
+}
+static void run_taped(void) {
+    for (int i = 0; i < at->per; i++) nn_add(t.x, t.y);
+    nn_reset(c);
+}
+static void start_gather(void) { /* m rows of n out of a table of k rows */
+    t.x = normal(NN_F32, NN_SHAPE(at->k, at->n));
+    t.y = nn_keep(nn_cast(nn_uniform(c, NN_F32, NN_SHAPE(at->m, 1), 0, (double)at->k), NN_I32));
+}
+static void run_gather(void) {
+    nn_gather(t.x, 0, nn_expand(t.y, NN_SHAPE(at->m, at->n)));
+    nn_reset(c);
+}
+
+// ---- networks ---------------------------------------------------------------------------------------
+/* Linear layers of at->layer's sizes, with at->act between them. */
+static nn_tensor *net(nn_scope s, nn_tensor *x) {
+    static const char *const names[] = {"fc1", "fc2", "fc3", "fc4", "fc5"};
+    int i = 0;
+    for (; at->layer[i + 2]; i++) x = nn_layer_linear_act(s, names[i], x, at->layer[i + 1], at->act);
+    return nn_layer_linear(s, names[i], x, at->layer[i + 1]);
+}
+/* Words: a table of k rows, then two linear layers; x holds the words' numbers, [m,1]. */
+static nn_tensor *word_net(nn_scope s, nn_tensor *x) {
+    nn_tensor *table = nn_param(s, "embedding", NN_SHAPE(at->k, 128), nn_init_normal(0, 1));
+    x = nn_gather(table, 0, nn_expand(x, NN_SHAPE(nn_dim(x, 0), 128)));
+    return nn_layer_linear(s, "fc2", nn_layer_linear_act(s, "fc1", x, at->n, NN_ACT_RELU), at->k);
+}
+static nn_tensor *ten_net(nn_scope s, nn_tensor *x) { /* ten matrices that only the optimiser sees */
+    for (int i = 0; i < 10; i++) nn_param(nn_in_i(s, "w", i), "weight", NN_SHAPE(at->m, at->n), nn_init_normal(0, 1));
+    return x;
+}
+
+static void start_net(void) {
+    int     last = 0;
+    int64_t out;
+    while (at->layer[last + 1]) last++;
+    out = at->layer[last];
+    t.m = nn_model_new(c, net, NULL);
+    if (at->dtype != NN_F32) nn_model_dtype(t.m, at->dtype);
+    t.x    = normal(at->dtype, NN_SHAPE(at->m, at->layer[0]));
+    t.y    = out == 1 ? normal(at->dtype, NN_SHAPE(at->m, 1)) : nn_keep(nn_cast(nn_uniform(c, NN_F32, NN_SHAPE(at->m), 0, (double)out), NN_I32));
+    t.loss = out == 1 ? nn_mse : nn_cross_entropy;
+    t.o    = out == 1 ? nn_sgd(t.m, 0.1f, 0) : nn_adam(t.m, 1e-3f);
+}
+static void start_words(void) {
+    t.m    = nn_model_new(c, word_net, NULL);
+    t.x    = nn_keep(nn_cast(nn_uniform(c, NN_F32, NN_SHAPE(at->m, 1), 0, (double)at->k), NN_I32));
+    t.y    = nn_keep(nn_reshape(t.x, NN_SHAPE(-1)));
+    t.loss = nn_cross_entropy;
+    t.o    = nn_adam(t.m, 1e-3f);
+}
+static void run_train(void) {
+    nn_backward(t.loss(nn_forward(t.m, t.x), t.y));
+    nn_step(t.o);
+    nn_reset(c);
+}
+static void run_infer(void) {
+    volatile char read;
+    nn_tensor    *y = nn_predict(t.m, nn_wrap(c, nn_ptr(t.x), at->dtype, NN_SHAPE(at->m, at->layer[0])));
+    read = y ? *(char *)nn_ptr(y) : 0;
+    (void)read;
+    nn_reset(c);
+}
+static void run_step(void) { nn_step(t.o); }
+static void between_step(void) {
+    nn_reset(c);
+    nn_backward(t.loss(nn_forward(t.m, t.x), t.y));
+}
+static void start_ten(void) {
+    t.m = nn_model_new(c, ten_net, NULL);
+    t.x = normal(NN_F32, NN_SHAPE(at->m, at->n));
+    t.o = nn_adamw(t.m, 1e-3f, 0.01f);
+    nn_model_build(t.m, NN_F32, NN_SHAPE(1));
+}
+static void between_ten(void) { /* gradients for all ten */
+    nn_reset(c);
+    for (int i = 0; i < 10; i++) nn_backward_from(nn_model_tensor(t.m, c, nn_model_name(t.m, i)), t.x, 0);
+}
+/* Gradients of raw ops: matmul, or matmul, ReLU and the mean over rows. */
+static void start_gradient(void) {
+    t.x = nn_requires_grad(normal(NN_F32, NN_SHAPE(at->m, at->k)));
+    t.y = nn_requires_grad(normal(NN_F32, NN_SHAPE(at->k, at->n)));
+}
+static void run_gradient(void) {
+    nn_backward(nn_sum(nn_mean(nn_relu(nn_matmul(t.x, t.y)), NN_AXES(0), 0), NN_ALL, 0));
+    nn_zero_grad(t.x);
+    nn_zero_grad(t.y);
+    nn_reset(c);
+}
+
+// ---- ThinkingNet's own benchmarks -------------------------------------------------------------------
+/* "One of eight steps on 64 float32 registers, a copy per worker, non-finite values replaced": operation i does step i % 8 on
+   two registers that i chooses and writes a third. Plain C and libm; nn_parallel_for cuts the operations. */
+static void eight_steps(void *arg, int64_t from, int64_t to, int worker) {
+    float r[64];
+    (void)worker;
+    memcpy(r, arg, sizeof r);
+    for (int64_t i = from; i < to; i++) {
+        float a = r[i & 63], b = r[(i * 7 + 3) & 63], x;
+        switch (i & 7) {
+        case 0: x = a + b; break;
+        case 1: x = a - b; break;
+        case 2: x = a * b; break;
+        case 3: x = a / (fabsf(b) < 1 ? 1 : fabsf(b)); break;
+        case 4: x = fmodf(a, fabsf(b) + 1); break;
+        case 5: x = powf(fabsf(a), b / 10); break;
+        case 6: x = sinf(a); break;
+        default: x = cosf(a); break;
+        }
+        r[(i * 5 + 1) & 63] = isfinite(x) ? x : 1;
+    }
+    KEEP(r);
+}
+static void start_steps(void) { t.raw = nn_f32(normal(NN_F32, NN_SHAPE(64))); }
+static void run_steps(void) { nn_parallel_for(c, at->m, 5, eight_steps, t.raw); }
+
+/* 1000 zero matrices of 100 x 100: all alive at once, or each given back before the next. */
+enum { MATRICES = 1000, MATRIX = 100 * 100 * sizeof(float) };
+static void run_arena_all(void) {
+    for (int i = 0; i < MATRICES; i++) nn_zeros(c, NN_F32, NN_SHAPE(100, 100));
+    nn_reset(c);
+}
+static void run_arena_each(void) {
+    for (int i = 0; i < MATRICES; i++) {
+        nn_zeros(c, NN_F32, NN_SHAPE(100, 100));
+        nn_reset(c);
+    }
+}
+static void run_malloc_all(void) {
+    static void *p[MATRICES];
+    for (int i = 0; i < MATRICES; i++) {
+        p[i] = malloc(MATRIX);
+        if (p[i]) memset(p[i], 0, MATRIX);
+        KEEP(p[i]);
+    }
+    for (int i = 0; i < MATRICES; i++) free(p[i]);
+}
+static void run_malloc_each(void) {
+    for (int i = 0; i < MATRICES; i++) {
+        void *p = malloc(MATRIX);
+        if (p) memset(p, 0, MATRIX);
+        KEEP(p);
+        free(p);
+    }
+}
+
+// ---- the table --------------------------------------------------------------------------------------
+static row *add(const char *group, const char *what, void (*start)(void), void (*run)(void), const char *name, ...) NN_PRINTF(5, 6);
+static row *add(const char *group, const char *what, void (*start)(void), void (*run)(void), const char *name, ...) {
+    row    *r = &rows[n_rows++];
+    va_list args;
+    va_start(args, name);
+    vsnprintf(r->name, sizeof r->name, name, args);
+    va_end(args);
+    r->group = group; r->what = what; r->start = start; r->run = run;
+    r->per   = 1;
+    r->unit  = "";
+    return r;
+}
+static row *with_memory(row *r, enum pattern pattern, double bytes) {
+    r->pattern = pattern;
+    r->bytes   = bytes;
+    if (!r->work) r->unit = "GB/s";
+    return r;
+}
+static row *with_work(row *r, enum peak peak, double work, const char *unit) {
+    r->peak = peak;
+    r->work = work;
+    r->unit = unit;
+    return r;
+}
+
+static row *gemm(const char *group, int64_t m, int64_t k, int64_t n, nn_dtype dtype, const char *name) {
+    row   *r    = add(group, "nn_matmul into a fresh tensor, reset", start_gemm, run_gemm, "%s", name);
+    double size = dtype == NN_BF16 ? 2 : 4;
+    r->m = m; r->k = k; r->n = n; r->dtype = dtype;
+    if (blas32.p || blas64.p) { r->what = "cblas_sgemm into the same array"; r->start = start_blas; r->run = run_blas; }
+    with_work(r, dtype == NN_BF16 ? BF16 : F32, 2.0 * (double)m * (double)k * (double)n, "GF/s");
+    return with_memory(r, READ, size * (double)(m * k + k * n + m * n));
+}
+static row *map(const char *group, const char *name, nn_tensor *(*op)(nn_tensor *), int64_t m, int64_t n, enum pattern pattern, double bytes) {
+    row *r = add(group, "the op into a fresh tensor, reset", start_op, run_op, "%s", name);
+    r->op = op; r->m = m; r->n = n;
+    return with_memory(r, pattern, bytes * (double)m * (double)n);
+}
+
+typedef struct sizes { int64_t layer[6]; } sizes;
+/* Train: forward, loss, backward, optimiser. Least work: a product forward, one for each weight's gradient, one for each inner
+   layer's input; least traffic: the optimiser's (parameter, gradient and two moments in, three out). */
+static row *network(const char *group, const char *name, sizes s, nn_act act, int64_t batch, int train) {
+    row   *r = train ? add(group, "named layers forward, loss, backward, optimiser, reset; the same input tensors", start_net, run_train, "%s", name)
+                     : add(group, "input bound anew, named layers forward (nn_predict), output read, reset", start_net, run_infer, "%s", name);
+    double weights = 0, first = (double)s.layer[0] * (double)s.layer[1], b = (double)batch;
+    memcpy(r->layer, s.layer, sizeof r->layer);
+    r->act = act; r->m = batch;
+    for (int i = 0; s.layer[i + 1]; i++) weights += (double)s.layer[i] * (double)s.layer[i + 1];
+    with_work(r, F32, 2 * b * (train ? 3 * weights - first : weights), "GF/s");
+    with_memory(r, train ? UPDATE : READ, train ? 28 * weights : 4 * weights);
+    r->footprint = train ? 16 * weights : 4 * weights;
+    return r;
+}
+
+static const sizes mlp = {{784, 512, 256, 10, 0, 0}}, tiny = {{16, 32, 10, 0, 0, 0}}, xor_sizes = {{2, 16, 1, 0, 0, 0}}, adam_sizes = {{1000, 500, 200, 50, 10, 0}};
+
+static void rows_main(void) {
+    static const int64_t squares[] = {32, 64, 128, 256, 512, 1024, 2048};
+    static const int64_t shapes[][3] = {{64, 784, 128}, {128, 784, 512}, {1000, 500, 200}, {1, 768, 3072}, {4096, 384, 1536}};
+    static const struct { const char *name; nn_tensor *(*op)(nn_tensor *); int small; enum pattern pattern; double bytes; } maps[] = {
+        {"relu", nn_relu, 1, COPY, 8}, {"sigmoid", nn_sigmoid, 1, COPY, 8}, {"tanh", nn_tanh, 1, COPY, 8}, {"exp", nn_exp, 1, COPY, 8},
+        {"gelu", nn_gelu, 1, COPY, 8}, {"dropout", op_dropout, 1, COPY, 8}, {"add", op_add, 0, TRIAD, 12}, {"sum", op_sum, 0, READ, 4}};
+    const double matrix = 4096.0 * 1024;
+    char         name[40];
+    row         *r;
+    for (size_t i = 0; i < sizeof squares / sizeof *squares; i++) {
+        snprintf(name, sizeof name, "gemm_%d", (int)squares[i]);
+        gemm("gemm", squares[i], squares[i], squares[i], NN_F32, name);
+    }
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        snprintf(name, sizeof name, "gemm_%dx%dx%d", (int)shapes[i][0], (int)shapes[i][1], (int)shapes[i][2]);
+        gemm("gemm", shapes[i][0], shapes[i][1], shapes[i][2], NN_F32, name);
+    }
+    if (blas32.p || blas64.p) return;
+    gemm("gemm", 1024, 1024, 1024, NN_BF16, "gemm_bf16_1024");
+    for (int small = 0; small < 2; small++)
+        for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+            if (small && !maps[i].small) continue;
+            snprintf(name, sizeof name, "%s_%s", maps[i].name, small ? "1M" : "16M");
+            map("maps", name, maps[i].op, 1, (int64_t)1 << (small ? 20 : 24), maps[i].pattern, maps[i].bytes);
+        }
+    r = add("maps", "1000 x 1000 normal numbers into a fresh tensor, reset", NULL, run_normal, "create_1000x1000");
+    r->m = r->n = 1000;
+    with_memory(r, WRITE, 4e6);
+    map("rows", "softmax_4096x1024", op_softmax, 4096, 1024, COPY, 8);
+    map("rows", "layernorm_4096x1024", op_layernorm, 4096, 1024, COPY, 8);
+    r = add("rows", "cross-entropy of 4096 x 1024, backward, gradient dropped, reset", start_cross_entropy, run_cross_entropy, "cross_entropy_4096x1024");
+    r->m = 4096; r->n = 1024;
+    with_memory(r, COPY, 8 * matrix);
+    r = add("training", "the optimiser's step alone; gradients of ten 1024 x 1024 tensors are set before, not timed", start_ten, run_step, "adamw_10x1024x1024");
+    r->between = between_ten;
+    r->m = r->n = 1024;
+    with_memory(r, UPDATE, 28.0 * 10 * 1024 * 1024)->footprint = 16.0 * 10 * 1024 * 1024;
+    network("training", "mlp_train_b128", mlp, NN_ACT_RELU, 128, 1);
+    network("training", "xor_train", xor_sizes, NN_ACT_TANH, 4, 1);
+    network("inference", "mlp_infer_b128", mlp, NN_ACT_RELU, 128, 0);
+    network("inference", "mlp_infer_b1", mlp, NN_ACT_RELU, 1, 0);
+    network("inference", "tiny_infer", tiny, NN_ACT_RELU, 1, 0);
+    r = add("training", "one nn_add of 4 floats that is written on the tape: a thousandth of 1000 and one reset", start_taped, run_taped, "taped_op_4");
+    r->per = 1000;
+}
+
+static void rows_thinkingnet(void) {
+    static const struct { const char *name; enum where where; } ways[] = {{"_scalar", SCALAR}, {"_serial", SERIAL}, {"", AS_TOLD}};
+    static const struct { const char *name, *what; void (*run)(void); } pools[] = {
+        {"tn_matrices_arena", "1000 zero matrices of 100 x 100 by nn_zeros, one reset", run_arena_all}, {"tn_matrices_malloc", "the same by malloc and memset, all freed at the end", run_malloc_all},
+        {"tn_matrix_arena", "1000 times nn_zeros of 100 x 100 and reset", run_arena_each},              {"tn_matrix_malloc", "1000 times malloc, memset, free", run_malloc_each}};
+    const int64_t million = 1000000;
+    char          name[40];
+    row          *r = add("thinkingnet", "10 M operations of the eight-step loop in plain C over nn_parallel_for", start_steps, run_steps, "tn_steps");
+    r->m = 10 * million;
+    with_work(r, NO_PEAK, 1e7, "Gop/s");
+    for (size_t i = 0; i < sizeof pools / sizeof *pools; i++) add("thinkingnet", pools[i].what, NULL, pools[i].run, "%s", pools[i].name);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) { /* scalar kernels, one thread, all threads */
+        snprintf(name, sizeof name, "tn_relu_1M_x100%s", ways[i].name);
+        r = map("thinkingnet", name, nn_relu, 1, million, COPY, 800);
+        r->what = "1 M elements into a fresh tensor, reset: 100 times"; r->run = run_op_100; r->footprint = 8e6; r->where = ways[i].where;
+        snprintf(name, sizeof name, "tn_sigmoid_1M_x100%s", ways[i].name);
+        r = map("thinkingnet", name, nn_sigmoid, 1, million, COPY, 800);
+        r->what = "1 M elements into a fresh tensor, reset: 100 times"; r->run = run_op_100; r->footprint = 8e6; r->where = ways[i].where;
+        snprintf(name, sizeof name, "tn_gemm_256%s", ways[i].name);
+        gemm("thinkingnet", 256, 256, 256, NN_F32, name)->where = ways[i].where;
+        if (ways[i].where == SCALAR) continue;
+        snprintf(name, sizeof name, "tn_batch_forward%s", ways[i].name);
+        network("thinkingnet", name, mlp, NN_ACT_RELU, 128, 0)->where = ways[i].where;
+    }
+    r = network("thinkingnet", "tn_infer_f64", mlp, NN_ACT_RELU, 128, 0);
+    r->dtype = NN_F64; r->peak = F64; r->bytes *= 2; r->footprint *= 2;
+    network("thinkingnet", "tn_infer_f32", mlp, NN_ACT_RELU, 128, 0);
+}
+
+static void rows_scratch(void) {
+    static const int64_t products[][3] = {{100, 50, 100}, {500, 300, 200}, {1000, 100, 500}};
+    static const int64_t linears[][2] = {{100, 50}, {500, 1000}, {1000, 100}, {2000, 2000}, {1000, 1000}};
+    static const int64_t softmaxes[][2] = {{10, 50000}, {100, 50000}, {1000, 50000}, {1000, 10000}};
+    static const int64_t tables[][2] = {{1000, 128}, {10000, 256}, {50000, 512}};
+    static const int64_t gradients[][3] = {{100, 50, 30}, {2000, 1000, 500}};
+    static const struct { const char *name; sizes s; } nets[] = {{"1K", {{16, 32, 10, 0, 0, 0}}}, {"10K", {{64, 128, 10, 0, 0, 0}}}, {"100K", {{256, 256, 128, 10, 0, 0}}}, {"1M", {{784, 800, 400, 128, 10, 0}}}};
+    char name[40];
+    row *r;
+    for (int64_t n = 100; n < 1000; n += 400) {
+        r = add("scratch", "normal numbers into a fresh tensor, reset", NULL, run_normal, "fs_create_%d", (int)n);
+        r->m = r->n = n;
+        with_memory(r, WRITE, 4.0 * (double)(n * n));
+    }
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "fs_matmul_%dx%dx%d", (int)products[i][0], (int)products[i][1], (int)products[i][2]);
+        gemm("scratch", products[i][0], products[i][1], products[i][2], NN_F32, name);
+    }
+    for (int i = 0; i < 5; i++) {
+        sizes s = {{linears[i][0], linears[i][1], 0, 0, 0, 0}};
+        snprintf(name, sizeof name, "fs_linear_%dto%d_b32", (int)linears[i][0], (int)linears[i][1]);
+        network("scratch", name, s, NN_ACT_NONE, 32, 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "fs_softmax_%dx%d", (int)softmaxes[i][0], (int)softmaxes[i][1]);
+        map("scratch", name, op_softmax, softmaxes[i][0], softmaxes[i][1], COPY, 8);
+    }
+    for (int i = 0; i < 3; i++) {
+        r = add("scratch", "32 x 100 rows out of a table, by nn_gather, reset", start_gather, run_gather, "fs_embedding_%dx%d", (int)tables[i][0], (int)tables[i][1]);
+        r->m = 3200; r->k = tables[i][0]; r->n = tables[i][1];
+        with_memory(r, COPY, 8.0 * 3200 * (double)r->n);
+    }
+    for (int i = 0; i < 2; i++) {
+        int64_t m = gradients[i][0], k = gradients[i][1], n = gradients[i][2];
+        r = add("scratch", "matmul, ReLU, mean over rows, sum, and the gradients of both matrices; reset", start_gradient, run_gradient, "fs_gradient_%dx%dx%d", (int)m, (int)k, (int)n);
+        r->m = m; r->k = k; r->n = n;
+        with_work(r, F32, 6.0 * (double)m * (double)k * (double)n, "GF/s");
+    }
+    r = network("scratch", "fs_adam_step", adam_sizes, NN_ACT_RELU, 32, 1);
+    r->what = "Adam's step alone on 1000-500-200-50-10; forward and backward before it are not timed"; r->run = run_step; r->between = between_step; r->peak = NO_PEAK; r->work = 0;
+    r->unit = "GB/s";
+    r = add("scratch", "embedding 1000 x 128, linear 256, ReLU, linear 1000, cross-entropy at 16 x 50 words; backward, Adam, reset", start_words, run_train, "fs_train_step");
+    r->m = 16 * 50; r->k = 1000; r->n = 256;
+    with_work(r, F32, 2.0 * 3 * 800 * (128.0 * 256 + 256.0 * 1000), "GF/s");
+    for (int64_t b = 1; b <= 64; b *= 4) {
+        snprintf(name, sizeof name, "fs_batch_%d", (int)b);
+        network("scratch", name, mlp, NN_ACT_RELU, b, 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "fs_train_%s", nets[i].name);
+        network("scratch", name, nets[i].s, NN_ACT_RELU, 32, 1);
+        snprintf(name, sizeof name, "fs_infer_%s", nets[i].name);
+        network("scratch", name, nets[i].s, NN_ACT_RELU, 1, 0);
+    }
+    network("scratch", "fs_train_1M_b1", nets[3].s, NN_ACT_RELU, 1, 1);
+    network("scratch", "fs_train_1M_b64", nets[3].s, NN_ACT_RELU, 64, 1);
+}
+
+// ---- running a row ----------------------------------------------------------------------------------
+typedef struct result { double median, min; int n; nn_memory_report memory; int64_t parameters; } result;
+
+static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return x < y ? -1 : x > y;
 }
 
-static double now(void) { /* nanoseconds matter for the small ones */
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* Runs f for about a second after three warm-ups; a run of less than 20 us is repeated inside one measurement. */
-static void bench(const char *name, void (*f)(void *), void *arg, double work, const char *unit) {
-    enum { MOST = 100000 };
+/* Seconds of one run: what is shorter than 20 us is repeated inside one measurement. 0: failed. */
+static int measure(const row *r, double limit, result *out) {
+    enum { MOST = 100000, LEAST = 5, WARM = 3 };
     static double times[MOST];
-    double        start, once;
-    int           n = 0, repeat = 1, wanted = n_filters == 0;
-    for (int i = 0; i < n_filters; i++) wanted |= strstr(name, filters[i]) != NULL;
-    if (!wanted || nn_error(c)) return;
-    for (int i = 0; i < 3; i++) f(arg);
+    double        start, once, from;
+    int           n = 0, repeat = 1;
+    memset(&t, 0, sizeof t);
+    at = r;
+    c  = begin(r->where);
+    if (!c) return 0;
+    if (r->start) r->start();
+    nn_reset(c);
+    for (int i = 0; i < WARM; i++) {
+        if (r->between) r->between();
+        r->run();
+    }
+    if (r->between) r->between();
     start = now();
-    f(arg);
+    r->run();
     once = now() - start;
-    if (once < 20e-6) repeat = (int)(20e-6 / (once > 1e-8 ? once : 1e-8)) + 1;
-    for (start = now(); n < MOST && (now() - start < seconds || n < 5); n++) {
-        double t = now();
-        for (int k = 0; k < repeat; k++) f(arg);
-        times[n] = (now() - t) / repeat;
+    if (once < 20e-6 && !r->between) repeat = (int)(20e-6 / (once > 1e-8 ? once : 1e-8)) + 1;
+    for (start = now(); n < MOST && (n < LEAST || now() - start < limit) && !nn_error(c); n++) {
+        if (r->between) r->between();
+        from = now();
+        for (int k = 0; k < repeat; k++) r->run();
+        times[n] = (now() - from) / repeat / r->per;
     }
-    if (nn_error(c)) { printf("%-34s failed: %s\n", name, nn_error_text(c)); return; }
-    qsort(times, (size_t)n, sizeof *times, compare);
-    printf("%-34s %12.5f %12.5f", name, times[n / 2] * 1e3, times[0] * 1e3);
-    if (work > 0) printf(" %10.1f %s", work / times[0] / 1e9, unit);
-    printf("\n");
+    qsort(times, (size_t)n, sizeof *times, by_value);
+    nn_reset(c);
+    out->n          = n;
+    out->median     = n ? times[n / 2] : 0;
+    out->min        = n ? times[0] : 0;
+    out->memory     = nn_memory(c);
+    out->parameters = t.m ? nn_model_size(t.m) : 0;
+    if (nn_error(c)) fprintf(stderr, "bench: %s: %s\n", r->name, nn_error_text(c));
+    n = !nn_error(c);
+    nn_end(c);
+    return n;
+}
+
+static int run_row(const row *r, double time, int json) {
+    result m;
+    limit  l;
+    double rate;
+    if (!measure(r, time, &m)) return printf(json ? "{\"name\": \"%s\", \"failed\": true}\n" : "%-28s failed\n", r->name), fflush(stdout), 0;
+    l    = limit_of(r);
+    rate = (r->work > 0 ? r->work : r->bytes) / m.min / 1e9;
+    if (json)
+        printf("{\"name\": \"%s\", \"group\": \"%s\", \"what\": \"%s%s\", \"median\": %.9g, \"min\": %.9g, \"runs\": %d, \"rate\": %.6g, \"unit\": \"%s\", \"work\": %.9g, \"bytes\": %.9g, "
+               "\"peak\": %.6g, \"bandwidth\": %.6g, \"least\": %.6g, \"limit\": \"%s\", \"memory\": %zu, \"left\": %zu, \"parameters\": %lld}\n",
+               r->name, r->group, r->what, where_names[r->where], m.median, m.min, m.n, rate, r->unit, r->work, r->bytes, l.rate, l.bandwidth, l.least, l.name, m.memory.peak,
+               m.memory.step_now + m.memory.pool_now, (long long)m.parameters);
+    else {
+        printf("%-28s %12.3f %12.3f", r->name, m.median * 1e6, m.min * 1e6);
+        if (*r->unit) printf(" %9.1f %-5s", rate, r->unit); else printf("%16s", "");
+        if (l.least > 0) printf(" %12.3f %5.1f %% %s", l.least * 1e6, 100 * l.least / m.min, l.name);
+        printf("\n");
+    }
     fflush(stdout);
+    return 1;
 }
 
-// ---- matrix products: nn_matmul into a fresh tensor, then nn_reset
-typedef struct pair { nn_tensor *a, *b; } pair;
-static void run_matmul(void *arg) {
-    pair *p = (pair *)arg;
-    nn_matmul(p->a, p->b);
-    nn_reset(c);
-}
-static void gemm(int64_t m, int64_t k, int64_t n, const char *name) {
-    pair p;
-    p.a = nn_keep(nn_normal(c, NN_F32, NN_SHAPE(m, k), 0, 1));
-    p.b = nn_keep(nn_normal(c, NN_F32, NN_SHAPE(k, n), 0, 1));
-    nn_reset(c);
-    bench(name, run_matmul, &p, 2.0 * (double)m * (double)k * (double)n, "GF/s");
-    nn_drop(p.a);
-    nn_drop(p.b);
-}
-
-// ---- element-wise: the op into a fresh tensor, then nn_reset
-typedef nn_tensor *(*unary)(nn_tensor *);
-typedef struct map { unary f; nn_tensor *x, *y; } map;
-static void run_unary(void *arg) {
-    map *m = (map *)arg;
-    m->f(m->x);
-    nn_reset(c);
-}
-static void run_add(void *arg) {
-    map *m = (map *)arg;
-    nn_add(m->x, m->y);
-    nn_reset(c);
-}
-static nn_tensor *sum_all(nn_tensor *x) { return nn_sum(x, NN_ALL, 0); }
-static nn_tensor *softmax_last(nn_tensor *x) { return nn_softmax(x, -1); }
-static nn_tensor *layernorm_last(nn_tensor *x) { return nn_layernorm(x, nn_ones(c, NN_F32, NN_SHAPE(nn_dim(x, -1))), nn_zeros(c, NN_F32, NN_SHAPE(nn_dim(x, -1))), 1e-5); }
-static void run_create(void *arg) {
-    (void)arg;
-    nn_normal(c, NN_F32, NN_SHAPE(1000, 1000), 0, 1);
-    nn_reset(c);
-}
-static void elementwise(int64_t n, const char *suffix, int all) {
-    static const struct { const char *name; unary f; int bytes, always; } ops[] = {{"relu", nn_relu, 8, 1}, {"sigmoid", nn_sigmoid, 8, 1}, {"tanh", nn_tanh, 8, 0}, {"exp", nn_exp, 8, 0},
-                                                                                  {"gelu", nn_gelu, 8, 0},  {"sum", sum_all, 4, 0}};
-    char name[64];
-    map  m;
-    m.x = nn_keep(nn_normal(c, NN_F32, NN_SHAPE(n), 0, 1));
-    m.y = nn_keep(nn_normal(c, NN_F32, NN_SHAPE(n), 0, 1));
-    nn_reset(c);
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        if (!all && !ops[i].always) continue;
-        m.f = ops[i].f;
-        snprintf(name, sizeof name, "%s_%s", ops[i].name, suffix);
-        bench(name, run_unary, &m, (double)ops[i].bytes * (double)n, "GB/s");
+static int wanted(const row *r, char **filter, int n) {
+    for (int i = 0; i < n; i++) {
+        const char *f = filter[i];
+        if (*f == '@' ? !strcmp(r->group, f + 1) : *f == '=' ? !strcmp(r->name, f + 1) : strstr(r->name, f) != NULL) return 1;
     }
-    snprintf(name, sizeof name, "add_%s", suffix);
-    if (all) bench(name, run_add, &m, 12.0 * (double)n, "GB/s");
-    nn_drop(m.x);
-    nn_drop(m.y);
-}
-static void rows(const char *name, unary f) {
-    map m;
-    m.f = f;
-    m.x = nn_keep(nn_normal(c, NN_F32, NN_SHAPE(4096, 1024), 0, 1));
-    nn_reset(c);
-    bench(name, run_unary, &m, 8.0 * 4096 * 1024, "GB/s");
-    nn_drop(m.x);
+    return n == 0;
 }
 
-// ---- networks
-static nn_tensor *mlp(nn_scope s, nn_tensor *x) {
-    x = nn_layer_linear_act(s, "fc1", x, 512, NN_ACT_RELU);
-    x = nn_layer_linear_act(s, "fc2", x, 256, NN_ACT_RELU);
-    return nn_layer_linear(s, "fc3", x, 10);
+/* Reads lines "name seconds" and answers each. */
+static int serve(void) {
+    char   line[128], name[64];
+    double time;
+    while (fgets(line, sizeof line, stdin)) {
+        int found = 0;
+        if (sscanf(line, "%63s %lf", name, &time) != 2) continue;
+        for (int i = 0; i < n_rows; i++)
+            if (!strcmp(rows[i].name, name)) { run_row(&rows[i], time, 1); found = 1; break; }
+        if (!found) printf("{\"name\": \"%s\", \"failed\": true}\n", name), fflush(stdout);
+    }
+    return 0;
 }
-static nn_tensor *tiny(nn_scope s, nn_tensor *x) { return nn_layer_linear(s, "fc2", nn_layer_linear_act(s, "fc1", x, 32, NN_ACT_RELU), 10); }
-static nn_tensor *xor_net(nn_scope s, nn_tensor *x) { return nn_layer_linear(s, "fc2", nn_layer_linear_act(s, "fc1", x, 16, NN_ACT_TANH), 1); }
 
-typedef struct step { nn_model *m; nn_optim *o; nn_tensor *x, *y; nn_loss loss; } step;
-static void run_train(void *arg) { /* named layers, forward, loss, backward, optimiser, reset */
-    step *s = (step *)arg;
-    nn_backward(s->loss(nn_forward(s->m, s->x), s->y));
-    nn_step(s->o);
-    nn_reset(c);
-}
-static void run_infer(void *arg) { /* named layers, forward, output read, reset */
-    step          *s = (step *)arg;
-    volatile float out;
-    nn_tensor     *y = nn_predict(s->m, s->x);
-    out = y ? nn_f32(y)[0] : 0;
-    (void)out;
-    nn_reset(c);
-}
-static void network(const char *name, nn_net net, int64_t batch, int64_t in, int64_t out, int train, double flops) {
-    step s;
-    s.m = nn_model_new(c, net, NULL);
-    s.x = nn_keep(nn_normal(c, NN_F32, NN_SHAPE(batch, in), 0, 1));
-    s.y = out == 1 ? nn_keep(nn_normal(c, NN_F32, NN_SHAPE(batch, 1), 0, 1)) : nn_keep(nn_cast(nn_uniform(c, NN_F32, NN_SHAPE(batch), 0, (double)out), NN_I32));
-    s.loss = out == 1 ? nn_mse : nn_cross_entropy;
-    s.o    = out == 1 ? nn_sgd(s.m, 0.1f, 0) : nn_adam(s.m, 1e-3f);
-    nn_reset(c);
-    bench(name, train ? run_train : run_infer, &s, flops, "GF/s");
-    nn_optim_free(s.o);
-    nn_model_free(s.m);
-    nn_drop(s.x);
-    nn_drop(s.y);
+static int usage(void) {
+    fprintf(stderr, "usage: bench [--threads n] [--isa name] [--seconds s] [--json | --describe] [--serve] [--blas library] [part of a name | =name | @group ...]\n");
+    return 2;
 }
 
 int main(int argc, char **argv) {
-    static const int64_t squares[] = {32, 64, 128, 256, 512, 1024, 2048};
-    const double         flops = 2.0 * (784 * 512 + 512 * 256 + 256 * 10);
-    char                 name[64];
-    filters   = argv + 1;
-    n_filters = argc - 1;
-    if (n_filters >= 2 && !strcmp(filters[0], "--seconds")) {
-        seconds = atof(filters[1]);
-        filters += 2;
-        n_filters -= 2;
+    int json = 0, describe = 0, serving = 0, failed = 0, i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        const char *o = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (!strcmp(o, "--json")) json = 1;
+        else if (!strcmp(o, "--describe")) describe = 1;
+        else if (!strcmp(o, "--serve")) serving = 1;
+        else if (!value) return usage();
+        else if (!strcmp(o, "--threads")) { threads = atoi(value); i++; }
+        else if (!strcmp(o, "--isa")) { isa = value; i++; }
+        else if (!strcmp(o, "--seconds")) { seconds = atof(value); i++; }
+        else if (!strcmp(o, "--blas")) { if (!blas_open(value)) return 2; i++; }
+        else return usage();
     }
-    c = nn_begin(NULL);
-    if (!c) return 1;
-    printf("# nn.h %d.%d, %s, %d threads; name median_ms min_ms rate unit\n", NN_NEURAL_VERSION / 10000, NN_NEURAL_VERSION / 100 % 100, nn_isa(c), nn_threads(c));
-    for (size_t i = 0; i < sizeof squares / sizeof *squares; i++) {
-        snprintf(name, sizeof name, "gemm_%d", (int)squares[i]);
-        gemm(squares[i], squares[i], squares[i], name);
+    rows_main();
+    if (!blas32.p && !blas64.p) { rows_thinkingnet(); rows_scratch(); }
+    c = begin(AS_TOLD);
+    if (!c || nn_error(c)) return 1;
+    if (json || serving)
+        printf("{\"version\": \"%d.%d.%d\", \"isa\": \"%s\", \"threads\": %d, \"peak\": %.6g}\n", NN_NEURAL_VERSION / 10000, NN_NEURAL_VERSION / 100 % 100, NN_NEURAL_VERSION % 100, nn_isa(c), nn_threads(c), peak_rate(c, F32));
+    else if (!describe)
+        printf("# nn.h %d.%d.%d, %s, %d threads\n# %-26s %12s %12s %15s %12s %7s limit\n", NN_NEURAL_VERSION / 10000, NN_NEURAL_VERSION / 100 % 100, NN_NEURAL_VERSION % 100, nn_isa(c), nn_threads(c),
+               "name", "median us", "min us", "rate", "least us", "share");
+    fflush(stdout);
+    nn_end(c);
+    if (serving) return serve();
+    for (int k = 0; k < n_rows; k++) {
+        if (!wanted(&rows[k], argv + i, argc - i)) continue;
+        if (describe)
+            printf("%-28s %s%s; %.6g %s operations, %.6g bytes (%s)\n", rows[k].name, rows[k].what, where_names[rows[k].where], rows[k].work, peak_names[rows[k].peak], rows[k].bytes, pattern_names[rows[k].pattern]);
+        else failed |= !run_row(&rows[k], seconds, json);
     }
-    gemm(64, 784, 128, "gemm_64x784x128");
-    gemm(128, 784, 512, "gemm_128x784x512");
-    gemm(1000, 500, 200, "gemm_1000x500x200");
-    gemm(1, 768, 3072, "gemm_1x768x3072");
-    gemm(4096, 384, 1536, "gemm_4096x384x1536");
-    elementwise((int64_t)1 << 24, "16M", 1);
-    elementwise((int64_t)1 << 20, "1M", 0);
-    rows("softmax_4096x1024", softmax_last);
-    rows("layernorm_4096x1024", layernorm_last);
-    bench("create_1000x1000", run_create, NULL, 0, "");
-    network("mlp_train_b128", mlp, 128, 784, 10, 1, 3 * 128 * flops);
-    network("mlp_infer_b128", mlp, 128, 784, 10, 0, 128 * flops);
-    network("mlp_infer_b1", mlp, 1, 784, 10, 0, flops);
-    network("tiny_infer_b1_874p", tiny, 1, 16, 10, 0, 0);
-    network("xor_train", xor_net, 4, 2, 1, 1, 0);
-    {
-        int failed = nn_error(c) != NN_OK;
-        nn_end(c);
-        return failed;
-    }
+    return failed;
 }
