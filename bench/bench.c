@@ -38,6 +38,7 @@ typedef struct row {
     nn_tensor *(*op)(nn_tensor *x);
     int64_t     layer[6];      /* sizes, closed by a 0 */
     nn_act      act;
+    int         pack;          /* nn_model_pack before the first run */
     int         per;           /* what run does so many times; the time is of one */
     /* the least that must be done */
     double      work;          /* operations of kind peak; without a peak, things counted in unit */
@@ -145,6 +146,15 @@ static int blas_open(const char *path) {
 #endif
 }
 
+static void start_int8(void) {
+    t.x = nn_keep(nn_cast(nn_uniform(c, NN_F32, NN_SHAPE(at->m, at->k), -127, 127), NN_I8));
+    t.y = nn_keep(nn_cast(nn_uniform(c, NN_F32, NN_SHAPE(at->k, at->n), -127, 127), NN_I8));
+}
+static void run_int8(void) {
+    nn_matmul_i8(t.x, t.y, NULL, NULL);
+    nn_reset(c);
+}
+
 // ---- element-wise, rows, random ---------------------------------------------------------------------
 static nn_tensor *op_sum(nn_tensor *x) { return nn_sum(x, NN_ALL, 0); }
 static nn_tensor *op_add(nn_tensor *x) { return nn_add(x, t.y); }
@@ -227,6 +237,10 @@ static void start_net(void) {
     t.y    = out == 1 ? normal(at->dtype, NN_SHAPE(at->m, 1)) : nn_keep(nn_cast(nn_uniform(c, NN_F32, NN_SHAPE(at->m), 0, (double)out), NN_I32));
     t.loss = out == 1 ? nn_mse : nn_cross_entropy;
     t.o    = out == 1 ? nn_sgd(t.m, 0.1f, 0) : nn_adam(t.m, 1e-3f);
+    if (at->pack) {
+        nn_model_build(t.m, at->dtype, NN_SHAPE(at->m, at->layer[0]));
+        nn_model_pack(t.m, 1);
+    }
 }
 static void start_words(void) {
     t.m    = nn_model_new(c, word_net, NULL);
@@ -299,6 +313,25 @@ static void eight_steps(void *arg, int64_t from, int64_t to, int worker) {
 }
 static void start_steps(void) { t.raw = nn_f32(normal(NN_F32, NN_SHAPE(64))); }
 static void run_steps(void) { nn_parallel_for(c, at->m, 5, eight_steps, t.raw); }
+
+/* The same eight steps by ops, on 256 copies of the registers side by side: an operation is one element. Each chain begins within
+   -1 ... 1 and cannot leave the finite numbers, so nothing is replaced. */
+static void start_steps_nn(void) {
+    t.x = normal(NN_F32, NN_SHAPE(64, 256));
+    t.y = normal(NN_F32, NN_SHAPE(64, 256));
+}
+static void run_steps_nn(void) {
+    nn_tensor *a = t.x, *b = t.y, *d;
+    a = nn_add(a, b);
+    a = nn_sub(a, t.x);
+    a = nn_mul(a, b);
+    a = nn_div(a, nn_affine(nn_relu(nn_affine(nn_abs(b), 1, -1)), 1, 1));         /* by at least 1 */
+    d = nn_affine(nn_abs(b), 1, 1);
+    a = nn_sub(a, nn_mul(d, nn_cast(nn_cast(nn_div(a, d), NN_I32), NN_F32)));     /* a modulo d */
+    a = nn_exp(nn_mul(nn_scale(b, 0.1), nn_log(nn_affine(nn_abs(a), 1, 1e-6))));  /* |a| to the b/10 */
+    nn_cos(nn_sin(a));
+    nn_reset(c);
+}
 
 /* 1000 zero matrices of 100 x 100: all alive at once, or each given back before the next. */
 enum { MATRICES = 1000, MATRIX = 100 * 100 * sizeof(float) };
@@ -393,7 +426,7 @@ static void rows_main(void) {
     static const int64_t shapes[][3] = {{64, 784, 128}, {128, 784, 512}, {1000, 500, 200}, {1, 768, 3072}, {4096, 384, 1536}};
     static const struct { const char *name; nn_tensor *(*op)(nn_tensor *); int small; enum pattern pattern; double bytes; } maps[] = {
         {"relu", nn_relu, 1, COPY, 8}, {"sigmoid", nn_sigmoid, 1, COPY, 8}, {"tanh", nn_tanh, 1, COPY, 8}, {"exp", nn_exp, 1, COPY, 8},
-        {"gelu", nn_gelu, 1, COPY, 8}, {"dropout", op_dropout, 1, COPY, 8}, {"add", op_add, 0, TRIAD, 12}, {"sum", op_sum, 0, READ, 4}};
+        {"gelu", nn_gelu, 1, COPY, 8}, {"gelu_tanh", nn_gelu_tanh, 1, COPY, 8}, {"dropout", op_dropout, 1, COPY, 8}, {"add", op_add, 0, TRIAD, 12}, {"sum", op_sum, 0, READ, 4}};
     const double matrix = 4096.0 * 1024;
     char         name[40];
     row         *r;
@@ -407,6 +440,9 @@ static void rows_main(void) {
     }
     if (blas32.p || blas64.p) return;
     gemm("gemm", 1024, 1024, 1024, NN_BF16, "gemm_bf16_1024");
+    r = add("gemm", "nn_matmul_i8 of int8 into a fresh int32 tensor, reset", start_int8, run_int8, "gemm_int8_1024");
+    r->m = r->k = r->n = 1024;
+    with_memory(with_work(r, I8, 2.0 * 1024 * 1024 * 1024, "Gop/s"), READ, 6.0 * 1024 * 1024);
     for (int small = 0; small < 2; small++)
         for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
             if (small && !maps[i].small) continue;
@@ -427,8 +463,12 @@ static void rows_main(void) {
     with_memory(r, UPDATE, 28.0 * 10 * 1024 * 1024)->footprint = 16.0 * 10 * 1024 * 1024;
     network("training", "mlp_train_b128", mlp, NN_ACT_RELU, 128, 1);
     network("training", "xor_train", xor_sizes, NN_ACT_TANH, 4, 1);
-    network("inference", "mlp_infer_b128", mlp, NN_ACT_RELU, 128, 0);
-    network("inference", "mlp_infer_b1", mlp, NN_ACT_RELU, 1, 0);
+    for (int batch = 128; batch > 0; batch = batch > 1 ? 1 : 0) {
+        snprintf(name, sizeof name, "mlp_infer_b%d", batch);
+        r = network("inference", name, mlp, NN_ACT_RELU, batch, 0);
+        r->pack = 1;
+        r->what = "input bound anew, named layers forward (nn_predict; weights packed once before), output read, reset";
+    }
     network("inference", "tiny_infer", tiny, NN_ACT_RELU, 1, 0);
     r = add("training", "one nn_add of 4 floats that is written on the tape: a thousandth of 1000 and one reset", start_taped, run_taped, "taped_op_4");
     r->per = 1000;
@@ -444,6 +484,8 @@ static void rows_thinkingnet(void) {
     row          *r = add("thinkingnet", "10 M operations of the eight-step loop in plain C over nn_parallel_for", start_steps, run_steps, "tn_steps");
     r->m = 10 * million;
     with_work(r, NO_PEAK, 1e7, "Gop/s");
+    r = add("thinkingnet", "the eight steps by ops on 64 x 256 registers, reset", start_steps_nn, run_steps_nn, "tn_steps_nn");
+    with_work(r, NO_PEAK, 8.0 * 64 * 256, "Gop/s");
     for (size_t i = 0; i < sizeof pools / sizeof *pools; i++) add("thinkingnet", pools[i].what, NULL, pools[i].run, "%s", pools[i].name);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) { /* scalar kernels, one thread, all threads */
         snprintf(name, sizeof name, "tn_relu_1M_x100%s", ways[i].name);
@@ -637,9 +679,9 @@ int main(int argc, char **argv) {
     c = begin(AS_TOLD);
     if (!c || nn_error(c)) return 1;
     if (json || serving)
-        printf("{\"version\": \"%d.%d.%d\", \"isa\": \"%s\", \"threads\": %d, \"peak\": %.6g}\n", NN_NEURAL_VERSION / 10000, NN_NEURAL_VERSION / 100 % 100, NN_NEURAL_VERSION % 100, nn_isa(c), nn_threads(c), peak_rate(c, F32));
+        printf("{\"version\": \"%d.%d.%d\", \"isa\": \"%s\", \"threads\": %d, \"peak\": %.6g, \"cpu\": \"%s\"}\n", NN_NEURAL_VERSION / 10000, NN_NEURAL_VERSION / 100 % 100, NN_NEURAL_VERSION % 100, nn_isa(c), nn_threads(c), peak_rate(c, F32), nn_cpu_info(c));
     else if (!describe)
-        printf("# nn.h %d.%d.%d, %s, %d threads\n# %-26s %12s %12s %15s %12s %7s limit\n", NN_NEURAL_VERSION / 10000, NN_NEURAL_VERSION / 100 % 100, NN_NEURAL_VERSION % 100, nn_isa(c), nn_threads(c),
+        printf("# nn.h %d.%d.%d, %s, %d threads; %s\n# %-26s %12s %12s %15s %12s %7s limit\n", NN_NEURAL_VERSION / 10000, NN_NEURAL_VERSION / 100 % 100, NN_NEURAL_VERSION % 100, nn_isa(c), nn_threads(c), nn_cpu_info(c),
                "name", "median us", "min us", "rate", "least us", "share");
     fflush(stdout);
     nn_end(c);
