@@ -607,6 +607,7 @@ NN_API void        nn_seed(nn_ctx *c, uint64_t seed);             /* restart the
 NN_API int         nn_no_grad(nn_ctx *c, int on);                 /* 1: record nothing; returns what it was */
 NN_API nn_memory_report nn_memory(const nn_ctx *c);
 NN_API const char *nn_isa(const nn_ctx *c);                       /* the instruction set in use */
+NN_API const char *nn_cpu_info(nn_ctx *c);                        /* what was chosen: "avx512 vnni amx (16 floats a vector), 2 of 2 threads" */
 NN_API int         nn_threads(const nn_ctx *c);
 NN_API double      nn_time(void);                                 /* seconds, from some fixed moment */
 /* Calls task(arg, begin, end, worker) until 0 ... n-1 are covered, on several threads if n * cost (nanoseconds) is worth it;
@@ -903,6 +904,9 @@ NN_API nn_backend  nn_backend_null(nn_null_counts *counts);       /* counts its 
 #    define NN_CBLAS_HEADER <cblas.h>
 #  endif
 #  include NN_CBLAS_HEADER
+#  define NN__BLAS_NAME ", BLAS"
+#else
+#  define NN__BLAS_NAME ""
 #endif
 
 /* Address sanitizer sees overruns between tensors only if each one is a block of its own. */
@@ -1059,6 +1063,7 @@ struct nn_ctx {
 
     nn__binding *bindings;  /* this context's handles of models' parameters */
     nn__state   *states;    /* nn_state's tensors, by place and name */
+    char         cpu_info[96];
     nn__profile *profile;   /* NULL until nn_profile asks for one */
     int          profiling;
     const nn__name *place;
@@ -2612,7 +2617,7 @@ typedef struct nn__kernel_set {
     size_t (*low_scratch)(const nn__low *g);
 } nn__kernel_set;
 
-struct nn__kernels { const char *name; const nn__kernel_set *f32, *f64; };
+struct nn__kernels { const char *name; int lanes; const nn__kernel_set *f32, *f64; }; /* lanes: floats of a vector */
 
 enum { NN__ISA_SCALAR, NN__ISA_SSE2, NN__ISA_AVX2, NN__ISA_AVX512, NN__ISA_NEON, NN__ISAS };
 
@@ -2710,6 +2715,13 @@ static int nn__choose_isa(nn_ctx *c, const char *limit) {
 }
 
 NN_API const char *nn_isa(const nn_ctx *c) { return c ? c->kernels->name : "none"; }
+
+NN_API const char *nn_cpu_info(nn_ctx *c) {
+    if (!c) return "none";
+    snprintf(c->cpu_info, sizeof c->cpu_info, "%s%s%s (%d floats a vector), %d of %d threads%s", c->kernels->name, c->extras & NN__EXTRA_VNNI ? " vnni" : "", c->extras & NN__EXTRA_AMX ? " amx" : "",
+             c->kernels->lanes, c->workers, nn__cpu_count(), NN__BLAS_NAME);
+    return c->cpu_info;
+}
 
 static const nn__kernel_set *nn__kernels_for(const nn_ctx *c, nn_dtype real) { return real == NN_F64 ? c->kernels->f64 : c->kernels->f32; }
 
@@ -8109,9 +8121,9 @@ NN__GEMM_INLINE void nn__low_turn(uint32_t *out, int64_t width, const char *x, i
 
 #define nn__sse2_f64_set nn__scalar_f64_set
 #if defined(NN_NO_F64)
-#  define NN__SETS(isa) {#isa, &nn__##isa##_f32_set, NULL}
+#  define NN__SETS(isa) {#isa, nn__##isa##_f32_lanes, &nn__##isa##_f32_set, NULL}
 #else
-#  define NN__SETS(isa) {#isa, &nn__##isa##_f32_set, &nn__##isa##_f64_set}
+#  define NN__SETS(isa) {#isa, nn__##isa##_f32_lanes, &nn__##isa##_f32_set, &nn__##isa##_f64_set}
 #endif
 static const nn__kernels *nn__kernels_of(int isa) {
     static const nn__kernels scalar = NN__SETS(scalar);
@@ -9316,7 +9328,7 @@ static void NN__K(exp_blocks_of)(const NN__R *x, NN__R *y, int64_t n, NN__K(bloc
     NN__R sums[NN__K(exp_blocks)];
     int   count = 0;
     b->size    = n / NN__K(exp_blocks) / NN__W * NN__W + NN__W;
-    b->size    = b->size < NN__K(exp_block) ? NN__K(exp_block) : b->size;
+    b->size    = nn__max64(b->size, NN__K(exp_block));
     b->largest = (NN__R)(NN__PASS_F64 ? -DBL_MAX : -FLT_MAX);
     b->total   = 0;
     for (int64_t at = 0; at < n; at += b->size, count++) {
@@ -10000,7 +10012,7 @@ static void NN__K(gemm_block)(const nn__gemm *g, nn__gemm_tile t, int64_t jc, in
     for (int64_t ir = 0; ir < m; ir += t.rows) {
         const NN__R *a = (const NN__R *)g->a + ir * g->a_row + pc * g->a_col;
         NN__R *c = (NN__R *)g->c + ir * g->c_row + jc;
-        t.rows = (int)(m - ir < mr ? m - ir : m - ir > mr && m - ir <= 2 * NN__K(gemm_mh) ? NN__K(gemm_mh) : mr); // 8 + 8 beats 14 + 2
+        t.rows = (int)(m - ir < mr ? m - ir : m - ir > mr && m - ir <= 2 * NN__K(gemm_mh) ? (int64_t)NN__K(gemm_mh) : mr); // 8 + 8 beats 14 + 2
         t.a = pa ? pa : a;
         if (pa) NN__K(gemm_panels)(pa, a, t.rows, kb, g->a_row, g->a_col, NN__K(gemm_mr));
         for (int64_t jr = 0, step; jr < nb; jr += step) {
@@ -10747,6 +10759,7 @@ static void NN__K(low)(const nn__low *g, void *scratch) {
 #endif // !NN__PASS_F64
 
 // ---- the table of this pass ------------------------------------------------------------------------------
+enum { NN__K(lanes) = NN__W };
 static const nn__kernel_set NN__K(set) = {
 #define NN__X(name) NN__K(map_##name),
     NN__UNARY_OPS(NN__X) NN__BINARY_OPS(NN__X)

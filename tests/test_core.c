@@ -701,6 +701,7 @@ static void test_profile(void) {
         for (size_t i = 0; i < size; i++) { depth += (json[i] == '{' || json[i] == '[') - (json[i] == '}' || json[i] == ']'); quotes += json[i] == '"'; }
         CHECK(events == 36 && depth == 0 && quotes % 2 == 0 && strstr(json, "\"layer\":\"in\""));
     }
+    CHECK(strstr(nn_cpu_info(c), nn_isa(c)) == nn_cpu_info(c) && strstr(nn_cpu_info(c), " threads"));
     CHECK(nn_profile(c, 1) && nn_profile_text(c, text, sizeof text) > 0 && strstr(text, "0 calls")); /* a new one forgets the old */
     CHECK(!nn_profile_trace(c, "no/such/folder/trace.json") && nn_error(c) == NN_ERR_FILE);
     nn_end(c);

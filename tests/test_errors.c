@@ -681,6 +681,7 @@ static void test_null(void) {
     r = nn_memory(NULL);
     CHECK(r.now == 0 && r.peak == 0 && r.allocations == 0 && r.step_held == 0 && r.kept_now == 0);
     (void)nn_isa(NULL);
+    CHECK(!strcmp(nn_cpu_info(NULL), "none"));
     ZERO_OF(nn_threads(NULL));
     ZERO_OF(nn_profile(NULL, 1));
     ZERO_OF(nn_profile_print(NULL));
