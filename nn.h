@@ -9965,8 +9965,8 @@ static void NN__K(gemm_dot)(const nn__gemm *g) {
     }
 }
 
-// Which way to go, from the whole problem. Packing an element costs about half a cycle (a cycle if transposed); without
-// it an element of B is used for m/NR cycles, one of A for n/NR: hence the bounds, found by measurement.
+// Which way to go, from the whole problem. Packing an element costs half a cycle or so, but for a B that the microkernel packs
+// on its way; without it an element of B is used for m/NR cycles, one of A for n/NR: hence the bounds, found by measurement.
 NN__UNUSED static int NN__K(gemm_path)(const nn__gemm *g) {
     const int unit = g->b_col == 1 || g->n == 1;        // the columns of B are adjacent: it may stay where it is
     int path = NN__GEMM_TILES | (g->path & NN__GEMM_PACKED_B);
