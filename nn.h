@@ -10005,14 +10005,14 @@ static void NN__K(gemm_ahead)(const NN__R *a, int64_t rows, int64_t a_row, int64
 
 // The loops ir and jr: C[m,nb] (+)= A[m,kb] B[kb,nb] for one block of B. pa, pb: where to pack; NULL: not.
 static void NN__K(gemm_block)(const nn__gemm *g, nn__gemm_tile t, int64_t jc, int64_t nb, int64_t pc, NN__R *pa, NN__R *pb) {
-    const int64_t m = g->m, kb = t.k, mr = NN__K(gemm_mr), nr = NN__K(gemm_nr);
+    const int64_t m = g->m, kb = t.k, mr = NN__K(gemm_mr), mh = NN__K(gemm_mh), nr = NN__K(gemm_nr);
     const int64_t wide = m == 1 && g->b_col == 1 && !pb ? (int64_t)(NN__K(gemm_wv) * NN__W) : nr;
     const NN__R *b = (const NN__R *)g->b + pc * g->b_row + jc * g->b_col, *bias = t.bias ? (const NN__R *)t.bias + jc : NULL;
     const NN__R *residual = t.residual ? (const NN__R *)t.residual + jc : NULL;
     for (int64_t ir = 0; ir < m; ir += t.rows) {
         const NN__R *a = (const NN__R *)g->a + ir * g->a_row + pc * g->a_col;
         NN__R *c = (NN__R *)g->c + ir * g->c_row + jc;
-        t.rows = (int)(m - ir < mr ? m - ir : m - ir > mr && m - ir <= 2 * NN__K(gemm_mh) ? (int64_t)NN__K(gemm_mh) : mr); // 8 + 8 beats 14 + 2
+        t.rows = (int)nn__min64(m - ir, m - ir > mr && m - ir <= 2 * mh ? mh : mr); // 8 + 8 rows beat 14 + 2
         t.a = pa ? pa : a;
         if (pa) NN__K(gemm_panels)(pa, a, t.rows, kb, g->a_row, g->a_col, NN__K(gemm_mr));
         for (int64_t jr = 0, step; jr < nb; jr += step) {
