@@ -56,7 +56,7 @@ bench-check: $(B)/bench
 bench-baseline: $(B)/bench
 	python3 bench/check.py --write
 
-$(B)/bench: bench/bench.c bench/limits.h nn.h
+$(B)/bench: bench/bench.c bench/machine.h nn.h
 	@mkdir -p $(B)
 	$(CC) -O2 $(WARN) -I. -o $@ $< $(LIBS) -ldl
 

@@ -293,7 +293,8 @@
 
    12. NUMERICS
    f32 exp, log, tanh, erf and sigmoid are within 2 ulp; long sums are pairwise; softmax, log-softmax and cross-entropy
-   are stable. With -ffast-math, checks for NaN and infinity are off, and these promises with them.
+   are stable. Products of f16 and bf16 are summed in f32 and rounded once; those of int8 (nn_matmul_i8) are exact. Where
+   the CPU has AMX, bf16 products use it, and then denormals count as zero. With -ffast-math, checks for NaN and infinity are off, and these promises with them.
 
    13. DEVICES
    A tensor's storage knows its device: 0 is the host, 1 the context's backend (nn_config.backend), eight functions.
@@ -315,6 +316,7 @@
    NN_NO_THREADS        * no threads, no pthread                                                off
    NN_NO_SIMD           * the portable scalar kernels only                                      off
    NN_NO_AVX512         * leave out one instruction set (also NN_NO_AVX2, _SSE2, _NEON)         off
+   NN_NO_AMX            * leave out the tile instructions for bf16 and int8 (part of avx512)    off
    NN_NO_F64            * leave out the float64 kernels: compiles faster; f64 is then an error  off
    NN_USE_CBLAS         * large matrix products by a BLAS: includes <cblas.h>, or what NN_CBLAS_HEADER  off
                           names; link it (-lopenblas). It has threads of its own, and results
@@ -712,6 +714,7 @@ NN_API nn_tensor  *nn_log_softmax(nn_tensor *x, int axis);
 NN_API nn_tensor  *nn_matmul(nn_tensor *x, nn_tensor *y);         /* [...,m,k] [...,k,n] -> [...,m,n], any strides; batches broadcast */
 NN_API nn_tensor  *nn_linear(nn_tensor *x, nn_tensor *weight, nn_tensor *bias); /* [...,in] [out,in] [out] -> [...,out]; bias may be NULL */
 NN_API nn_tensor  *nn_linear_act(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, nn_act act);
+/* f16 and bf16 (matmul, linear): summed in f32, rounded once at the end. With AMX, bf16 denormals count as zero. */
 /* int8: [m,k] [k,n] -> i32 [m,n], exact; with scales (f32 [m], [n], either may be NULL) f32: x_scale[i] y_scale[j] sum. Any
    strides, so a weight [n,k] goes in as nn_transpose(w, 0, 1). No gradient. k is at most 131071: beyond, i32 could overflow. */
 NN_API nn_tensor  *nn_matmul_i8(nn_tensor *x, nn_tensor *y, nn_tensor *x_scale, nn_tensor *y_scale);

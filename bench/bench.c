@@ -3,7 +3,7 @@
 //     name  median us  min us  rate unit  least us  share  limit
 //
 // least is the larger of (operations / peak rate) and (bytes / bandwidth); share = least / min. Peak rates and bandwidths
-// are measured in this very run, on as many threads, at the workload's own footprint: see limits.h.
+// are measured in this very run, on as many threads, at the workload's own footprint: see machine.h.
 //
 //     bench [--threads n] [--isa name] [--seconds s] [--json | --describe] [--serve] [part of a name | =name | @group ...]
 //     bench --blas library ...       the matrix products by that library's cblas_sgemm instead: a peer in our own clock
@@ -16,7 +16,7 @@
 #define NN_IMPLEMENTATION
 #include "nn.h"
 #include <time.h>
-#include "limits.h"
+#include "machine.h"
 #if !defined(_WIN32)
 #  include <dlfcn.h>
 #endif

@@ -407,6 +407,14 @@ def machine():
     return [f"CPU: {got.get('Model name', platform.processor() or platform.machine())}, family {got.get('CPU family', '?')} model {got.get('Model', '?')}, {os.cpu_count()} cores; caches: {caches}",
             f"memory: {int(memory[1]) / 1048576:.1f} GiB" if memory else "memory: unknown", f"system: {platform.system()} {'.'.join(platform.release().split('.')[:2])}"]
 
+def processor_seconds():
+    """Seconds of processor time: of the whole machine, of us and our ended children; and the clock."""
+    ours, machine = sum(os.times()[:4]), 0
+    if os.path.exists("/proc/stat"):
+        with open("/proc/stat") as f: user, nice, system, _, _, irq, soft, steal = map(int, f.readline().split()[1:9])
+        machine = (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+    return machine, ours, time.monotonic()
+
 def versions(python):
     first = lambda *c: subprocess.run(c, capture_output=True, text=True).stdout.splitlines()[:1]
     out = [l for cc in ("gcc", "clang") if shutil.which(cc) for l in first(cc, "--version")]
@@ -417,26 +425,28 @@ def versions(python):
     if shutil.which("dpkg-query"): out += ["Debian's OpenBLAS " + v for v in first("dpkg-query", "-W", "-f", "${Version}", "libopenblas0-pthread") if v] or ["Debian's OpenBLAS: not installed"]
     return out
 
-def write(path, results, about, python, options):
+def write(path, results, about, python, options, others):
     one, two = results[min(results)], results[max(results)]
     goals = [verdict(n, r)[1] for n, r in two.items()]
     peaks = {}
-    for name, r in two.items():
+    for name, r in two.items(): # as told to bench, not the rows with a thread count of their own
         if r["row"]["limit"] in ("f32", "f64", "bf16", "int8") and not name.endswith(("_serial", "_scalar")): peaks[r["row"]["limit"]] = max(r["row"]["peak"], peaks.get(r["row"]["limit"], 0))
     text = ["# Measured", "", "Written by `make bench-peers`; do not edit. " + datetime.date.today().isoformat() + f"; {options.rounds} rounds of {options.seconds} s a row.", ""]
     text += ["- " + l for l in machine() + [f"nn.h {about['version']}, kernels {about['isa']}" + (f" ({about['cpu']})" if about.get("cpu") else "")] + versions(python)] + [""]
     text += ["Times are minima over all rounds, in microseconds, beside their medians. *peer / ours* above 1: nn.h is faster. The *share of the limit* is the least possible time divided by ours:",
-             "the larger of operations / peak rate and bytes / bandwidth, both measured in the same run with as many threads and at the same footprint (bench/limits.h); *read*, *copy*, *write*, *triad*, *update* name the stream.",
+             "the larger of operations / peak rate and bytes / bandwidth, both measured in the same run with as many threads and at the same footprint (bench/machine.h); *read*, *copy*, *write*, *triad*, *update* name the stream.",
              "Peak rates with " + f"{max(results)} threads, Gop/s: " + ", ".join(f"{k} {v / 1e9:,.0f}" for k, v in sorted(peaks.items())) + ".",
              "PyTorch writes into given arrays where its API can; it runs with malloc as it is and with malloc told to keep large blocks, ONNX Runtime with a dictionary and with bindings; the faster counts.",
              "OpenBLAS runs with each core type forced; the fastest is named.", ""]
+    if others > .03: text += [f"**Other programs took {others:.0%} of the processors' time meanwhile. Figures with several threads, ratios above all, mean little; run it again on an idle machine.**", ""]
     for n in sorted(results, reverse=True):
         text += [f"## {n} thread{'s' if n > 1 else ''}", "", main_table(results[n], n == max(results))]
         if n == max(results): text += [f"Goals: {goals.count('met')} met, {goals.count('**missed**')} missed, {goals.count('no peer')} without a peer.", ""]
     text += ["## ThinkingNet's figures", "", "The originals were measured in Go on 8 cores of an unknown machine; a ratio says more than a time.", "", thinkingnet(one, two, max(results))]
     text += ["## The from-scratch system's targets", "", f"With {max(results)} threads. Most are limits for NumPy on a laptop: what counts is the margin.", "", from_scratch(two)]
     text += ["## What the header costs", "", header_cost(1 if options.quick else 3)]
-    open(path, "w").write("\n".join(text))
+    with open(path, "w") as f: f.write("\n".join(text))
+    if others > .03: print(f"peers: other programs took {others:.0%} of the processors' time: run it again on an idle machine", file=sys.stderr)
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -453,10 +463,13 @@ def main():
     if o.quick: o.rounds, o.seconds = 1, .05
     names = [l.split()[0] for l in subprocess.run([BENCH, "--describe"] + o.filters, capture_output=True, text=True, check=True).stdout.splitlines()]
     python, results, about = None if o.no_peers else install(), {}, {}
+    begin = processor_seconds()
     for n in map(int, o.threads.split(",")): about, results[n] = run(n, names, python, o)
+    end = processor_seconds()
+    others = max(0, (end[0] - begin[0]) - (end[1] - begin[1])) / ((end[2] - begin[2]) * os.cpu_count())
     for n, r in results.items(): print(f"\n{n} thread(s)\n" + main_table(r, n == max(results)))
     if o.filters: return
-    write(o.out, results, about, python, o)
+    write(o.out, results, about, python, o, others)
     print("written:", o.out)
 
 if __name__ == "__main__": sys.exit(main())

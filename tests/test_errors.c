@@ -537,6 +537,7 @@ static void test_sticky(void) {
     NOTHING(nn_softmax(x, -1));
     NOTHING(nn_log_softmax(x, -1));
     NOTHING(nn_matmul(x, x));
+    NOTHING(nn_matmul_i8(x, x, x, x));
     NOTHING(nn_linear(x, x, NULL));
     NOTHING(nn_activate(x, NN_ACT_TANH));
     NOTHING(nn_layernorm(x, NULL, NULL, 1e-5));
@@ -769,6 +770,7 @@ static void test_null(void) {
     NULL_OF(nn_softmax(NULL, 0));
     NULL_OF(nn_log_softmax(NULL, 0));
     NULL_OF(nn_matmul(NULL, NULL));
+    NULL_OF(nn_matmul_i8(NULL, NULL, NULL, NULL));
     NULL_OF(nn_linear(NULL, NULL, NULL));
     NULL_OF(nn_linear_act(NULL, NULL, NULL, NN_ACT_GELU));
     NULL_OF(nn_activate(NULL, NN_ACT_NONE));
@@ -889,6 +891,18 @@ static void test_half_null(void) {
     FAILS(c, nn_add(NULL, x), NN_ERR_NULL, "add: operand 1 is NULL");
     FAILS(c, nn_add(x, NULL), NN_ERR_NULL, "add: operand 2 is NULL");
     FAILS(c, nn_matmul(x, NULL), NN_ERR_NULL, "matmul: operand 2");
+    {
+        nn_tensor *b = nn_zeros(c, NN_I8, NN_SHAPE(2, 3)), *q = nn_zeros(c, NN_I8, NN_SHAPE(3, 4)), *s2 = nn_ones(c, NN_F32, NN_SHAPE(2)), *s4 = nn_ones(c, NN_F32, NN_SHAPE(4));
+        FAILS(c, nn_matmul_i8(b, NULL, NULL, NULL), NN_ERR_NULL, "matmul_i8: operand 2");
+        FAILS(c, nn_matmul_i8(b, x, NULL, NULL), NN_ERR_DTYPE, "the tensor is f32, not i8");
+        FAILS(c, nn_matmul_i8(b, nn_zeros(c, NN_I8, NN_SHAPE(3)), NULL, NULL), NN_ERR_SHAPE, "y [3] must have 2 dimensions");
+        FAILS(c, nn_matmul_i8(b, b, NULL, NULL), NN_ERR_SHAPE, "x [2,3], y [2,3]: 3 and 2 differ");
+        FAILS(c, nn_matmul_i8(b, q, s4, s4), NN_ERR_SHAPE, "x_scale [4] and x's rows [2]");
+        FAILS(c, nn_matmul_i8(b, q, NULL, s2), NN_ERR_SHAPE, "y_scale [2] and y's columns [4]");
+        FAILS(c, nn_matmul_i8(b, q, s2, i), NN_ERR_DTYPE, "the tensor is i32, not f32");
+        FAILS(c, nn_matmul_i8(nn_zeros(c, NN_I8, NN_SHAPE(1, 131072)), nn_zeros(c, NN_I8, NN_SHAPE(131072, 1)), NULL, NULL), NN_ERR_ARG, "k cannot be 131072");
+        CHECK(nn_matmul_i8(b, q, s2, s4) != NULL);
+    }
     FAILS(c, nn_linear(x, NULL, NULL), NN_ERR_NULL, "linear: operand 2");
     FAILS(c, nn_linear(NULL, x, NULL), NN_ERR_NULL, "linear: operand 1");
     FAILS(c, nn_linear_act(x, NULL, NULL, NN_ACT_GELU), NN_ERR_NULL, "linear: operand 2");

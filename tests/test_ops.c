@@ -5,6 +5,7 @@
  *
  *   values       all outputs against the reference, f64 and f32, every instruction set of this machine, any strides
  *   half         f16 and bf16: the f32 result of the widened inputs, rounded
+ *   low          products of f16, bf16 and int8 against f64, on every path that the machine has
  *   gradients    finite differences of order 1 and 2; rule against fused kernel; f32 against f64; any strides
  *   threads      the same bits for any number of threads, on work that really is split
  *   shapes       odd, empty and 0-d tensors; reductions over every set of axes; a grid of matrix products
@@ -117,6 +118,7 @@ static double element(nn_dtype d, const void *p, int64_t i) {
     case NN_I32: return ((const int32_t *)p)[i];
     case NN_I64: return (double)((const int64_t *)p)[i];
     case NN_U8: return ((const uint8_t *)p)[i];
+    case NN_I8: return ((const int8_t *)p)[i];
     case NN_BF16: {
         uint32_t u = (uint32_t)((const uint16_t *)p)[i] << 16;
         float    f;
@@ -778,7 +780,8 @@ static const other elsewhere[] = {
     {"linear_back", "linear", "the fused gradient is compared with the rule"},
     {"uniform", NULL, "no input: test_random compares every number"},
     {"normal", NULL, "no input: test_random compares every number"},
-    {"one_hot", NULL, "no real input: test_one_hot"}};
+    {"one_hot", NULL, "no real input: test_one_hot"},
+    {"matmul_i8", NULL, "no real input: test_low"}};
 
 static const nn_op *op_named(const char *name) {
     int                 n;
@@ -1756,6 +1759,149 @@ static void test_gemm(void) {
     next_step();
 }
 
+/* ---- low precision ---------------------------------------------------------------------------------------- */
+
+static const double half_unit[2] = {1.0 / 2048, 1.0 / 256}; /* half an ulp of f16, bf16 */
+
+/* want: exact; the result may be off by its own rounding, and by the roundings of a sum in f32 */
+static void close_to_half(const arr *got, arr *want, int bf16, double roundings, const char *what) {
+    for (int64_t i = 0; i < want->n; i++) want->m[i] = want->m[i] * roundings * u32 * 1.01 + fabs(want->v[i]) * half_unit[bf16] * 1.01 + (bf16 ? 1e-38 : 3e-8);
+    close_to(got, want, 1, what);
+}
+static nn_tensor *bytes(nn_ctx *c, nn_shape s, int seed) { /* all of -128 ... 127 */
+    return nn_cast(values(c, NN_F64, s, seed, -128.9, 127.9), NN_I8);
+}
+static const char *extras_of(const nn_ctx *c) { return c->extras & NN__EXTRA_AMX ? "amx" : c->extras & NN__EXTRA_VNNI ? "vnni" : "plain"; }
+
+static void test_low_of(nn_ctx *c, int64_t m, int64_t n, int64_t k) {
+    int how = (int)chance(16);
+    for (int t = 0; t < 3; t++) { /* f16, bf16, int8 */
+        nn_dtype    d = t == 0 ? NN_F16 : t == 1 ? NN_BF16 : NN_I8;
+        const char *what = named("%s matmul %lldx%lldx%lld layouts %d,%d %s %s", nn_dtype_name(d), (long long)m, (long long)n, (long long)k, how / 4, how % 4, nn_isa(c), extras_of(c));
+        nn_tensor  *x = t == 2 ? bytes(c, NN_SHAPE(m, k), 1) : values(c, d, NN_SHAPE(m, k), 1, -1, 1), *y = t == 2 ? bytes(c, NN_SHAPE(k, n), 2) : values(c, d, NN_SHAPE(k, n), 2, -1, 1), *z;
+        arr         in[2], want[1], got;
+        double      roundings;
+        in[0] = read_arr(x);
+        in[1] = read_arr(y);
+        ref_matmul(in, 2, NULL, want, &roundings);
+        x = layout(c, x, how / 4);
+        y = layout(c, y, how % 4);
+        z = t == 2 ? nn_matmul_i8(x, y, NULL, NULL) : nn_matmul(x, y);
+        if (!fine(c, what)) continue;
+        got = read_arr(z);
+        check(nn_dtype_of(z) == (t == 2 ? NN_I32 : d), "%s: the result is %s", what, nn_dtype_name(nn_dtype_of(z)));
+        if (t < 2) { close_to_half(&got, want, t, roundings, what); continue; }
+        close_to(&got, want, 0, what);
+        for (int s = 1; s < 4; s++) { /* scales of rows, of columns, of both; strided ones too */
+            nn_tensor *xs = s & 1 ? restride(c, values(c, NN_F32, NN_SHAPE(m), 3, 0.1, 1), how & 2) : NULL, *ys = s & 2 ? values(c, NN_F32, NN_SHAPE(n), 4, 0.1, 1) : NULL;
+            arr        fx, fy, scaled = make(NN_SHAPE(m, n));
+            if (xs) fx = read_arr(xs);
+            if (ys) fy = read_arr(ys);
+            for (int64_t i = 0; i < scaled.n; i++) {
+                scaled.v[i] = want[0].v[i] * (xs ? fx.v[i / n] : 1) * (ys ? fy.v[i % n] : 1);
+                scaled.m[i] = fabs(scaled.v[i]);
+            }
+            got = read_arr(nn_matmul_i8(x, y, xs, ys));
+            if (fine(c, what)) close_to(&got, &scaled, 3 * u32, named("%s, scales %d", what, s));
+        }
+    }
+}
+
+/* Conversions: every half, and floats around every half, as the plain functions do it */
+static void test_low_conversions(nn_ctx *c) {
+    static const uint32_t below[] = {0, 0xfff, 0x1000, 0x1001, 0x7fff, 0x8000, 0x8001, 0xffff};
+    for (int h = 0; h < 2; h++) {
+        nn_tensor *x = nn_zeros(c, h ? NN_BF16 : NN_F16, NN_SHAPE(65536 + 5)), *f = nn_zeros(c, NN_F32, NN_SHAPE(8 * 65536 + 5)), *y, *g;
+        long       wide = 0, narrow = 0;
+        for (int64_t i = 0; i < nn_numel(x); i++) ((uint16_t *)nn_ptr(x))[i] = (uint16_t)i;
+        for (int64_t i = 0; i < nn_numel(f); i++) {
+            uint32_t u = (uint32_t)(i % 65536) << 16 | below[i / 65536 % 8];
+            memcpy(nn_f32(f) + i, &u, 4);
+        }
+        y = nn_cast(x, NN_F32);
+        g = nn_cast(f, nn_dtype_of(x));
+        if (!fine(c, "casts")) return;
+        for (int64_t i = 0; i < nn_numel(x); i++) {
+            float w = h ? nn__bf16_to_f32((uint16_t)i) : nn__f16_to_f32((uint16_t)i);
+            wide += memcmp(&w, nn_f32(y) + i, 4) != 0;
+        }
+        for (int64_t i = 0; i < nn_numel(f); i++) {
+            float    v = nn_f32(f)[i];
+            uint16_t w = h ? nn__f32_to_bf16(v) : nn__f32_to_f16(v);
+            narrow += w != ((uint16_t *)nn_ptr(g))[i];
+        }
+        check(!wide && !narrow, "%s %s: %ld widened and %ld narrowed wrongly", nn_dtype_name(nn_dtype_of(x)), nn_isa(c), wide, narrow);
+        nn_reset(c);
+    }
+}
+
+static void test_low_linear(nn_ctx *c, int64_t m, int64_t n, int64_t k, int act, int bf16) {
+    nn_dtype    d = bf16 ? NN_BF16 : NN_F16;
+    const char *what = named("%s linear %lldx%lldx%lld activation %d %s %s", nn_dtype_name(d), (long long)m, (long long)n, (long long)k, act, nn_isa(c), extras_of(c));
+    nn_tensor  *x = values(c, d, NN_SHAPE(m, k), 1, -1, 1), *w = values(c, d, NN_SHAPE(n, k), 2, -1, 1), *b = values(c, d, NN_SHAPE(n), 3, -1, 1);
+    arr         in[3], want[1], got;
+    double      roundings;
+    in[0] = read_arr(x);
+    in[1] = read_arr(w);
+    in[2] = read_arr(b);
+    ref_linear(in, 3, &act, want, &roundings);
+    got = read_arr(nn_linear_act(x, w, b, (nn_act)act));
+    if (fine(c, what)) close_to_half(&got, want, bf16, roundings, what);
+}
+
+static void test_low(void) {
+    static const int64_t size[] = {0, 1, 2, 4, 5, 15, 16, 17, 31, 32, 33, 64, 100};
+    static const int     counts[] = {2, 3, 5, 8};
+    chance_state = 13;
+    for (int j = 0; j < n_sets; j++) {
+        nn_ctx *c = sets[j].c;
+        int     all = c->extras;
+        for (int extras = all; extras >= 0; extras--) { /* with what the machine has, and with less */
+            if ((extras & all) != extras) continue;
+            c->extras = extras;
+            for (int round = 0; round < 60; round++) {
+                test_low_of(c, size[chance(13)], size[chance(13)], size[chance(13)]);
+                test_low_linear(c, size[chance(13)], size[1 + chance(12)], size[1 + chance(12)], round % 5, round & 1);
+                next_step();
+            }
+            test_low_of(c, 70, 45, 2303); /* several blocks of k; of rows; of columns */
+            test_low_of(c, 517, 40, 33);
+            test_low_of(c, 20, 1100, 65);
+            next_step();
+            { /* batches, broadcast; sums at the ends of int32; strides of 0 */
+                arr        in[2], want[1], got;
+                double     roundings;
+                nn_tensor *x = values(c, NN_BF16, NN_SHAPE(2, 1, 17, 37), 1, -1, 1), *y = values(c, NN_BF16, NN_SHAPE(3, 37, 21), 2, -1, 1), *i8;
+                in[0] = read_arr(x);
+                in[1] = read_arr(y);
+                ref_matmul(in, 2, NULL, want, &roundings);
+                got = read_arr(nn_matmul(x, y));
+                if (fine(c, "bf16 batches")) close_to_half(&got, want, 1, roundings, named("bf16 matmul of batches %s %s", nn_isa(c), extras_of(c)));
+                i8 = nn_full(c, NN_I8, NN_SHAPE(1, 1), -128);
+                x  = nn_matmul_i8(nn_expand(i8, NN_SHAPE(3, 131071)), nn_expand(i8, NN_SHAPE(131071, 2)), NULL, NULL);
+                if (fine(c, "long int8")) check(nn_get(x, NN_SHAPE(2, 1)) == 131071.0 * 16384, "131071 products of -128 and -128: %.0f %s %s", nn_get(x, NN_SHAPE(2, 1)), nn_isa(c), extras_of(c));
+                next_step();
+            }
+        }
+        c->extras = all;
+        test_low_conversions(c);
+        for (int t = 0; t < 4 && j == n_sets - 1; t++) { /* the same bits for any number of threads */
+            nn_ctx    *many = begin(sets[j].name, counts[t]);
+            nn_tensor *a[3], *b[3];
+            for (int w = 0; w < 2; w++) {
+                nn_ctx *at = w ? many : c;
+                (w ? b : a)[0] = nn_matmul(values(at, NN_BF16, NN_SHAPE(301, 700), 1, -1, 1), values(at, NN_BF16, NN_SHAPE(700, 517), 2, -1, 1));
+                (w ? b : a)[1] = nn_linear_act(values(at, NN_F16, NN_SHAPE(700, 100), 1, -1, 1), values(at, NN_F16, NN_SHAPE(77, 100), 2, -1, 1), values(at, NN_F16, NN_SHAPE(77), 3, -1, 1), NN_ACT_TANH);
+                (w ? b : a)[2] = nn_matmul_i8(bytes(at, NN_SHAPE(1000, 700), 1), nn_transpose(bytes(at, NN_SHAPE(517, 700), 2), 0, 1), NULL, values(at, NN_F32, NN_SHAPE(517), 3, 0, 1));
+            }
+            for (int i = 0; i < 3 && fine(c, "low precision") && fine(many, "low precision on threads"); i++)
+                check(!memcmp(bytes_of(a[i]), bytes_of(b[i]), (size_t)nn_numel(a[i]) * nn_dtype_size(nn_dtype_of(a[i]))), "product %d in low precision: other bits on %d threads", i, counts[t]);
+            nn_end(many);
+            next_step();
+        }
+    }
+}
+
 /* Rows of every length, 1 to 70 and some long ones: the kernels' tails */
 static void test_rows(void) {
     for (int j = 0; j < n_sets; j++) {
@@ -2101,6 +2247,7 @@ int main(int argc, char **argv) {
             timed("matmul", test_matmul);
             timed("linear", test_linear);
             timed("gemm", test_gemm);
+            timed("low", test_low);
             timed("rows", test_rows);
             timed("one_hot", test_one_hot);
             timed("empty", test_empty);
