@@ -6,6 +6,7 @@
 # make bench    timings, one line a workload, beside the least possible; BENCH="--threads 1 gemm" for some of them
 # make bench-peers    the same by turns with PyTorch, ONNX Runtime and OpenBLAS, into bench/RESULTS.md (needs Python and the network)
 # make bench-check    fails if a row has become much slower than bench/baseline.json; make bench-baseline writes that
+# make ulp      the largest errors of exp, log, tanh, erf ...; minutes
 # make size     lines a section, seconds to compile, bytes of the demo
 CC      ?= cc
 CXX     ?= c++
@@ -60,10 +61,17 @@ $(B)/bench: bench/bench.c bench/machine.h nn.h
 	@mkdir -p $(B)
 	$(CC) -O2 $(WARN) -I. -o $@ $< $(LIBS) -ldl
 
+ulp: $(B)/ulp
+	$(B)/ulp
+
+$(B)/ulp: tests/ulp.c nn.h
+	@mkdir -p $(B)
+	$(CC) -O2 $(WARN) -I. -o $@ $< $(LIBS)
+
 size:
 	@sh tests/size.sh
 
 clean:
 	rm -rf $(B)
 
-.PHONY: all demo test check mnist bench bench-peers bench-check bench-baseline size clean
+.PHONY: all demo test check mnist bench bench-peers bench-check bench-baseline ulp size clean

@@ -8837,16 +8837,21 @@ static inline NN__UNUSED NN__V NN__K(exp)(NN__V x)
     return NN__K(ldexp)(y, t);
 }
 
-// 1 / (1 + e^-x) = (x < 0 ? z : 1) / (1 + z) with z = e^-|x|, which never overflows, and which keeps the
-// denormal results of x < -87.
+// With e^-x = 2^n e^r: 1 / (1 + e^-x) = 2^-n / (2^-n + e^r), where the last step of e^r adds 1 + 2^-n
+// instead of 1, so that the sum is rounded once.  2^-n is kept above 2^-100, which is nothing beside 1; the denormal
+// results of x < -87 remain.
 static inline NN__UNUSED NN__V NN__K(sigmoid)(NN__V x)
 {
-    NN__V t, r, z, one = NN__C(1.0f);
-    z = nn__v_frombits(nn__vi_or(nn__v_bits(x), NN__SIGN)); // -|x|
-    r = NN__K(exp_reduce)(nn__v_max(NN__C(-104.0f), z), &t);
-    z = nn__v_fma(nn__v_fma(NN__K(exp_poly)(r), r, one), r, one);
-    z = NN__K(ldexp)(z, t);
-    return nn__v_div(nn__v_select(nn__v_lt(x, nn__v_zero()), z, one), nn__v_add(one, z));
+    NN__V t, r, p, down, one = NN__C(1.0f);
+    x = nn__v_min(NN__C(104.0f), nn__v_max(NN__C(-87.0f), nn__v_neg(x)));
+    r = NN__K(exp_reduce)(x, &t);
+    p = nn__v_fma(NN__K(exp_poly)(r), r, one);
+    down = nn__v_min(NN__C(12582912.0f + 100), t);
+    down = nn__v_frombits(nn__vi_sub(nn__v_bits(one), nn__vi_shl(nn__v_bits(down), 23))); // of the bias no bit is left
+    x = NN__K(rounded)(nn__v_add(one, down));
+    down = nn__v_sub(down, nn__v_sub(x, one)); // what that addition lost, if n >= 24
+    p = nn__v_add(x, nn__v_fma(p, r, down));
+    return NN__K(ldexp)(nn__v_div(one, p), nn__v_sub(NN__C(2 * 12582912.0f), t));
 }
 
 // Odd: of |x|, and the sign put back, which keeps -0.  |x| < 0.625: x + x^3 P(x^2), error 0.08 u.  Beyond:
