@@ -9335,8 +9335,7 @@ typedef struct NN__K(blocks) {
 static void NN__K(exp_blocks_of)(const NN__R *x, NN__R *y, int64_t n, NN__K(blocks) *b) {
     NN__R sums[NN__K(exp_blocks)];
     int   count = 0;
-    b->size    = n / NN__K(exp_blocks) / NN__W * NN__W + NN__W;
-    b->size    = nn__max64(b->size, NN__K(exp_block));
+    b->size    = nn__max64(NN__K(exp_block), n / NN__K(exp_blocks) / NN__W * NN__W + NN__W);
     b->largest = (NN__R)(NN__PASS_F64 ? -DBL_MAX : -FLT_MAX);
     b->total   = 0;
     for (int64_t at = 0; at < n; at += b->size, count++) {
