@@ -2103,6 +2103,32 @@ static void test_random(void) {
         fine(c, "moments");
         next_step();
     }
+    for (int j = 0; j < n_sets; j++) /* stored past the caches (n < 0): the same bytes, and not one more */
+        for (int k = 0; k < 24; k++) {
+            static const int64_t  lengths[6] = {1, 63, 64, 130, 257, 640};
+            static const double   p[2] = {0.3, 0.9};
+            const nn__kernel_set *set = sets[j].c->kernels->f32;
+            int64_t               n = lengths[k % 6];
+            float                 room[2][700], x[700], *y[2];
+            uint8_t               mask[2][700];
+            nn__rng               seed;
+            seed.seed = the_seed; seed.stream = 3; seed.step = 1;
+            for (int i = 0; i < 700; i++) { x[i] = (float)i - 300; room[0][i] = room[1][i] = 12345; mask[0][i] = mask[1][i] = 7; }
+            for (int past = 0; past < 2; past++) {
+                int64_t count = past ? -n : n;
+                y[past] = room[past] + k % 5 * 16 / 5; /* some alignments */
+                switch (k / 6) {
+                case 0: set->uniform(seed, 5, y[past], count, p); break;
+                case 1: set->normal(seed, 5, y[past], count, p); break;
+                case 2: set->dropout(seed, 5, x, y[past], mask[past], count, p); break;
+                default:
+                    for (int i = 0; i < 700; i++) mask[past][i] = (uint8_t)(i * 7 % 3 == 0);
+                    set->mask(x, mask[past], y[past], count, p);
+                }
+            }
+            check(!memcmp(room[0], room[1], sizeof room[0]) && !memcmp(mask[0], mask[1], sizeof mask[0]) && y[0][n] == 12345 && y[0][n - 1] != 12345, "random %d of %d %s: differs past the caches",
+                  k / 6, (int)n, sets[j].name);
+        }
     for (int j = 0; j < n_sets; j++) { /* dropout */
         nn_ctx     *c = sets[j].c;
         static const double ps[4] = {0.1, 0.5, 0.9, 1.0};
