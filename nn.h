@@ -291,10 +291,16 @@
       nn_profile_print(c);                             // a table, the dearest op first
       nn_profile_trace(c, "trace.json");               // for chrome://tracing or ui.perfetto.dev
 
+   nn_cpu_info(c) says which instruction set was chosen. What usually helps: larger batches; nn_layer_linear_act in place
+   of a layer and an activation; for prediction nn_model_pack(m, 1), which keeps the weights as the kernels read them;
+   bf16 weights and inputs, half the memory and faster where the CPU has AMX. What hurts: a batch of one in a loop,
+   reading values between ops, no nn_reset.
+
    12. NUMERICS
-   f32 exp, log, tanh, erf and sigmoid are within 2 ulp; long sums are pairwise; softmax, log-softmax and cross-entropy
+   f32 exp, log, tanh, erf, sigmoid, sin and cos are within 2 ulp; long sums are pairwise; softmax, log-softmax and cross-entropy
    are stable. Products of f16 and bf16 are summed in f32 and rounded once; those of int8 (nn_matmul_i8) are exact. Where
-   the CPU has AMX, bf16 products use it, and then denormals count as zero. With -ffast-math, checks for NaN and infinity are off, and these promises with them.
+   the CPU has AMX, bf16 products use it, and then denormals count as zero. With -ffast-math, checks for NaN and infinity
+   are off, and these promises with them.
 
    13. DEVICES
    A tensor's storage knows its device: 0 is the host, 1 the context's backend (nn_config.backend), eight functions.
@@ -318,9 +324,9 @@
    NN_NO_AVX512         * leave out one instruction set (also NN_NO_AVX2, _SSE2, _NEON)         off
    NN_NO_AMX            * leave out the tile instructions for bf16 and int8 (part of avx512)    off
    NN_NO_F64            * leave out the float64 kernels: compiles faster; f64 is then an error  off
-   NN_USE_CBLAS         * large matrix products by a BLAS: includes <cblas.h>, or what NN_CBLAS_HEADER  off
-                          names; link it (-lopenblas). It has threads of its own, and results
-                          that may depend on their number
+   NN_USE_CBLAS         * large matrix products by a BLAS: includes <cblas.h>, or what          off
+                          NN_CBLAS_HEADER names; link it (-lopenblas). It has threads of its
+                          own, and results that may depend on their number
    NN_NO_STDIO          * no printing and no file access; snprintf is still used                off
    NN_MALLOC, NN_FREE,  * your allocator, all three or none: NN_MALLOC(size),                   malloc
      NN_REALLOC             NN_REALLOC(p, size), NN_FREE(p)

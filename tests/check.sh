@@ -24,7 +24,7 @@ for cc in "gcc -std=c99" "gcc -std=c11" "gcc -std=c17" "clang -std=c99" "clang -
     step "compile $cc -O2" $cc -O2 $strict -I. -c -o $B/all.o $src
     step "compile $cc -O0, $(basename $src), all left out" $cc -O0 $strict -DNN_NO_THREADS -DNN_NO_SIMD -DNN_NO_F64 -DNN_NO_STDIO -I. -c -o $B/all.o $src
 done
-for d in NN_NO_THREADS NN_NO_SIMD NN_NO_AVX512 NN_NO_AVX2 NN_NO_SSE2 NN_NO_F64 NN_NO_STDIO NN_DEBUG NN_STATIC "NN_API="; do
+for d in NN_NO_THREADS NN_NO_SIMD NN_NO_AVX512 NN_NO_AMX NN_NO_AVX2 NN_NO_SSE2 NN_NO_F64 NN_NO_STDIO NN_DEBUG NN_STATIC "NN_API="; do
     step "gcc -D$d" gcc -std=c99 -O1 $strict -D$d -I. -c -o $B/all.o $B/all.c
     step "clang++ -D$d" clang++ -std=c++11 -O1 $strict "-D$d" -I. -c -o $B/all.o $B/all.cpp
 done
