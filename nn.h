@@ -10402,6 +10402,11 @@ static void NN__K(amx_end)(void) { __asm__ volatile("tilerelease" : : : "memory"
 // it needs nothing of the compiler but its assembler.
 #define NN__AMX_LOAD(tile, at, row) "tileloadd (" at "," row ",1), %%tmm" tile "\n\t"
 #define NN__AMX_DOT(dot, b, a, c) dot " %%tmm" b ", %%tmm" a ", %%tmm" c "\n\t"
+// The next step of B: its panel comes from L2 and is no stream to the machine, since tile loads skip from row to row.
+NN__GEMM_INLINE void NN__K(low_ahead)(const char *b) {
+    NN__GEMM_UNROLL
+    for (int i = 0; i < 2048; i += 128) { __builtin_prefetch(b + i); __builtin_prefetch(b + i + 64); }
+}
 #define NN__AMX_MICRO(name, dot)                                                                                          \
     NN__GEMM_NOINLINE void NN__K(name)(const nn__low_tile *t) {                                                           \
         const char *a0 = (const char *)t->a, *a1 = a0 + 16 * t->a_row, *b0 = (const char *)t->b, *b1 = b0 + 64;           \
@@ -10411,11 +10416,13 @@ static void NN__K(amx_end)(void) { __asm__ volatile("tilerelease" : : : "memory"
                              NN__AMX_LOAD("3", "%3", "%4") : : "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(t->c_row) : "memory"); \
         else __asm__ volatile("tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3" : : : "memory"); \
         if (t->rows > 16)                                                                                                 \
-            for (int64_t s = 0; s < t->steps; s += 16, a0 += t->a_step, a1 += t->a_step, b0 += 2048, b1 += 2048)          \
+            for (int64_t s = 0; s < t->steps; s += 16, a0 += t->a_step, a1 += t->a_step, b0 += 2048, b1 += 2048) {        \
+                NN__K(low_ahead)(b0 + 2048);                                                                              \
                 __asm__ volatile(NN__AMX_LOAD("6", "%2", "%5") NN__AMX_LOAD("4", "%0", "%4") NN__AMX_DOT(dot, "6", "4", "0") \
                                  NN__AMX_LOAD("7", "%3", "%5") NN__AMX_DOT(dot, "7", "4", "1")                            \
                                  NN__AMX_LOAD("5", "%1", "%4") NN__AMX_DOT(dot, "6", "5", "2") NN__AMX_DOT(dot, "7", "5", "3") \
                                  : : "r"(a0), "r"(a1), "r"(b0), "r"(b1), "r"(t->a_row), "r"((int64_t)128) : "memory");    \
+            }                                                                                                             \
         else                                                                                                              \
             for (int64_t s = 0; s < t->steps; s += 16, a0 += t->a_step, b0 += 2048, b1 += 2048)                           \
                 __asm__ volatile(NN__AMX_LOAD("6", "%1", "%4") NN__AMX_LOAD("4", "%0", "%3") NN__AMX_DOT(dot, "6", "4", "0") \
