@@ -3141,10 +3141,13 @@ static int nn__record(const nn_node *draft) {
 static uint64_t nn__ticks(void);
 static void     nn__profile_note(const nn_node *n, uint64_t start); /* >>profile */
 
-static int nn__run(nn_node *n, int device) {
+static int nn__run(nn_node *n, int device, int half) {
     uint64_t start = n->ctx->profiling ? nn__ticks() : 0;
     if (n->op->flags & NN_OP_VIEW) return 1;
-    if (!(device ? nn__run_on_device(n) : nn__run_prepared(n))) return 0;
+    if (!device && !half && n->op->flags & NN_OP_STRIDED) { /* nothing to prepare */
+        n->op->run(n);
+        if (n->ctx->error) return 0;
+    } else if (!(device ? nn__run_on_device(n) : nn__run_prepared(n))) return 0;
     if (n->ctx->profiling) nn__profile_note(n, start);
     return 1;
 }
@@ -3153,11 +3156,12 @@ static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const
     nn_spec    spec[NN__MAX_OUT];
     nn_tensor *made[NN__MAX_OUT] = {NULL, NULL, NULL, NULL};
     nn_node    n; /* here until it is clear that the tape wants it */
-    int        wanted = 0, device = 0;
+    int        wanted = 0, device = 0, half = 0;
     for (int i = 0; i < n_in; i++) { /* c is known to be fine */
         if (!NN__LIKELY(nn__live(c, in[i]))) return !nn__operand_bad(c, op->name, in[i], i);
         if (in[i]->st->device) device = in[i]->st->device;
         wanted |= in[i]->needs_grad;
+        half |= in[i]->dtype == NN_F16 || in[i]->dtype == NN_BF16;
     }
     if (device)
         for (int i = 0; i < n_in; i++)
@@ -3178,7 +3182,7 @@ static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const
 
     if (!op->shape(&n, spec) || c->error) return nn__fail(c, op->name, NN__M_OP_OUTPUT, "its shape rule failed without a message"); /* kept only if it did */
     if (!nn__make_outputs(&n, spec, device)) return 0;
-    if (!c->shape_only && !nn__run(&n, device)) return 0;
+    if (!c->shape_only && !nn__run(&n, device, half)) return 0;
     if ((wanted || c->shape_only) && !nn__record(&n)) return 0; /* a shape-only context writes everything down: cost, summary */
     for (int i = 0; i < op->n_out; i++) {
         made[i]->needs_grad = (uint8_t)(wanted && nn__is_real(made[i]->dtype));
@@ -3906,9 +3910,15 @@ static void nn__map_part(void *arg, int64_t begin, int64_t end, int worker) {
 
 /* The common case: every operand is one contiguous row as long as y, or one value. */
 static int nn__map_is_flat(const nn_node *n, int64_t total, int64_t *step) {
+    const nn_tensor *y = n->out[0];
     for (int o = 0; o < n->n_in; o++) {
         const nn_tensor *x = n->in[o];
-        int64_t          count = nn_numel(x);
+        int64_t          count;
+        int              same = x->ndim == y->ndim; /* mostly x has y's shape and strides, and no more needs to be asked */
+        for (int d = 0; same && d < y->ndim; d++) same = x->size[d] == y->size[d] && x->stride[d] == y->stride[d];
+        step[o] = 1;
+        if (same) continue;
+        count = nn_numel(x);
         if (count != 1 && (count != total || !nn_is_contiguous(x))) return 0;
         step[o] = count != 1 || total == 1;
     }
