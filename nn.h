@@ -9414,11 +9414,11 @@ static void NN__K(cross_entropy_back)(const void *from, const void *lse, double 
     dx[label] -= (NN__R)scale;
 }
 
-static void NN__K(layernorm)(const void *xs, const void *ws, const void *bs, double eps, void *ys, void *mean, void *rstd, int64_t n) {
-    const NN__R *x = (const NN__R *)xs, *w = (const NN__R *)ws, *b = (const NN__R *)bs;
-    NN__R       *y = (NN__R *)ys, centre = NN__K(sum_range)(x, n) / (NN__R)n, scale, squares;
-    NN__V        m = nn__v_set1(centre), s0 = nn__v_zero(), s1 = s0, s2 = s0, s3 = s0, r;
-    int64_t      k = 0;
+// Sum of (x - centre)^2
+static NN__R NN__K(squares_about)(const NN__R *x, NN__R centre, int64_t n) {
+    NN__V   m = nn__v_set1(centre), s0 = nn__v_zero(), s1 = s0, s2 = s0, s3 = s0;
+    NN__R   squares;
+    int64_t k = 0;
     for (; k + 4 * NN__W <= n; k += 4 * NN__W) {
         const NN__V d0 = nn__v_sub(nn__v_load(x + k), m), d1 = nn__v_sub(nn__v_load(x + k + NN__W), m);
         const NN__V d2 = nn__v_sub(nn__v_load(x + k + 2 * NN__W), m), d3 = nn__v_sub(nn__v_load(x + k + 3 * NN__W), m);
@@ -9433,11 +9433,32 @@ static void NN__K(layernorm)(const void *xs, const void *ws, const void *bs, dou
     }
     squares = nn__v_hsum(nn__v_add(nn__v_add(s0, s1), nn__v_add(s2, s3)));
     for (; k < n; k++) squares += (x[k] - centre) * (x[k] - centre);
-    scale = (NN__R)(1 / sqrt((double)squares / (double)n + eps));
-    r     = nn__v_set1(scale);
+    return squares;
+}
+// Mean and variance in one pass over memory: of blocks that stay in the first cache, merged (Chan et al. 1979)
+static void NN__K(moments)(const NN__R *x, int64_t n, double *mean, double *variance) {
+    double centre = 0, squares = 0;
+    for (int64_t at = 0; at < n; at += NN__K(exp_block)) {
+        const int64_t m = nn__min64(NN__K(exp_block), n - at);
+        const NN__R   c = NN__K(sum_range)(x + at, m) / (NN__R)m;
+        const double  apart = (double)c - centre, share = (double)m / (double)(at + m);
+        squares += (double)NN__K(squares_about)(x + at, c, m) + apart * apart * (double)at * share;
+        centre += apart * share;
+    }
+    *mean     = centre;
+    *variance = squares / (double)n;
+}
+static void NN__K(layernorm)(const void *xs, const void *ws, const void *bs, double eps, void *ys, void *mean, void *rstd, int64_t n) {
+    const NN__R *x = (const NN__R *)xs, *w = (const NN__R *)ws, *b = (const NN__R *)bs;
+    NN__R       *y = (NN__R *)ys;
+    double       centre, variance;
+    NN__V        m, r;
+    NN__K(moments)(x, n, &centre, &variance);
+    *(NN__R *)mean = (NN__R)centre;
+    *(NN__R *)rstd = (NN__R)(1 / sqrt(variance + eps));
+    m = nn__v_set1(*(NN__R *)mean);
+    r = nn__v_set1(*(NN__R *)rstd);
     NN__ROW(n, { NN__STORE(y + i, nn__v_fma(nn__v_mul(nn__v_sub(NN__LOAD(x + i), m), r), NN__LOAD(w + i), NN__LOAD(b + i))); });
-    *(NN__R *)mean = centre;
-    *(NN__R *)rstd = scale;
 }
 static void NN__K(layernorm_back)(const void *dys, const void *xs, const void *ws, const void *mean, const void *rstd, void *dxs, void *dws, void *dbs, int64_t n) {
     const NN__R *dy = (const NN__R *)dys, *x = (const NN__R *)xs, *w = (const NN__R *)ws;
