@@ -760,8 +760,9 @@ NN_API int         nn_model_build(nn_model *m, nn_dtype dtype, nn_shape x); /* m
 NN_API nn_tensor  *nn_forward(nn_model *m, nn_tensor *x);         /* training mode */
 NN_API nn_tensor  *nn_predict(nn_model *m, nn_tensor *x);         /* evaluation mode, no gradients; only the result stays in memory */
 NN_API int         nn_predict_f32(nn_model *m, const float *x, nn_shape shape, float *y, size_t n); /* from array to array of n floats; leaves nothing behind */
-NN_API int         nn_model_pack(nn_model *m, int on);            /* 1: nn_predict keeps the weights of linear layers as the kernels read them: faster on small batches, for
-                                                                     their size in memory once more. Call it again after writing to a weight through a pointer */
+NN_API int         nn_model_pack(nn_model *m, int on);            /* 1: linear layers keep their weights as the kernels read them for runs without gradients (nn_predict): faster on
+                                                                     batches of some 5 to 500 rows, for the weights' size in memory once more. Call it again after writing to a weight
+                                                                     through a pointer; not while another context runs the model */
 NN_API nn_scope    nn_enter(nn_model *m, nn_ctx *c, nn_mode mode);/* for a net of any signature: loss = my_net(nn_enter(m, c, NN_TRAIN), a, b) */
 NN_API int         nn_model_freeze(nn_model *m);                  /* make storage for what nn_enter runs in nn_fork_shapes declared */
 NN_API nn_scope    nn_in(nn_scope s, const char *name);           /* one level down */
@@ -2890,31 +2891,37 @@ struct nn__packed {
     void    *data;
     size_t   size;
     uint64_t made_of;  /* 1 + the weight's version; 0: nothing yet */
+    int64_t  k, n;     /* of B; another view of the same weight is not it */
 };
 static void nn__packed_free(nn__packed *p) {
     nn__free(p->owner, p->data, p->size);
     p->data    = NULL;
     p->made_of = 0;
 }
-/* Lets g read B, a weight that lies in st, from its panels: only where it would be packed anyway, so that no bit changes. */
-static void nn__gemm_use_packed(nn_ctx *c, nn_dtype real, nn__gemm *g, nn__storage *st) {
+/* Lets g read B, the whole of weight w, from its panels: only where it would be packed anyway, so that no bit changes. */
+static void nn__gemm_use_packed(nn_ctx *c, nn_dtype real, nn__gemm *g, const nn_tensor *w) {
     const nn__kernel_set *k = nn__kernels_for(c, real);
-    nn__packed           *p = st->packed;
-    uint64_t              version = (uint64_t)st->version + 1;
+    nn__packed           *p = w->st->packed;
+    uint64_t              version = (uint64_t)w->st->version + 1;
+    if (w->offset || (size_t)(g->k * g->n) * nn__dtypes[real].size != w->st->bytes) return;
     if (!(k->gemm_path(g) & NN__GEMM_PACK_B)) return;
 #if defined(NN_USE_CBLAS)
     if (nn__blas_takes(real, g)) return;
 #endif
     if (nn__atomic_load(&p->made_of) != version) {
         if (c != p->owner) return; /* its own context will */
+        if (p->data && (p->k != g->k || p->n != g->n)) nn__packed_free(p);
         if (!p->data) {
             p->size = k->gemm_packed(g->k, g->n);
             p->data = nn__alloc(c, p->size);
             if (!p->data) return;
         }
         k->gemm_pack(g, p->data);
+        p->k = g->k;
+        p->n = g->n;
         nn__atomic_store(&p->made_of, version);
     }
+    if (p->k != g->k || p->n != g->n) return;
     g->b     = p->data;
     g->b_row = k->gemm_columns;
     g->b_col = g->k;
@@ -2990,7 +2997,7 @@ static int nn__low_run(nn_ctx *c, const nn__gemm_work *work, nn_dtype type, int 
     w->pieces_n = nn__ceil_div(n, w->cut_columns);
     cut = l.g;
     cut.g.m = w->cut_rows; cut.g.n = w->cut_columns;
-    if (!nn__scratch(c, c->workers, w->k->low_scratch(&cut))) return 0;
+    if (!nn__scratch(c, (int)nn__min64(c->workers, w->batches * w->pieces_m * w->pieces_n), w->k->low_scratch(&cut))) return 0;
     nn__parallel(c, w->batches * w->pieces_m * w->pieces_n, nn__low_cost(&l.g, w->cut_rows, w->cut_columns), nn__low_piece, &l);
     return 1;
 }
@@ -3138,8 +3145,9 @@ static int nn__record(const nn_node *draft) {
     return 1;
 }
 
-static uint64_t nn__ticks(void);
-static void     nn__profile_note(const nn_node *n, uint64_t start); /* >>profile */
+static uint64_t nn__ticks(void); /* >>profile */
+static int      nn__profile_note(const nn_node *n, uint64_t start);
+static void     nn__profile_forget_places(nn_ctx *c);
 
 static int nn__run(nn_node *n, int device, int half) {
     uint64_t start = n->ctx->profiling ? nn__ticks() : 0;
@@ -3148,8 +3156,7 @@ static int nn__run(nn_node *n, int device, int half) {
         n->op->run(n);
         if (n->ctx->error) return 0;
     } else if (!(device ? nn__run_on_device(n) : nn__run_prepared(n))) return 0;
-    if (n->ctx->profiling) nn__profile_note(n, start);
-    return 1;
+    return n->ctx->profiling ? nn__profile_note(n, start) : 1;
 }
 
 static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn_tensor **out) {
@@ -4459,7 +4466,7 @@ static void nn__run_linear(nn_node *n) {
     g.c = nn__data(y); g.c_row = g.n;
     g.bias = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
     g.act  = *(const int *)n->attr;
-    g.residual = NULL; g.accumulate = 0; g.path = 0;
+    g.residual = NULL; g.r_row = 0; g.accumulate = 0; g.path = 0;
     if (y->dtype == NN_F16 || y->dtype == NN_BF16) {
         nn__gemm_work low;
         memset(&low, 0, sizeof low);
@@ -4468,7 +4475,7 @@ static void nn__run_linear(nn_node *n) {
         nn__low_run(n->ctx, &low, y->dtype, 2, NULL, NULL);
         return;
     }
-    if (w->st->packed && n->ctx->no_grad) nn__gemm_use_packed(n->ctx, y->dtype, &g, w->st);
+    if (w->st->packed && n->ctx->no_grad) nn__gemm_use_packed(n->ctx, y->dtype, &g, w);
     nn__gemm_one(n->ctx, y->dtype, &g);
 }
 /* C[m,n] = A[m,k] B[k,n] with nothing added; strides in elements, C's rows follow each other */
@@ -4478,7 +4485,7 @@ static void nn__gemm_plain(nn_ctx *ctx, nn_dtype real, int64_t m, int64_t n, int
     g.a = a; g.a_row = a_row; g.a_col = a_col;
     g.b = b; g.b_row = b_row; g.b_col = b_col;
     g.c = c; g.c_row = n;
-    g.bias = NULL; g.act = NN_ACT_NONE; g.residual = NULL; g.accumulate = 0; g.path = 0;
+    g.bias = NULL; g.act = NN_ACT_NONE; g.residual = NULL; g.r_row = 0; g.accumulate = 0; g.path = 0;
     nn__gemm_one(ctx, real, &g);
 }
 static nn_tensor *nn__rows(nn_tensor *x) { /* [...,n] -> [rows,n] */
@@ -4532,7 +4539,8 @@ static void nn__run_linear_back(nn_node *n) {
         nn__parallel(n->ctx, rows * out, 0.5, nn__map_flat_part, &m);
         dz = room;
     }
-    if (a->wants & 1) nn__gemm_plain(n->ctx, dtype, rows, in, out, dz, out, 1, nn__data(w), in, 1, nn__data(n->out[0]));
+    if (a->wants & 1 && out == 0) nn__fill_data(n->out[0], 0);
+    else if (a->wants & 1) nn__gemm_plain(n->ctx, dtype, rows, in, out, dz, out, 1, nn__data(w), in, 1, nn__data(n->out[0]));
     if (a->wants & 2) nn__gemm_plain(n->ctx, dtype, out, in, rows, dz, 1, out, nn__data(x), in, 1, nn__data(n->out[1]));
     if (a->wants & 4) nn__sum_rows(n->ctx, dtype, dz, rows, out, nn__data(n->out[2]));
     nn__pool_put(n->ctx, room, bytes);
@@ -6057,6 +6065,7 @@ NN_API void nn_model_free(nn_model *m) {
             break;
         }
     nn__states_free(c, m->id);
+    nn__profile_forget_places(c); /* they may come again as another model's */
     if (m->waiting) nn__file_free(m->waiting);
     nn__params_free(m);
     nn__free(c, m->param, (size_t)m->room * sizeof *m->param);
@@ -6376,7 +6385,7 @@ static void nn__run_update(nn_node *n, int adam, void (*constants)(const double 
         p->p = nn__data(in[0]); p->g = nn__data(in[1]); p->m = nn__data(in[2]); p->v = adam ? nn__data(in[3]) : NULL;
         p->begin = u.total;
         u.total += nn_numel(in[0]);
-        if (t == last) memcpy(p->h, p[-1].h, sizeof p->h);
+        if (i && t == last) memcpy(p->h, p[-1].h, sizeof p->h);
         else constants(hyper, t, p->h);
         last = t;
         for (int k = 0; k < each; k++)
@@ -7545,6 +7554,11 @@ static int nn__slot_load(nn_optim *o, int i, nn_file *f, int pass) {
         if (!e) return nn__fail(o->ctx, "load", NN__M_NAME_MISSING, name);
         if (!nn__entry_fits(o->ctx, e, name, nn_shape_of(part[k]))) return 0;
         if (pass) nn__entry_copy(f, e, part[k]->dtype, part[k]->st->data);
+        else if (k == 2) {
+            double steps;
+            nn__entry_copy(f, e, NN_F64, &steps);
+            if (!(steps >= 0 && steps < 9e15)) return nn__fail(o->ctx, "load", NN__M_OPTION, name, steps);
+        }
     }
     return 1;
 }
@@ -7808,7 +7822,13 @@ static void nn__profile_free(nn_ctx *c) {
     c->profiling = 0;
 }
 
-static void nn__profile_note(const nn_node *n, uint64_t start) {
+static void nn__profile_forget_places(nn_ctx *c) {
+    for (int64_t i = 0; c->profile && i < c->profile->lines; i++)
+        if (c->profile->line[i].place) c->profile->line[i].place = c->profile; /* no scope has this address */
+}
+
+/* 0: no memory for it */
+static int nn__profile_note(const nn_node *n, uint64_t start) {
     nn_ctx           *c = n->ctx;
     nn__profile      *p = c->profile;
     uint64_t          ticks = nn__ticks() - start;
@@ -7820,7 +7840,7 @@ static void nn__profile_note(const nn_node *n, uint64_t start) {
             if (l->op == n->op && l->place == n->place && l->back == c->in_backward) break;
         }
         if (p->last == p->lines) {
-            if (!nn__grow(c, &p->line, &p->line_room, p->lines + 1, sizeof *p->line)) return;
+            if (!nn__grow(c, &p->line, &p->line_room, p->lines + 1, sizeof *p->line)) return p->last = 0, 0;
             l = &p->line[p->lines++];
             memset(l, 0, sizeof *l);
             l->op    = n->op;
@@ -7834,10 +7854,12 @@ static void nn__profile_note(const nn_node *n, uint64_t start) {
     l->flops += cost.flops;
     l->bytes += cost.bytes;
     if (p->calls >= NN__PROFILE_CALLS) p->calls_lost++;
-    else if (nn__grow(c, &p->call, &p->call_room, p->calls + 1, sizeof *p->call)) {
+    else if (!nn__grow(c, &p->call, &p->call_room, p->calls + 1, sizeof *p->call)) return 0;
+    else {
         nn__profile_call *k = &p->call[p->calls++];
         k->line = p->last; k->start = start; k->ticks = ticks;
     }
+    return 1;
 }
 
 /* -- the machine: each worker multiplies and adds in registers, then copies memory; the best of some runs -- */
@@ -7978,10 +8000,14 @@ NN_API int nn_profile_trace(nn_ctx *c, const char *path) {
         int                fine;
         if (!f) return nn__fail(c, "profile_trace", NN__M_FILE_OPEN, path, "cannot be opened");
         fprintf(f, "{\"traceEvents\":[\n{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"args\":{\"name\":\"nn.h\"}}");
-        for (int64_t i = 0; i < p->calls; i++) { /* names hold letters, digits, '_', '-' and '.': nothing to escape */
+        for (int64_t i = 0; i < p->calls; i++) { /* layers' names need no escapes; your own op's may */
             const nn__profile_call *k = &p->call[i];
             const nn__profile_line *l = &p->line[k->line];
-            fprintf(f, ",\n{\"name\":\"%s\",\"cat\":\"%s\",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"layer\":\"%s\"}}", l->op->name, l->back ? "backward" : "forward",
+            char                    name[80];
+            snprintf(name, sizeof name, "%s", l->op->name);
+            for (char *ch = name; *ch; ch++)
+                if (*ch == '"' || *ch == '\\' || (unsigned char)*ch < 32) *ch = '_';
+            fprintf(f, ",\n{\"name\":\"%s\",\"cat\":\"%s\",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"layer\":\"%s\"}}", name, l->back ? "backward" : "forward",
                     (double)(k->start - p->started_ticks) * tick * 1e6, (double)k->ticks * tick * 1e6, l->where);
         }
         fprintf(f, "\n],\"displayTimeUnit\":\"ns\",\"otherData\":{\"calls_left_out\":\"%lld\"}}\n", (long long)p->calls_lost);
@@ -8000,8 +8026,9 @@ NN_API int nn_profile_trace(nn_ctx *c, const char *path) {
 #elif defined(__aarch64__) && !defined(NN_NO_SIMD)
 #  include <arm_neon.h>
 #endif
-/* Where floats are computed in a wider format (x87), roundings that a formula relies on go through memory. */
-#if FLT_EVAL_METHOD == 0
+/* Where floats are computed in a wider format (x87), or sums may be rearranged (-ffast-math), roundings that a formula relies
+   on go through memory. */
+#if FLT_EVAL_METHOD == 0 && !defined(__FAST_MATH__)
 #  define NN__ROUNDED
 #else
 #  define NN__ROUNDED volatile
@@ -8009,6 +8036,9 @@ NN_API int nn_profile_trace(nn_ctx *c, const char *path) {
 
 /* Bytes that element-wise loops and optimisers, which read several streams, prefetch ahead; elements from which on the former do */
 enum { NN__AHEAD = 4096, NN__OPTIM_AHEAD = 1024, NN__FAR = 16384 };
+
+// Asks for what lies `ahead` bytes on: as an integer, since that may be past the end, where prefetching is harmless but a pointer is not.
+static inline NN__UNUSED void nn__fetch(const void *p, int64_t ahead) { __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead)); }
 
 // ---- what all passes of the matrix product share --------------------------------------------------------
 #define NN__GEMM_INLINE static inline __attribute__((always_inline, unused))
@@ -8062,6 +8092,11 @@ typedef struct nn__low_plan {               // in words, but for the numbers of 
     int64_t room_a, room_b, room_c;
 } nn__low_plan;
 
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define NN__GEMM_SHUFFLE 1
+#endif
+#endif
 // Four rows of words, `lane` bytes apart, `count` words each, to out[count][4], where steps lie `width` words apart.
 typedef uint32_t nn__low_u4 __attribute__((vector_size(16), aligned(1), may_alias));
 NN__GEMM_INLINE void nn__low_turn(uint32_t *out, int64_t width, const char *x, int64_t lane, int64_t count) {
@@ -8232,7 +8267,6 @@ static const nn__kernels *nn__kernels_of(int isa) {
 #define nn__v_hsum(v)           (v)
 #define nn__v_stream(p, v)      nn__v_store(p, v)
 #define nn__v_fence()           ((void)0)
-#define nn__v_prefetch(p)       __builtin_prefetch(p)
 #define nn__v_load_mask(p)      (*(p) != 0)
 
 static inline NN__UNUSED NN__R NN__K(v_min)(NN__R a, NN__R b) { return a < b ? a : b; }
@@ -8340,7 +8374,6 @@ static inline NN__UNUSED float NN__K(v_frombits)(uint32_t i)
 #define nn__vi_iota()           _mm_setr_epi32(0, 1, 2, 3)
 #define nn__v_stream(p, v)      _mm_stream_ps(p, v)
 #define nn__v_fence()           _mm_sfence()
-#define nn__v_prefetch(p)       __builtin_prefetch(p)
 #define nn__v_load_mask(p)      NN__K(v_load_mask)(p)
 #define nn__v_store_mask(p, m)  NN__K(v_store_mask)(p, m)
 
@@ -8424,7 +8457,6 @@ static inline NN__UNUSED float NN__K(v_hsum)(__m128 v)
 #define nn__vi_iota()           _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)
 #define nn__v_stream(p, v)      _mm256_stream_ps(p, v)
 #define nn__v_fence()           _mm_sfence()
-#define nn__v_prefetch(p)       __builtin_prefetch(p)
 #define nn__v_load_mask(p)      NN__K(v_load_mask)(p)
 #define nn__v_store_mask(p, m)  NN__K(v_store_mask)(p, m)
 
@@ -8486,7 +8518,6 @@ static inline NN__UNUSED float NN__K(v_hsum)(__m256 v)
 #define nn__v_select(m, a, b)   _mm256_blendv_pd(b, a, m)
 #define nn__v_stream(p, v)      _mm256_stream_pd(p, v)
 #define nn__v_fence()           _mm_sfence()
-#define nn__v_prefetch(p)       __builtin_prefetch(p)
 #define nn__v_load_mask(p)      NN__K(v_load_mask)(p)
 #define nn__v_hsum(v)           NN__K(v_hsum)(v)
 
@@ -8561,7 +8592,6 @@ static inline NN__UNUSED double NN__K(v_hsum)(__m256d v)
 #define nn__vi_iota()           _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 #define nn__v_stream(p, v)      _mm512_stream_ps(p, v)
 #define nn__v_fence()           _mm_sfence()
-#define nn__v_prefetch(p)       __builtin_prefetch(p)
 #define nn__v_load_mask(p)      NN__K(v_load_mask)(p)
 #define nn__v_store_mask(p, m)  _mm_storeu_si128((__m128i *)(void *)(p), _mm_maskz_set1_epi8(m, 1))
 
@@ -8616,7 +8646,6 @@ static inline NN__UNUSED float NN__K(v_hsum)(__m512 v)
 #define nn__v_select(m, a, b)   _mm512_mask_blend_pd(m, b, a)
 #define nn__v_stream(p, v)      _mm512_stream_pd(p, v)
 #define nn__v_fence()           _mm_sfence()
-#define nn__v_prefetch(p)       __builtin_prefetch(p)
 #define nn__v_load_mask(p)      NN__K(v_load_mask)(p)
 #define nn__v_hsum(v)           NN__K(v_hsum)(v)
 
@@ -8684,7 +8713,6 @@ static inline NN__UNUSED double NN__K(v_hsum)(__m512d v)
 #define nn__vi_iota()           NN__K(vi_iota)()
 #define nn__v_stream(p, v)      vst1q_f32(p, v)
 #define nn__v_fence()           ((void)0)
-#define nn__v_prefetch(p)       __builtin_prefetch(p)
 #define nn__v_load_mask(p)      NN__K(v_load_mask)(p)
 #define nn__v_store_mask(p, m)  NN__K(v_store_mask)(p, m)
 
@@ -8753,7 +8781,6 @@ static inline NN__UNUSED float NN__K(v_hsum)(float32x4_t v)
 #define nn__v_hsum(v)           vpaddd_f64(v)
 #define nn__v_stream(p, v)      vst1q_f64(p, v)
 #define nn__v_fence()           ((void)0)
-#define nn__v_prefetch(p)       __builtin_prefetch(p)
 #define nn__v_load_mask(p)      vcgtq_u64(vcombine_u64(vcreate_u64((p)[0]), vcreate_u64((p)[1])), vdupq_n_u64(0))
 
 static inline NN__UNUSED float64x2_t NN__K(v_min)(float64x2_t a, float64x2_t b) { return vbslq_f64(vcltq_f64(a, b), a, b); }
@@ -8795,7 +8822,7 @@ static inline NN__UNUSED void NN__K(v_store_n)(NN__R *p, NN__V v, size_t n)
 #define NN__C(x) nn__v_set1(x)
 #define NN__SIGN nn__vi_set1(INT32_MIN)
 
-// Where floats are computed in a wider format: now this one is a float. (see NN__ROUNDED)
+// Now this is a float, and made in the order written: see NN__ROUNDED.
 static inline NN__UNUSED NN__V NN__K(rounded)(NN__V v)
 {
     NN__ROUNDED NN__V f = v;
@@ -8812,7 +8839,7 @@ static inline NN__UNUSED NN__V NN__K(rounded)(NN__V v)
 static inline NN__UNUSED NN__V NN__K(ldexp)(NN__V v, NN__V t)
 {
 #ifdef nn__v_ldexp
-    return nn__v_ldexp(v, nn__v_sub(t, NN__BIAS));
+    return nn__v_ldexp(v, NN__K(rounded)(nn__v_sub(t, NN__BIAS)));
 #else
     NN__VI one = nn__v_bits(NN__C(1.0f)), i = NN__BIASED(t), h = nn__vi_sar(i, 1);
     NN__V a = nn__v_frombits(nn__vi_add(nn__vi_shl(h, 23), one));
@@ -8827,7 +8854,7 @@ static inline NN__UNUSED NN__V NN__K(exp_reduce)(NN__V x, NN__V *t)
 {
     NN__V f;
     *t = NN__K(rounded)(nn__v_fma(x, NN__C(1.44269504f), NN__BIAS));
-    f = nn__v_sub(*t, NN__BIAS);
+    f = NN__K(rounded)(nn__v_sub(*t, NN__BIAS));
     x = nn__v_fnma(f, NN__C(0.693145752f), x);
     return nn__v_fnma(f, NN__C(1.42860682e-6f), x);
 }
@@ -8886,7 +8913,7 @@ static inline NN__UNUSED NN__V NN__K(tanh)(NN__V x)
     y = nn__v_min(NN__C(9.125f), a);
     y = nn__v_add(y, y);
     t = NN__K(rounded)(nn__v_fma(y, NN__C(1.44269504f), NN__BIAS));
-    r = nn__v_fnma(nn__v_sub(t, NN__BIAS), NN__C(0.693147182f), y);
+    r = nn__v_fnma(NN__K(rounded)(nn__v_sub(t, NN__BIAS)), NN__C(0.693147182f), y);
     y = nn__v_fma(nn__v_fma(NN__K(exp_poly)(r), r, one), r, one);
     y = nn__v_fma(y, nn__v_frombits(nn__vi_add(nn__vi_shl(nn__v_bits(t), 23), nn__v_bits(one))), one); // of the bias no bit is left
     y = nn__v_sub(one, nn__v_div(NN__C(2.0f), y));
@@ -8961,7 +8988,7 @@ static inline NN__UNUSED NN__V NN__K(erf)(NN__V x)
 static inline NN__UNUSED NN__V NN__K(quarters)(NN__V x, NN__VI *q)
 {
 #if NN__PASS_ISA >= 2
-    NN__V t = nn__v_fma(x, NN__C(0.636619772f), NN__BIAS), f = nn__v_sub(t, NN__BIAS);
+    NN__V t = NN__K(rounded)(nn__v_fma(x, NN__C(0.636619772f), NN__BIAS)), f = NN__K(rounded)(nn__v_sub(t, NN__BIAS));
     *q = nn__v_bits(t);
     x = nn__v_fnma(f, NN__C(1.57079625f), x);
     x = nn__v_fnma(f, NN__C(7.54978942e-08f), x);
@@ -9102,7 +9129,7 @@ static inline NN__UNUSED int64_t NN__K(head)(const NN__R *y, int64_t n)
             if (i == n) break;                                                                             \
             for (; i + NN__W <= n; i += NN__W) {                                                           \
                 const NN__V v = nn__v_load(x + i), f = NN__F_##name(v, p0, p1);                            \
-                if (far) nn__v_prefetch((const char *)(x + i) + NN__AHEAD);                                \
+                if (far) nn__fetch(x + i, NN__AHEAD);                                \
                 if (stream) nn__v_stream(y + i, f);                                                        \
                 else nn__v_store(y + i, f);                                                                \
             }                                                                                              \
@@ -9135,8 +9162,8 @@ NN__UNARY_OPS(NN__X)
                 if (x_step) a = nn__v_load(x + i);                                                                                      \
                 if (y_step) b = nn__v_load(y + i);                                                                                      \
                 if (far) {                                                                                                              \
-                    if (x_step) nn__v_prefetch((const char *)(x + i) + NN__AHEAD);                                                      \
-                    if (y_step) nn__v_prefetch((const char *)(y + i) + NN__AHEAD);                                                      \
+                    if (x_step) nn__fetch(x + i, NN__AHEAD);                                                      \
+                    if (y_step) nn__fetch(y + i, NN__AHEAD);                                                      \
                 }                                                                                                                       \
                 if (stream) nn__v_stream(z + i, NN__F_##name(a, b, p0, p1));                                                            \
                 else nn__v_store(z + i, NN__F_##name(a, b, p0, p1));                                                                    \
@@ -9321,7 +9348,7 @@ static NN__R NN__K(exp_sum)(const NN__R *x, NN__R shift, NN__R *y, int64_t n) {
         int64_t       i = at;
         for (; i + NN__W <= end; i += NN__W) {
             const NN__V e = NN__K(exp)(nn__v_sub(nn__v_load(x + i), s));
-            nn__v_prefetch(x + i + n); // while this computes: the next block, or row
+            nn__fetch(x + i, n * (int64_t)sizeof *x); // while this computes: the next block, or row
             sum = nn__v_add(sum, e);
             if (y) nn__v_store(y + i, e);
         }
@@ -9385,7 +9412,8 @@ static void NN__K(log_softmax)(const void *from, void *to, int64_t n) {
 static void NN__K(log_sum_exp)(const void *from, int64_t n, void *to) {
     NN__K(blocks) b;
     NN__K(exp_blocks_of)((const NN__R *)from, NULL, n, &b);
-    *(NN__R *)to = b.largest - b.largest != 0 ? b.largest : (NN__R)((double)b.largest + log(b.total)); // of infinity: infinity
+    if (b.largest - b.largest != 0) NN__K(max)(from, n, to); // infinite: that, unless a NaN is there too
+    else *(NN__R *)to = (NN__R)((double)b.largest + log(b.total));
 }
 static void NN__K(softmax_back)(const void *dys, const void *ys, void *dxs, int64_t n) { // dx = y (dy - sum of dy y)
     const NN__R *dy = (const NN__R *)dys, *y = (const NN__R *)ys;
@@ -9417,7 +9445,6 @@ static void NN__K(cross_entropy_back)(const void *from, const void *lse, double 
 // Sum of (x - centre)^2
 static NN__R NN__K(squares_about)(const NN__R *x, NN__R centre, int64_t n) {
     NN__V   m = nn__v_set1(centre), s0 = nn__v_zero(), s1 = s0, s2 = s0, s3 = s0;
-    NN__R   squares;
     int64_t k = 0;
     for (; k + 4 * NN__W <= n; k += 4 * NN__W) {
         const NN__V d0 = nn__v_sub(nn__v_load(x + k), m), d1 = nn__v_sub(nn__v_load(x + k + NN__W), m);
@@ -9431,9 +9458,13 @@ static NN__R NN__K(squares_about)(const NN__R *x, NN__R centre, int64_t n) {
         const NN__V d = nn__v_sub(nn__v_load(x + k), m);
         s0 = nn__v_fma(d, d, s0);
     }
-    squares = nn__v_hsum(nn__v_add(nn__v_add(s0, s1), nn__v_add(s2, s3)));
-    for (; k < n; k++) squares += (x[k] - centre) * (x[k] - centre);
-    return squares;
+    if (k < n) { // the rest, with the centre behind it
+        NN__R end[NN__W];
+        for (int i = 0; i < NN__W; i++) end[i] = k + i < n ? x[k + i] : centre;
+        const NN__V d = nn__v_sub(nn__v_load(end), m);
+        s1 = nn__v_fma(d, d, s1);
+    }
+    return nn__v_hsum(nn__v_add(nn__v_add(s0, s1), nn__v_add(s2, s3)));
 }
 // Mean and variance in one pass over memory: of blocks that stay in the first cache, merged (Chan et al. 1979)
 static void NN__K(moments)(const NN__R *x, int64_t n, double *mean, double *variance) {
@@ -9442,8 +9473,8 @@ static void NN__K(moments)(const NN__R *x, int64_t n, double *mean, double *vari
         const int64_t m = nn__min64(NN__K(exp_block), n - at);
         const NN__R   c = NN__K(sum_range)(x + at, m) / (NN__R)m;
         const double  apart = (double)c - centre, share = (double)m / (double)(at + m);
-        squares += (double)NN__K(squares_about)(x + at, c, m) + apart * apart * (double)at * share;
-        centre += apart * share;
+        squares = fma(apart * apart * (double)at, share, squares + (double)NN__K(squares_about)(x + at, c, m));
+        centre  = fma(apart, share, centre);
     }
     *mean     = centre;
     *variance = squares / (double)n;
@@ -9486,9 +9517,9 @@ static void NN__K(sgd)(void *ps, const void *gs, void *ms, int64_t n, const doub
     const NN__R *g = (const NN__R *)gs;
     const NN__V  lr = nn__v_set1((NN__R)h[0]), momentum = nn__v_set1((NN__R)h[1]), decay = nn__v_set1((NN__R)h[2]);
     NN__ROW(n, {
-        nn__v_prefetch((const char *)(p + i) + NN__OPTIM_AHEAD);
-        nn__v_prefetch((const char *)(g + i) + NN__OPTIM_AHEAD);
-        nn__v_prefetch((const char *)(m + i) + NN__OPTIM_AHEAD);
+        nn__fetch(p + i, NN__OPTIM_AHEAD);
+        nn__fetch(g + i, NN__OPTIM_AHEAD);
+        nn__fetch(m + i, NN__OPTIM_AHEAD);
         const NN__V w = NN__LOAD(p + i), v = nn__v_fma(momentum, NN__LOAD(m + i), nn__v_fma(decay, w, NN__LOAD(g + i)));
         NN__STORE(m + i, v);
         NN__STORE(p + i, nn__v_fnma(lr, v, w));
@@ -9502,10 +9533,10 @@ static void NN__K(adam)(void *ps, const void *gs, void *ms, void *vs, int64_t n,
     const NN__V  shrink = nn__v_set1((NN__R)h[5]), decay = nn__v_set1((NN__R)h[6]);
     NN__ROW(n, {
         const NN__V w = NN__LOAD(p + i), d = nn__v_fma(decay, w, NN__LOAD(g + i));
-        nn__v_prefetch((const char *)(p + i) + NN__OPTIM_AHEAD);
-        nn__v_prefetch((const char *)(g + i) + NN__OPTIM_AHEAD);
-        nn__v_prefetch((const char *)(m + i) + NN__OPTIM_AHEAD);
-        nn__v_prefetch((const char *)(v + i) + NN__OPTIM_AHEAD);
+        nn__fetch(p + i, NN__OPTIM_AHEAD);
+        nn__fetch(g + i, NN__OPTIM_AHEAD);
+        nn__fetch(m + i, NN__OPTIM_AHEAD);
+        nn__fetch(v + i, NN__OPTIM_AHEAD);
         const NN__V a = nn__v_fma(b1, NN__LOAD(m + i), nn__v_mul(c1, d)), b = nn__v_fma(b2, NN__LOAD(v + i), nn__v_mul(c2, nn__v_mul(d, d)));
         NN__STORE(m + i, a);
         NN__STORE(v + i, b);
@@ -9614,7 +9645,7 @@ static void NN__K(mask)(const void *from, const uint8_t *mask, void *to, int64_t
     for (head = stream ? NN__K(head)(y, n) : 0; i < head; i++) y[i] = mask[i] ? x[i] * scale : 0;
     for (; i + NN__W <= n; i += NN__W) {
         const NN__V v = nn__v_select(nn__v_load_mask(mask + i), nn__v_mul(nn__v_load(x + i), s), nn__v_zero());
-        nn__v_prefetch((const char *)(x + i) + NN__AHEAD);
+        nn__fetch(x + i, NN__AHEAD);
         if (stream) nn__v_stream(y + i, v);
         else nn__v_store(y + i, v);
     }
@@ -9639,7 +9670,7 @@ static void NN__K(dropout)(nn__rng r, int64_t block, const void *from, void *to,
         for (int i = 0; i < 64; i += NN__W) {
             const NN__M keep = nn__vi_gt(nn__vi_add(nn__vi_load(&word[i / 16][i % 16]), sign), last);
             const NN__V v = nn__v_select(keep, nn__v_mul(nn__v_load(x + i), s), zero);
-            if (i % 16 == 0) nn__v_prefetch((const char *)(x + i) + NN__AHEAD);
+            if (i % 16 == 0) nn__fetch(x + i, NN__AHEAD);
             if (stream) nn__v_stream(y + i, v);
             else nn__v_store(y + i, v);
             nn__v_store_mask(mask + i, keep);
@@ -9687,7 +9718,7 @@ static void NN__K(dropout)(nn__rng r, int64_t block, const void *from, void *to,
 // dot product along k instead.
 //
 // Determinism: an element of C is, on every path but the last, the same sum: for each block of k, one chain of fma's
-// from zero in the order of k; the blocks added to C in order; then bias, then activation. The blocks depend on k alone.
+// from zero in the order of k; the blocks added to C in order; then bias, activation, residual. The blocks depend on k alone.
 // It does not matter where tiles begin or which microkernel computes them, so C may be cut anywhere (as threads do)
 // without changing a bit. Only the dot products sum in another order, so it is the whole problem which decides on them:
 // pieces carry the path of the whole in g->path.
@@ -9781,7 +9812,7 @@ NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, con
     }
     const NN__R *residual = (const NN__R *)t->residual;
     if (t->act || residual)
-        for (int i = 0; i < rows; i++, residual += residual ? t->r_row : 0) NN__K(gemm_finish)((NN__R *)t->c + i * c_row, cols, t->act, residual);
+        for (int i = 0; i < rows; i++) NN__K(gemm_finish)((NN__R *)t->c + i * c_row, cols, t->act, residual ? residual + i * t->r_row : NULL);
 }
 
 #define NN__GEMM_MICRO(name, mr, nv, unit, keep) \
@@ -10568,10 +10599,11 @@ static nn__low_plan NN__K(low_plan_of)(const nn__low *g) {
     p.depth  = (g->g.k + p.per * unit - 1) / (p.per * unit) * unit;
     p.kc     = nn__gemm_even(p.depth, amx ? NN__LOW_KC_AMX : NN__LOW_KC, 16);
     p.blocks = p.kc ? (p.depth + p.kc - 1) / p.kc : 1;
-    p.nc     = nn__max64(128, nn__min64(512, (1 << 20) / (p.depth + 1) / p.nr * p.nr)); // B: 4 MiB, unless k is very long
-    p.nc     = nn__gemm_even(g->g.n, p.nc, p.nr);
-    p.mc     = nn__gemm_even(g->g.m, p.mr * (amx ? 8 : 16), p.mr);
-    const int64_t rows = (p.mc + p.mr - 1) / p.mr * p.mr, cols = (p.nc + p.nr - 1) / p.nr * p.nr;
+    const int64_t most_m = p.mr * (amx ? 8 : 16), most_n = nn__max64(128, nn__min64(512, (1 << 20) / (p.depth + 1) / p.nr * p.nr)); // B: 4 MiB, unless k is very long
+    p.nc     = nn__gemm_even(g->g.n, most_n, p.nr);
+    p.mc     = nn__gemm_even(g->g.m, most_m, p.mr);
+    // Rooms: no less for a problem than for any piece of it, whose blocks may be larger, since nn__gemm_even levels them.
+    const int64_t rows = nn__min64((g->g.m + p.mr - 1) / p.mr * p.mr, most_m), cols = nn__min64((g->g.n + p.nr - 1) / p.nr * p.nr, most_n);
     p.room_a = (p.mr * p.kc + 15) / 16 * 16;
     p.room_b = ((p.depth + p.head * p.blocks) * cols + 15) / 16 * 16;
     p.room_c = ((p.blocks > 1 ? rows * cols : (int64_t)p.mr * p.nr) + 15) / 16 * 16;
@@ -10751,8 +10783,13 @@ NN__GEMM_INLINE void NN__K(low_dots)(float *out, const float *x, const uint16_t 
     }
     NN__GEMM_UNROLL
     for (int s = 0; s < 4; s++) {
+        for (int64_t q = p; q < k; q += NN__W) {        // the rest, with zeros behind it
+            const int left = k - q < NN__W ? (int)(k - q) : NN__W;
+            uint16_t end[NN__W] = {0};
+            memcpy(end, y + s * y_row + q, (size_t)left * sizeof *end);
+            sum[s][0] = nn__v_fma(nn__v_load_n(x + q, left), NN__K(low_widen)(nn__vi_load16(end), f16), sum[s][0]);
+        }
         out[s] = nn__v_hsum(nn__v_add(sum[s][0], sum[s][1]));
-        for (int64_t q = p; q < k; q++) out[s] += x[q] * (f16 ? nn__f16_to_f32(y[s * y_row + q]) : nn__bf16_to_f32(y[s * y_row + q]));
     }
 }
 static void NN__K(low_dot)(const nn__low *g, float *scratch) {
@@ -10872,7 +10909,6 @@ static const nn__kernel_set NN__K(set) = {
 #undef nn__vi_sar
 #undef nn__v_stream
 #undef nn__v_fence
-#undef nn__v_prefetch
 #undef nn__v_load_mask
 #undef nn__v_store_mask
 #undef nn__vi_shr

@@ -402,6 +402,28 @@ static void test_files(void) {
     nn_end(c);
 }
 
+static nn_tensor *one_layer(nn_scope s, nn_tensor *x) { return nn_layer_linear(s, "fc", x, 2); }
+static void test_steps(void) { /* a file's count of steps is a number that a count can be */
+    static const double bad[3] = {-1, NAN, INFINITY};
+    nn_config g = nn_config_defaults();
+    nn_ctx   *c;
+    nn_model *m;
+    nn_optim *o, *p;
+    g.quiet = 1;
+    c = nn_begin(&g);
+    m = nn_model_new(c, one_layer, NULL);
+    o = nn_adam(m, 0.1f);
+    p = nn_adam(m, 0.1f);
+    nn_backward(nn_mean(nn_square(nn_forward(m, nn_ones(c, NN_F32, NN_SHAPE(3, 4)))), NN_ALL, 0));
+    CHECK(nn_step(o) && nn_optim_save(o, "build/core_steps.safetensors") && nn_optim_load(p, "build/core_steps.safetensors"));
+    for (int i = 0; i < 3; i++) {
+        *nn_f64(o->slot[0].steps) = bad[i];
+        CHECK(nn_optim_save(o, "build/core_steps.safetensors") && !nn_optim_load(p, "build/core_steps.safetensors") && nn_error(c) == NN_ERR_ARG);
+        nn_error_clear(c);
+    }
+    nn_end(c);
+}
+
 static void test_data(void) {
     nn_ctx  *c = quiet_ctx(1, 2);
     const char *csv = "a,b,class\r\n1,2,0\r\n\"3\", 4.5 ,1\n-1e2,+.5,1\n\n7,8,0";
@@ -741,6 +763,36 @@ static void test_pack(void) { /* packed weights give the same bits, also after t
         y = nn_predict(m, nn_share(f, x));
         CHECK(y && !memcmp(nn_f32(y), nn_f32(nn_predict(m, x)), 40 * 33 * 4));
     }
+    CHECK(c->kernels->f32->gemm_columns == 0 || (m->param[0]->packed.data && m->param[0]->packed.made_of)); /* and they were used */
+    {   /* two parts of one weight, and the same bytes in another shape */
+        nn_model  *parts = nn_model_new(c, NULL, NULL);
+        nn_scope   s = nn_enter(parts, c, NN_TRAIN);
+        nn_tensor *w = nn_param(s, "w", NN_SHAPE(96, 64), nn_init_normal(0, 1)), *x = nn_normal(c, NN_F32, NN_SHAPE(40, 64), 0, 1), *x2 = nn_normal(c, NN_F32, NN_SHAPE(40, 96), 0, 1), *y[2][4];
+        for (int packed = 0; packed < 2; packed++) {
+            nn_model_pack(parts, packed);
+            nn_no_grad(c, 1);
+            for (int twice = 0; twice < 2; twice++) {
+                y[packed][0] = nn_linear(x, nn_slice(w, 0, 0, 32, 1), NULL);
+                y[packed][1] = nn_linear(x, nn_slice(w, 0, 32, 96, 1), NULL);
+                y[packed][2] = nn_linear(x, w, NULL);
+                y[packed][3] = nn_linear(x2, nn_reshape(w, NN_SHAPE(64, 96)), NULL);
+            }
+            nn_no_grad(c, 0);
+        }
+        for (int i = 0; i < 4; i++) CHECK(y[0][i] && y[1][i] && !memcmp(nn_f32(y[0][i]), nn_f32(y[1][i]), (size_t)nn_numel(y[0][i]) * 4));
+    }
+    {   /* a layer without outputs has a gradient of zeros */
+        nn_tensor *x = nn_requires_grad(nn_ones(c, NN_F32, NN_SHAPE(2, 3))), *w = nn_requires_grad(nn_ones(c, NN_F32, NN_SHAPE(0, 3)));
+        nn_tensor *y = nn_linear_act(x, w, NULL, NN_ACT_RELU);
+        CHECK(nn_backward_from(y, nn_zeros(c, NN_F32, NN_SHAPE(2, 0)), 0) && nn_get(nn_sum(nn_abs(nn_grad(x)), NN_ALL, 0), NN_SCALAR) == 0 && nn_numel(nn_grad(w)) == 0);
+    }
+    {   /* infinity is the sum's logarithm, unless there is a NaN */
+        float      v[6] = {1, INFINITY, 2, INFINITY, NAN, 0};
+        int32_t    k[2] = {1, 2};
+        nn_tensor *x = nn_from(c, v, NN_F32, NN_SHAPE(2, 3)), *y = nn_from(c, k, NN_I32, NN_SHAPE(2));
+        double     first = nn_item(nn_cross_entropy(nn_slice(x, 0, 0, 1, 1), nn_slice(y, 0, 1, 2, 1))), second = nn_item(nn_cross_entropy(nn_slice(x, 0, 1, 2, 1), nn_slice(y, 0, 1, 2, 1)));
+        CHECK(first == INFINITY && second != second);
+    }
     CHECK(!nn_model_pack(NULL, 1));
     CHECK(nn_error(c) == NN_OK);
     nn_end(c);
@@ -758,6 +810,7 @@ int main(void) {
     test_training();
     test_files();
     test_data();
+    test_steps();
 #if !defined(NN_NO_THREADS)
     test_forks();
     test_shards();

@@ -1887,14 +1887,16 @@ static void test_low(void) {
         test_low_conversions(c);
         for (int t = 0; t < 4 && j == n_sets - 1; t++) { /* the same bits for any number of threads */
             nn_ctx    *many = begin(sets[j].name, counts[t]);
-            nn_tensor *a[3], *b[3];
+            nn_tensor *a[5], *b[5]; /* 3 and 4: a last piece whose blocks are larger than the others' */
             for (int w = 0; w < 2; w++) {
                 nn_ctx *at = w ? many : c;
                 (w ? b : a)[0] = nn_matmul(values(at, NN_BF16, NN_SHAPE(301, 700), 1, -1, 1), values(at, NN_BF16, NN_SHAPE(700, 517), 2, -1, 1));
                 (w ? b : a)[1] = nn_linear_act(values(at, NN_F16, NN_SHAPE(700, 100), 1, -1, 1), values(at, NN_F16, NN_SHAPE(77, 100), 2, -1, 1), values(at, NN_F16, NN_SHAPE(77), 3, -1, 1), NN_ACT_TANH);
                 (w ? b : a)[2] = nn_matmul_i8(bytes(at, NN_SHAPE(1000, 700), 1), nn_transpose(bytes(at, NN_SHAPE(517, 700), 2), 0, 1), NULL, values(at, NN_F32, NN_SHAPE(517), 3, 0, 1));
+                (w ? b : a)[3] = nn_matmul_i8(bytes(at, NN_SHAPE(32, 4096), 1), bytes(at, NN_SHAPE(4096, 1056), 2), NULL, NULL);
+                (w ? b : a)[4] = nn_matmul(values(at, NN_BF16, NN_SHAPE(544, 2048), 1, -1, 1), values(at, NN_BF16, NN_SHAPE(2048, 96), 2, -1, 1));
             }
-            for (int i = 0; i < 3 && fine(c, "low precision") && fine(many, "low precision on threads"); i++)
+            for (int i = 0; i < 5 && fine(c, "low precision") && fine(many, "low precision on threads"); i++)
                 check(!memcmp(bytes_of(a[i]), bytes_of(b[i]), (size_t)nn_numel(a[i]) * nn_dtype_size(nn_dtype_of(a[i]))), "product %d in low precision: other bits on %d threads", i, counts[t]);
             nn_end(many);
             next_step();
