@@ -1563,17 +1563,23 @@ static int64_t nn__count(int ndim, const int64_t *size) {
 
 /* Sizes are sane, and the bytes fit; a size of 0 is legal. (Shapes go by pointer where every nanosecond of a small op
    counts: a structure just written number by number is slow to copy.) */
-static int nn__check_shape(nn_ctx *c, const char *op, nn_dtype dtype, const nn_shape *s) {
-    nn__text t;
+static inline int nn__shape_fine(nn_dtype dtype, const nn_shape *s) {
     uint64_t n = 1, limit = (uint64_t)(PTRDIFF_MAX / 8);
-    if ((unsigned)dtype >= NN_DTYPES) return nn__fail(c, op, NN__M_DTYPE_BAD, (int)dtype);
-    if (s->ndim < 0 || s->ndim > NN_MAX_DIMS) return nn__fail(c, op, NN__M_RANK_LIMIT, s->ndim, NN_MAX_DIMS);
+    if ((unsigned)dtype >= NN_DTYPES || (unsigned)s->ndim > NN_MAX_DIMS) return 0;
     for (int i = 0; i < s->ndim; i++) {
-        if (s->dim[i] < 0) return nn__fail(c, op, NN__M_NEGATIVE_SIZE, (long long)s->dim[i], i);
-        if (s->dim[i] == 0) continue; /* counts as one, so that strides fit too */
-        if (__builtin_mul_overflow(n, (uint64_t)s->dim[i], &n) || n > limit) return nn__fail(c, op, NN__M_TOO_LARGE, nn__text_of(&t, *s), nn_dtype_name(dtype));
+        uint64_t d = s->dim[i] ? (uint64_t)s->dim[i] : 1; /* 0 counts as one, so that strides fit too; what is negative is too large */
+        if (__builtin_mul_overflow(n, d, &n) || n > limit) return 0;
     }
     return 1;
+}
+static int nn__check_shape(nn_ctx *c, const char *op, nn_dtype dtype, const nn_shape *s) {
+    nn__text t;
+    if (nn__shape_fine(dtype, s)) return 1;
+    if ((unsigned)dtype >= NN_DTYPES) return nn__fail(c, op, NN__M_DTYPE_BAD, (int)dtype);
+    if ((unsigned)s->ndim > NN_MAX_DIMS) return nn__fail(c, op, NN__M_RANK_LIMIT, s->ndim, NN_MAX_DIMS);
+    for (int i = 0; i < s->ndim; i++)
+        if (s->dim[i] < 0) return nn__fail(c, op, NN__M_NEGATIVE_SIZE, (long long)s->dim[i], i);
+    return nn__fail(c, op, NN__M_TOO_LARGE, nn__text_of(&t, *s), nn_dtype_name(dtype));
 }
 
 /* -1 is the last axis; *axis becomes 0 ... ndim-1. */
@@ -3105,7 +3111,7 @@ static int nn__make_outputs(nn_node *n, const nn_spec *spec, int device) {
             for (int d = 0; d < y->ndim; d++) { y->size[d] = spec[i].shape.dim[d]; y->stride[d] = spec[i].stride[d]; }
             n->out[i] = y;
         } else {
-            if (!nn__check_shape(c, n->op->name, spec[i].dtype, &spec[i].shape)) return 0;
+            if (!NN__LIKELY(nn__shape_fine(spec[i].dtype, &spec[i].shape))) return nn__check_shape(c, n->op->name, spec[i].dtype, &spec[i].shape);
             n->out[i] = nn__tensor_on(c, spec[i].dtype, spec[i].shape.ndim, spec[i].shape.dim, device);
             if (!n->out[i]) return 0;
         }
@@ -6151,7 +6157,7 @@ NN_API int nn_model_build(nn_model *m, nn_dtype dtype, nn_shape x) { return m &&
 static nn_tensor *nn__model_run(nn_model *m, nn_tensor *x, nn_mode mode) {
     nn_ctx    *c = x->ctx;
     nn_tensor *y;
-    if (!nn__model_make(m, c, x->dtype, nn_shape_of(x))) return NULL;
+    if (!m->made && !nn__model_make(m, c, x->dtype, nn_shape_of(x))) return NULL;
     if (!m->net) return nn__fail(c, "model", NN__M_MODEL_NO_NET), (nn_tensor *)NULL;
     y = m->net(nn_enter(m, c, mode), x);
     if (!y) nn__fail(c, "model", NN__M_NET_NULL);
@@ -6169,23 +6175,26 @@ NN_API nn_tensor *nn_predict(nn_model *m, nn_tensor *x) {
     int        was;
     if (!nn__ok_tensor("predict", x) || !nn__ok_arg(x->ctx, "predict", m, "the model")) return NULL;
     c = x->ctx;
-    if (!nn__model_make(m, c, x->dtype, nn_shape_of(x))) return NULL;
+    if (!m->made && !nn__model_make(m, c, x->dtype, nn_shape_of(x))) return NULL;
     mark = nn__arena_mark(c);
     was  = nn_no_grad(c, 1);
     y    = nn__model_run(m, x, NN_EVAL);
     if (y && c->shape_only) result = y;
-    else if (y) { /* only the result survives: it waits in the pool while the arena goes back to where it was */
-        nn_tensor copy = *y;
-        int64_t   n = nn_numel(y);
-        size_t    bytes = (size_t)n * nn__dtypes[y->dtype].size;
-        void     *room;
+    else if (y) { /* only the result survives: it waits here, or in the pool, while the arena goes back to where it was */
+        nn_dtype dtype = y->dtype;
+        int      ndim  = y->ndim;
+        int64_t  n = nn_numel(y), size[NN_MAX_DIMS];
+        size_t   bytes = (size_t)n * nn__dtypes[dtype].size;
+        double   small[32];
+        void    *room;
+        for (int i = 0; i < ndim; i++) size[i] = y->size[i];
         if (y->st->device) y = nn_to_device(y, 0);
-        room = y ? nn__pool_get(c, bytes) : NULL;
-        if (room) nn__copy_rows(y, y->dtype, room, 0, n, 0);
+        room = !y ? NULL : bytes <= sizeof small ? small : nn__pool_get(c, bytes);
+        if (room) nn__copy_rows(y, dtype, room, 0, n, 0);
         nn__arena_rewind(c, mark);
-        result = room ? nn__tensor_on(c, copy.dtype, copy.ndim, copy.size, 0) : NULL;
+        result = room ? nn__tensor_on(c, dtype, ndim, size, 0) : NULL;
         if (result && bytes) memcpy(result->st->data, room, bytes);
-        if (room) nn__pool_put(c, room, bytes);
+        if (room && room != small) nn__pool_put(c, room, bytes);
     }
     nn_no_grad(c, was);
     return result;
