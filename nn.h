@@ -2565,6 +2565,7 @@ NN_API void nn_parallel_for(nn_ctx *c, int64_t n, double cost, void (*task)(void
    itself, which is right for a whole one only (see "Determinism" at the kernel). PACKED_B, set by the caller: b is what gemm_pack
    made, b_row = gemm_columns, b_col = k. */
 enum { NN__GEMM_TILES = 1, NN__GEMM_PACK_A = 2, NN__GEMM_PACK_B = 4, NN__GEMM_DOT = 8, NN__GEMM_PACKED_B = 16 };
+typedef void (*nn__unary_fn)(const void *x, void *y, int64_t n, const double *p);
 typedef struct nn__gemm {                /* C[m,n] = activation(A[m,k] B[k,n] + bias[n]) + residual[m,n] */
     int64_t     m, n, k;
     const void *a; int64_t a_row, a_col; /* strides in elements, any */
@@ -2572,7 +2573,7 @@ typedef struct nn__gemm {                /* C[m,n] = activation(A[m,k] B[k,n] + 
     void       *c; int64_t c_row;        /* c's columns follow each other */
     const void *bias;
     const void *residual; int64_t r_row; /* anything but C itself; NULL: none, as for bias */
-    int         act;
+    nn__unary_fn act;                    /* any element-wise kernel without parameters; NULL: none */
     int         accumulate;              /* on tile paths: what C holds is added, before bias */
     int         path;                    /* NN__GEMM_...: chosen from the whole problem, so that its pieces compute the same bits */
 } nn__gemm;
@@ -2591,7 +2592,6 @@ typedef struct nn__low {
 #define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(gelu_tanh) X(sin) X(cos) X(affine) X(positive) X(abs)
 #define NN__BINARY_OPS(X) X(add) X(sub) X(mul) X(div) X(same) X(relu_back) X(sigmoid_back) X(tanh_back) X(gelu_back) X(gelu_tanh_back)
 
-typedef void (*nn__unary_fn)(const void *x, void *y, int64_t n, const double *p);
 typedef void (*nn__binary_fn)(const void *x, int x_step, const void *y, int y_step, void *z, int64_t n, const double *p);
 
 typedef struct nn__kernel_set {
@@ -2787,13 +2787,7 @@ static void nn__blas_run(const nn__kernel_set *k, size_t element, const nn__gemm
     for (int64_t i = 0; i < g->m; i++) { /* what our kernels do in their last store */
         char *row = (char *)g->c + (size_t)(i * g->c_row) * element;
         if (g->bias) k->add(row, 1, g->bias, g->n > 1, row, g->n, NULL);
-        switch (g->act) {
-        case NN_ACT_RELU: k->relu(row, row, g->n, NULL); break;
-        case NN_ACT_SIGMOID: k->sigmoid(row, row, g->n, NULL); break;
-        case NN_ACT_TANH: k->tanh(row, row, g->n, NULL); break;
-        case NN_ACT_GELU: k->gelu(row, row, g->n, NULL); break;
-        default: break;
-        }
+        if (g->act) g->act(row, row, g->n, NULL);
         if (g->residual) k->add(row, 1, (const char *)g->residual + (size_t)(i * g->r_row) * element, 1, row, g->n, NULL);
     }
 }
@@ -4462,6 +4456,15 @@ static int nn__shape_linear(nn_node *n, nn_spec *out) {
     out->shape.dim[x->ndim - 1] = w->size[0];
     return nn__check_real(n, n->n_in);
 }
+static nn__unary_fn nn__act_kernel(const nn__kernel_set *k, int act) {
+    switch (act) {
+    case NN_ACT_RELU: return k->relu;
+    case NN_ACT_SIGMOID: return k->sigmoid;
+    case NN_ACT_TANH: return k->tanh;
+    case NN_ACT_GELU: return k->gelu;
+    default: return NULL;
+    }
+}
 static void nn__run_linear(nn_node *n) {
     nn_tensor *x = n->in[0], *w = n->in[1], *y = n->out[0];
     nn__gemm   g;
@@ -4471,7 +4474,7 @@ static void nn__run_linear(nn_node *n) {
     g.b = nn__data(w); g.b_row = 1; g.b_col = g.k;
     g.c = nn__data(y); g.c_row = g.n;
     g.bias = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
-    g.act  = *(const int *)n->attr;
+    g.act  = nn__act_kernel(nn__kernels_for(n->ctx, y->dtype), *(const int *)n->attr);
     g.residual = NULL; g.r_row = 0; g.accumulate = 0; g.path = 0;
     if (y->dtype == NN_F16 || y->dtype == NN_BF16) {
         nn__gemm_work low;
@@ -4491,7 +4494,7 @@ static void nn__gemm_plain(nn_ctx *ctx, nn_dtype real, int64_t m, int64_t n, int
     g.a = a; g.a_row = a_row; g.a_col = a_col;
     g.b = b; g.b_row = b_row; g.b_col = b_col;
     g.c = c; g.c_row = n;
-    g.bias = NULL; g.act = NN_ACT_NONE; g.residual = NULL; g.r_row = 0; g.accumulate = 0; g.path = 0;
+    g.bias = NULL; g.act = NULL; g.residual = NULL; g.r_row = 0; g.accumulate = 0; g.path = 0;
     nn__gemm_one(ctx, real, &g);
 }
 static nn_tensor *nn__rows(nn_tensor *x) { /* [...,n] -> [rows,n] */
@@ -8072,7 +8075,8 @@ typedef struct nn__gemm_tile {
     void *c; int64_t c_row;
     const void *bias;                       // NULL unless this is the last k block, nor activation or residual
     const void *residual; int64_t r_row;
-    int add, act;                           // add: to C
+    int add;                                // to C
+    nn__unary_fn act;
     int rows, cols;                         // what of the tile is real
 } nn__gemm_tile;
 
@@ -9183,17 +9187,6 @@ NN__UNARY_OPS(NN__X)
 NN__BINARY_OPS(NN__X)
 #undef NN__X
 
-/* Applied by the matrix product to finished pieces of rows */
-static void NN__K(activate)(NN__R *row, int64_t n, int act) {
-    switch (act) {
-    case NN_ACT_RELU: NN__K(map_relu)(row, row, n, NULL); break;
-    case NN_ACT_SIGMOID: NN__K(map_sigmoid)(row, row, n, NULL); break;
-    case NN_ACT_TANH: NN__K(map_tanh)(row, row, n, NULL); break;
-    case NN_ACT_GELU: NN__K(map_gelu)(row, row, n, NULL); break;
-    default: break;
-    }
-}
-
 // ---- rows: sums, maxima, softmax, layer norm --------------------------------------------------------------
 // A row is walked by full vectors and once over the masked rest, whose missing lanes read as 0.
 #define NN__ROW(n, ...)                                                               \
@@ -9754,8 +9747,8 @@ enum {
 };
 
 // What is left to do for a piece of a row of C.
-static void NN__K(gemm_finish)(NN__R *c, int64_t n, int act, const NN__R *residual) {
-    if (act) NN__K(activate)(c, n, act);
+static void NN__K(gemm_finish)(NN__R *c, int64_t n, nn__unary_fn act, const NN__R *residual) {
+    if (act) act(c, c, n, NULL);
     if (residual) NN__K(map_add)(c, 1, residual, 1, c, n, NULL);
 }
 
@@ -10153,7 +10146,7 @@ NN__UNUSED static void NN__K(gemm)(const nn__gemm *g, void *scratch) {
             t.add = pc > 0 || g->accumulate;
             t.bias = last ? g->bias : NULL;
             t.residual = last ? g->residual : NULL;
-            t.act = last ? g->act : 0;
+            t.act = last ? g->act : NULL;
             NN__K(gemm_block)(g, t, jc, nn__min64(nc, n - jc), pc, pa, pb);
             pc += kc;
         } while (pc < k);
@@ -10537,7 +10530,7 @@ NN__GEMM_INLINE void NN__K(low_store_halves)(const nn__low *g, float *sums, int6
             const int n = cols - q < NN__W ? (int)(cols - q) : NN__W;
             nn__v_store_n(sums + q, nn__v_add(nn__v_load_n(sums + q, n), nn__v_load_n(bias + q, n)), n);
         }
-        if (g->g.act) NN__K(activate)(sums, cols, g->g.act);
+        if (g->g.act) g->g.act(sums, sums, cols, NULL);
         NN__K(low_narrow_row)(sums, c, cols, f16);
     }
 }
@@ -10573,7 +10566,7 @@ static void NN__K(low_store_amx)(const nn__low *g, float *sums, uint16_t *c, int
         if (g->g.act) {
             nn__v_store(sums, low);
             nn__v_store(sums + 16, high);
-            NN__K(activate)(sums, 32, g->g.act);
+            g->g.act(sums, sums, 32, NULL);
             low  = nn__v_load(sums);
             high = nn__v_load(sums + 16);
         }
@@ -10745,7 +10738,7 @@ static void NN__K(low_wide_piece)(const nn__low *g, nn__gemm *f) { // the larges
     f->k     = nn__min64(g->g.k, NN__K(low_wide_k));
     f->c_row = f->n;
     f->bias  = NULL;
-    f->act   = 0;
+    f->act   = NULL;
     f->path  = NN__GEMM_TILES | NN__GEMM_PACK_B | (f->m > NN__K(gemm_mr) ? NN__GEMM_PACK_A : 0);
 }
 static void NN__K(low_wide)(const nn__low *g, float *scratch) {

@@ -1723,7 +1723,7 @@ static void test_gemm(void) {
             g.g.b = nn__data(w); g.g.b_row = across ? 1 : n; g.g.b_col = across ? k : 1;
             g.g.c = nn__data(y[0]); g.g.c_row = n;
             g.g.bias = nn__data(b);
-            g.g.act  = NN_ACT_RELU;
+            g.g.act  = nn__kernels_for(c, d)->relu;
             g.g.path = nn__kernels_for(c, d)->gemm_path(&g.g); /* our own kernels, whatever NN_USE_CBLAS says */
             check(nn__gemm_run(c, d, &g), "%s", what);
             path = g.g.path;
