@@ -4986,7 +4986,7 @@ static void nn__run_mse(nn_node *n) {
     nn__store(n->out[0]->dtype, nn__data(n->out[0]), 0, sum / (double)w.row);
 }
 static void nn__grad_mse(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
-    nn_tensor *g = nn_mul(nn_scale(nn_sub(n->in[0], n->in[1]), 2.0 / (double)nn_numel(n->in[0])), dy[0]);
+    nn_tensor *g = nn_mul(nn_scale(nn_sub(n->in[0], n->in[1]), 2.0 / (double)nn_numel(n->out[1])), dy[0]);
     dx[0] = g;
     if (nn_wants(n, 1)) dx[1] = nn_neg(g);
 }
@@ -5010,7 +5010,7 @@ static void nn__run_mse_back(nn_node *n) {
 static const nn_op nn__op_mse_back = {"mse_back", 2, 1, 0, NN_OP_FLOAT, nn__shape_first, nn__run_mse_back, NULL, NULL, nn__cost_map, NULL, 0};
 static void nn__grad_fast_mse(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     nn_tensor *g = nn__apply2(&nn__op_mse_back, n->out[1], dy[0], NULL);
-    dx[0] = g = n->in[0]->dtype == n->out[1]->dtype ? g : nn_cast(g, n->in[0]->dtype);
+    dx[0] = g = n->out[0]->dtype == n->out[1]->dtype ? g : nn_cast(g, n->out[0]->dtype);
     if (nn_wants(n, 1)) dx[1] = nn_neg(g);
 }
 static int nn__sample_mse(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
