@@ -9027,7 +9027,7 @@ static inline NN__UNUSED NN__V NN__K(wave)(NN__V x, uint32_t quarter)
 {
     NN__VI q;
     NN__V r = NN__K(quarters)(x, &q), z = nn__v_mul(r, r), a, b;
-    const NN__M far = nn__v_or(nn__v_gt(nn__v_abs(x), NN__C(131071.99f)), nn__v_isnan(x));
+    const NN__M outside = nn__v_or(nn__v_gt(nn__v_abs(x), NN__C(131071.99f)), nn__v_isnan(x));
     q = nn__vi_add(q, nn__vi_set1(quarter));
     a = nn__v_fma(NN__C(-0.000195180954f), z, NN__C(0.00833218824f));
     a = nn__v_fma(a, z, NN__C(-0.166666552f));
@@ -9038,7 +9038,7 @@ static inline NN__UNUSED NN__V NN__K(wave)(NN__V x, uint32_t quarter)
     b = nn__v_fma(nn__v_mul(b, z), z, nn__v_fma(z, NN__C(-0.5f), NN__C(1.0f)));
     a = nn__v_select(nn__vi_gt(nn__vi_and(q, nn__vi_set1(1)), nn__vi_set1(0)), b, a);
     a = nn__v_frombits(nn__vi_add(nn__v_bits(a), nn__vi_shl(nn__vi_and(q, nn__vi_set1(2)), 30)));
-    if (nn__v_any(far)) {
+    if (nn__v_any(outside)) {
         float from[NN__W], to[NN__W];
         nn__v_store(from, x);
         nn__v_store(to, a);
@@ -9129,10 +9129,10 @@ static inline NN__UNUSED int64_t NN__K(head)(const NN__R *y, int64_t n)
         const NN__V  p0 = nn__v_set1((NN__R)(p ? p[0] : 0)), p1 = nn__v_set1((NN__R)(p ? p[1] : 0));       \
         const int    stream = n < 0;                                                                       \
         int64_t      i = 0, part;                                                                          \
-        int          far;                                                                                  \
+        int          is_long;                                                                              \
         (void)p0; (void)p1;                                                                                \
         if (stream) n = -n;                                                                                \
-        far = n >= NN__FAR;                                                                                \
+        is_long = n >= NN__FAR;                                                                            \
         for (part = stream ? NN__K(head)(y, n) : 0;; part = n - i) {                                       \
             if (part) {                                                                                    \
                 const NN__V v = nn__v_load_n(x + i, (int)part);                                            \
@@ -9142,7 +9142,7 @@ static inline NN__UNUSED int64_t NN__K(head)(const NN__R *y, int64_t n)
             if (i == n) break;                                                                             \
             for (; i + NN__W <= n; i += NN__W) {                                                           \
                 const NN__V v = nn__v_load(x + i), f = NN__F_##name(v, p0, p1);                            \
-                if (far) nn__fetch(x + i, NN__AHEAD);                                \
+                if (is_long) nn__fetch(x + i, NN__AHEAD);                                                  \
                 if (stream) nn__v_stream(y + i, f);                                                        \
                 else nn__v_store(y + i, f);                                                                \
             }                                                                                              \
@@ -9159,10 +9159,10 @@ NN__UNARY_OPS(NN__X)
         NN__V        a = nn__v_set1(x[0]), b = nn__v_set1(y[0]); /* a step of 0: one value for the whole row */                         \
         const int    stream = n < 0;                                                                                                    \
         int64_t      i = 0, part;                                                                                                       \
-        int          far;                                                                                                               \
+        int          is_long;                                                                                                           \
         (void)p;                                                                                                                        \
         if (stream) n = -n;                                                                                                             \
-        far = n >= NN__FAR;                                                                                                             \
+        is_long = n >= NN__FAR;                                                                                                         \
         for (part = stream ? NN__K(head)(z, n) : 0;; part = n - i) {                                                                    \
             if (part) {                                                                                                                 \
                 if (x_step) a = nn__v_load_n(x + i, (int)part);                                                                         \
@@ -9174,9 +9174,9 @@ NN__UNARY_OPS(NN__X)
             for (; i + NN__W <= n; i += NN__W) {                                                                                        \
                 if (x_step) a = nn__v_load(x + i);                                                                                      \
                 if (y_step) b = nn__v_load(y + i);                                                                                      \
-                if (far) {                                                                                                              \
-                    if (x_step) nn__fetch(x + i, NN__AHEAD);                                                      \
-                    if (y_step) nn__fetch(y + i, NN__AHEAD);                                                      \
+                if (is_long) {                                                                                                          \
+                    if (x_step) nn__fetch(x + i, NN__AHEAD);                                                                            \
+                    if (y_step) nn__fetch(y + i, NN__AHEAD);                                                                            \
                 }                                                                                                                       \
                 if (stream) nn__v_stream(z + i, NN__F_##name(a, b, p0, p1));                                                            \
                 else nn__v_store(z + i, NN__F_##name(a, b, p0, p1));                                                                    \
