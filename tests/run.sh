@@ -6,17 +6,19 @@ export CC CXX TEST_CFLAGS NN_QUIET=1
 mkdir -p build
 log=build/test.log
 : > "$log"
-# Two compilers at a time. Errors and memory are the same for all kernels: the scalar ones compile fastest.
+# Two at a time, each compiled and run. Errors and memory are the same for all kernels: the scalar ones compile fastest.
 flags() { case $1 in errors | memory) echo "-O0 -DNN_NO_SIMD" ;; *) echo "$TEST_CFLAGS" ;; esac; }
-for t in "$@"; do echo "$t $(flags "$t")"; done | xargs -P 2 -L 1 sh -c 't=$0; $CC "$@" -Wall -Wextra -Wpedantic -I. -o build/test_$t tests/test_$t.c -lm -lpthread 2> build/test_$t.err || echo "$t: 0 passed, 1 failed (does not compile)" >> '"$log"
+for t in "$@"; do rm -f "build/test_$t" "build/test_$t.out" "build/test_$t.status"; done
+for t in "$@"; do echo "$t $(flags "$t")"; done | xargs -P 2 -L 1 sh -c 't=$0; $CC "$@" -Wall -Wextra -Wpedantic -I. -o build/test_$t tests/test_$t.c -lm -lpthread 2> build/test_$t.err && { build/test_$t > build/test_$t.out 2>&1; echo $? > build/test_$t.status; }'
 for t in "$@"; do
     cat "build/test_$t.err"
-    [ -x "build/test_$t" ] || continue
-    "build/test_$t" > "build/test_$t.out" 2>&1
-    status=$?
+    if [ ! -f "build/test_$t.status" ]; then
+        echo "$t: 0 passed, 1 failed (does not compile)" | tee -a "$log"
+        continue
+    fi
     cat "build/test_$t.out"
     if ! tail -n 1 "build/test_$t.out" | grep -qE '^[a-z]+: [0-9]+ passed, [0-9]+ failed'; then
-        echo "$t: 0 passed, 1 failed (ended with status $status)" | tee -a "$log"
+        echo "$t: 0 passed, 1 failed (ended with status $(cat "build/test_$t.status"))" | tee -a "$log"
     else
         tail -n 1 "build/test_$t.out" >> "$log"
     fi
