@@ -10307,8 +10307,7 @@ static void NN__K(narrow)(const void *x, void *y, int64_t n, int f16) {
     else NN__K(low_narrow_row)((const float *)x, (uint16_t *)y, n, 0);
 }
 
-// Tile of the microkernels on vectors, and the most words of k in a block: NR columns of B (32 KiB with 512-bit vectors)
-// stay in L1. A tile of amx is 32 by 32.
+// Rows and columns of a tile of the microkernels: on vectors, and of amx.
 enum {
     NN__K(low_mr) = NN__W == 16 ? 14 : NN__W == 8 ? 6 : NN__W == 4 ? 6 : 4,
     NN__K(low_nr) = 2 * NN__W,

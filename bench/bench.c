@@ -366,8 +366,13 @@ static void run_malloc_each(void) {
 // ---- the table --------------------------------------------------------------------------------------
 static row *add(const char *group, const char *what, void (*start)(void), void (*run)(void), const char *name, ...) NN_PRINTF(5, 6);
 static row *add(const char *group, const char *what, void (*start)(void), void (*run)(void), const char *name, ...) {
-    row    *r = &rows[n_rows++];
+    row    *r = &rows[n_rows];
     va_list args;
+    if (n_rows == (int)(sizeof rows / sizeof *rows)) {
+        fprintf(stderr, "bench: more rows than there is room for\n");
+        exit(1);
+    }
+    n_rows++;
     va_start(args, name);
     vsnprintf(r->name, sizeof r->name, name, args);
     va_end(args);
