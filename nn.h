@@ -39,6 +39,7 @@
 //   >>files            safetensors
 //   >>train            fit, evaluate
 //   >>profile          where the time goes, and how far from the machine's limits
+//   >>plan             a step, recorded once: passes, memory, recomputation, running, C export
 //   >>kernels          the inner loops, compiled once per instruction set
 //   >>license
 
@@ -371,6 +372,7 @@ typedef struct nn_model  nn_model;   /* named parameters and the function that u
 typedef struct nn_optim  nn_optim;   /* an optimiser and its state */
 typedef struct nn_data   nn_data;    /* samples, cut into batches */
 typedef struct nn_file   nn_file;    /* the tensors of a safetensors file */
+typedef struct nn_plan   nn_plan;    /* a recorded step, ready to be run again */
 
 typedef enum { NN_F32, NN_F64, NN_F16, NN_BF16, NN_I8, NN_U8, NN_I32, NN_I64, NN_DTYPES } nn_dtype;
 
@@ -387,7 +389,8 @@ typedef enum {
     NN_ERR_NAME,    /* parameters and their names */
     NN_ERR_FILE,    /* the file cannot be opened, read or written */
     NN_ERR_FORMAT,  /* the file is not what it should be */
-    NN_ERR_DEVICE   /* the backend failed, or the data is not on the host */
+    NN_ERR_DEVICE,  /* the backend failed, or the data is not on the host */
+    NN_ERR_PLAN     /* what a plan cannot do: values it has yet to compute, an input that does not fit, a budget too small */
 } nn_status;
 
 /* A shape, and just as well a list of axes or an index. */
@@ -449,6 +452,7 @@ struct nn_node {
     uint32_t    *versions;     /* of the inputs' and outputs' storage when the op ran; NULL if the gradient rule reads none */
     nn_node     *prev;         /* on the tape */
     const void  *place;        /* the scope that it was called in */
+    uint32_t     phase;        /* in a plan: bit 0, called by backward; above it the nn_checkpoint segment, 0 none */
 };
 
 typedef struct nn_sample {     /* one test case of an op, made by its sample function */
@@ -569,6 +573,23 @@ typedef struct nn_batch {
     const int64_t *index;      /* which samples these are */
 } nn_batch;
 
+typedef struct nn_plan_options {
+    const char *skip;          /* names of passes to leave out, as nn_plan_passes prints them: "chains, in place"; "all": none runs */
+    int         exact;         /* 1: the bits of the eager run; 0: also what rounds differently, to 1e-6 (packed weights for one row) */
+    int         checkpoint;    /* k: of the numbered blocks ("h.0", "h.1", ...) only every k-th keeps its output, the others are computed again */
+    size_t      budget;        /* bytes that the plan's block may take; what does not fit is computed again. 0: no limit */
+    int         serial;        /* 1: no branches side by side */
+    int         trace;         /* 1: nn_plan_passes shows the nodes after each pass */
+} nn_plan_options;
+
+typedef struct nn_plan_stats { /* bytes of the plan's block: values that live only within a run */
+    int     recorded, nodes;   /* nodes as recorded, and as run */
+    size_t  naive, peak, bound;/* every value its own room; as laid out; the most that is alive at once, which no layout beats */
+    size_t  held;              /* all that the plan holds: block, constants, headers */
+    double  flops, again;      /* of a run; of them, of what is computed again */
+    int64_t runs;
+} nn_plan_stats;
+
 typedef struct nn_scores { double loss, accuracy; int64_t n; } nn_scores; /* accuracy: NaN unless targets are classes */
 
 typedef struct nn_history {    /* one entry an epoch; lives until nn_end */
@@ -587,6 +608,7 @@ typedef struct nn_fit_options {
     nn_optim   *optim;         /* NULL: AdamW as above; one of yours keeps its own schedule */
     nn_loss     loss;          /* NULL: cross-entropy for classes, mean squared error for real targets */
     nn_lr       schedule;      /* nn_lr_...; all zero: cosine */
+    int         eager;         /* 1: every step as written; 0: steps that repeat run as a plan, to the same bits */
     int         quiet;         /* 1: no progress */
     int       (*on_epoch)(void *user, const nn_history *h); /* after each epoch; 0 stops */
     void       *user;
@@ -835,6 +857,22 @@ NN_API nn_fit_options nn_fit_defaults(void);                      /* all zero; f
 NN_API nn_history  nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options); /* resets the context after each step */
 NN_API nn_scores   nn_evaluate(nn_model *m, nn_data *d, nn_loss loss); /* NULL: as nn_fit */
 
+/* -- plans: the lines of a step, recorded once and run many times -- */
+NN_API nn_plan    *nn_plan_begin(nn_ctx *c, const nn_plan_options *options); /* from here to nn_plan_end ops are written down and not run. NULL: defaults */
+NN_API nn_tensor  *nn_plan_input(nn_plan *p, const char *name, nn_tensor *x); /* stands for x, and for what nn_plan_bind puts in its place */
+NN_API int         nn_plan_end(nn_plan *p, nn_tensor **outputs, int n);      /* puts the plan's own tensors, which hold the values of the last run, into outputs */
+NN_API int         nn_plan_bind(nn_plan *p, const char *name, nn_tensor *x); /* x: the input's shape and dtype; it must live through the runs */
+NN_API int         nn_plan_bind_data(nn_plan *p, const char *name, const void *data); /* your own array, contiguous */
+NN_API int         nn_plan_run(nn_plan *p);
+NN_API void        nn_plan_free(nn_plan *p);
+NN_API nn_plan_options nn_plan_defaults(void);
+NN_API nn_plan_stats nn_plan_stats_of(const nn_plan *p);
+NN_API nn_tensor  *nn_checkpoint(nn_net segment, nn_scope s, nn_tensor *x);  /* segment(s, x); a plan keeps its result only, and computes what backward needs again (Chen et al. 2016) */
+NN_API int         nn_plan_report(nn_plan *p);                    /* on stdout: memory, and of each node FLOPs, bytes, time predicted and, where nn_profile was on, measured */
+NN_API int         nn_plan_report_text(nn_plan *p, char *text, size_t size);
+NN_API int         nn_plan_passes(nn_plan *p);                    /* on stdout: what each pass did */
+NN_API int         nn_plan_passes_text(nn_plan *p, char *text, size_t size);
+
 /* -- where the time goes -- */
 NN_API int         nn_profile(nn_ctx *c, int on);                 /* 1: measure the machine (some 50 ms), forget what was noted and note every op; 0: stop */
 NN_API int         nn_profile_text(nn_ctx *c, char *text, size_t size); /* a table, the dearest first; the length it needs, -1 on error */
@@ -1074,6 +1112,9 @@ struct nn_ctx {
     nn__binding *bindings;  /* this context's handles of models' parameters */
     nn__state   *states;    /* nn_state's tensors, by place and name */
     char         cpu_info[96];
+    nn_plan     *plan;      /* being recorded: ops are written down, not run */
+    nn_plan     *plans;     /* this context's, to be told when what they use ends */
+    uint32_t     segment, segments; /* of nn_checkpoint: this one, and how many there were */
     nn__profile *profile;   /* NULL until nn_profile asks for one */
     int          profiling;
     const nn__name *place;
@@ -1155,6 +1196,17 @@ static const char nn__this_copy = 'n';
     X(FORMAT,          NN_ERR_FORMAT,  "%s: %s") \
     X(CSV,             NN_ERR_FORMAT,  "%s: line %lld: %s") \
     X(PROFILE_NONE,    NN_ERR_ARG,     "nothing was profiled; nn_profile(c, 1) starts") \
+    X(PLAN_HOST,       NN_ERR_PLAN,    "%s cannot be part of a plan: it needs values, and a plan computes none while it is recorded; do it before nn_plan_begin or after nn_plan_run") \
+    X(PLAN_OUTSIDE,    NN_ERR_PLAN,    "operand %d (%s) was made before nn_plan_begin and ends with its step: nn_plan_input names it, or nn_keep keeps it") \
+    X(PLAN_STATE,      NN_ERR_PLAN,    "%s") \
+    X(PLAN_NAME,       NN_ERR_PLAN,    "the plan has no input '%s'") \
+    X(PLAN_FITS_NOT,   NN_ERR_PLAN,    "input '%s' is %s %s, the tensor is %s %s; a plan is made for one shape") \
+    X(PLAN_DROPPED,    NN_ERR_PLAN,    "input '%s' is bound to a tensor that nn_reset dropped; nn_plan_bind it again") \
+    X(PLAN_GONE,       NN_ERR_PLAN,    "the plan uses '%s', which was freed; record it again") \
+    X(PLAN_CHANGED,    NN_ERR_PLAN,    "the plan was made for '%s' of %s, which is now %s; nn_plan_input names what changes") \
+    X(PLAN_BUDGET,     NN_ERR_PLAN,    "a budget of %llu bytes cannot be met: %llu is the least found, with all that can be computed again left out") \
+    X(PLAN_BLOCKS,     NN_ERR_PLAN,    "no numbered blocks to checkpoint: enter them by nn_in_i(s, \"h\", i)") \
+    X(EXPORT_OP,       NN_ERR_PLAN,    "export: op '%s' (%s) has no C form") \
     X(DEVICE_NONE,     NN_ERR_DEVICE,  "device %d: this context has no such backend") \
     X(DEVICE_FAILED,   NN_ERR_DEVICE,  "backend '%s' failed to %s") \
     X(DEVICE_HOST,     NN_ERR_DEVICE,  "the data is on device %d; nn_to_device(x, 0) brings it to the host") \
@@ -1593,7 +1645,7 @@ static int nn__check_axis(nn_ctx *c, const char *op, int64_t *axis, int ndim) {
 /* ---- >>tensor ---------------------------------------------------------------------------------------
    A tensor is a header (what it looks like, which node made it) over storage (the bytes, counted and
    versioned). Views are further headers over the same storage. */
-enum { NN__STEP, NN__POOL, NN__KEPT, NN__OUTSIDE }; /* where a storage's bytes live; OUTSIDE: the user's, a model's, a batch's */
+enum { NN__STEP, NN__POOL, NN__KEPT, NN__OUTSIDE, NN__PLANNED }; /* where a storage's bytes live; OUTSIDE: the user's, a model's, a batch's; PLANNED: a plan's block */
 
 typedef struct nn__packed nn__packed; /* >>gemm */
 typedef struct nn__storage {
@@ -1624,6 +1676,7 @@ struct nn_tensor {
 };
 #define NN__NO_EPOCH   0xffffffffu /* not a step tensor */
 #define NN__DEAD_EPOCH 0xfffffffeu /* dropped: no step ever has this number */
+#define NN__PLAN_EPOCH 0xfffffffdu /* c->epoch while a plan is recorded */
 
 static void *nn__data(const nn_tensor *x) { return (char *)x->st->data + (x->offset ? (size_t)x->offset * nn__dtypes[x->dtype].size : 0); }
 static int   nn__is_real(nn_dtype d) { return (unsigned)d <= NN_BF16; } /* the first four */
@@ -1662,14 +1715,17 @@ static void nn__header_init(nn_ctx *c, nn_tensor *x, nn_dtype dtype) {
 static nn_tensor *nn__header_step(nn_ctx *c, nn_dtype dtype) {
     nn_tensor *x;
 #if defined(NN_DEBUG)
-    x = (nn_tensor *)nn__alloc(c, sizeof *x);
-    if (!x) return NULL;
-    x->next       = c->debug_live;
-    c->debug_live = x;
-#else
+    if (!c->plan) { /* a plan's headers are its own */
+        x = (nn_tensor *)nn__alloc(c, sizeof *x);
+        if (!x) return NULL;
+        x->next       = c->debug_live;
+        c->debug_live = x;
+        nn__header_init(c, x, dtype);
+        return x;
+    }
+#endif
     x = (nn_tensor *)nn__arena(c, sizeof *x);
     if (!x) return NULL;
-#endif
     nn__header_init(c, x, dtype);
     return x;
 }
@@ -1702,7 +1758,7 @@ static int nn__tensor_bytes(nn_ctx *c, nn_tensor *x, int64_t count, int device) 
     st->device = device;
     st->home   = NN__STEP;
     if (c->shape_only) return 1;
-    if (c->in_backward || device) {
+    if ((c->in_backward && !c->plan) || device) { /* while a plan is recorded only constants have bytes, and they stay */
         st->home = NN__POOL;
         if (device) {
             const nn_backend *b = c->config.backend;
@@ -1719,6 +1775,15 @@ static nn_tensor *nn__tensor_on(nn_ctx *c, nn_dtype dtype, int ndim, const int64
     nn_tensor *x = nn__header_step(c, dtype);
     if (!x) return NULL;
     return nn__tensor_bytes(c, x, nn__set_shape(x, ndim, size), device) ? x : NULL;
+}
+
+/* What a plan will compute: known by its shape, without bytes until the plan is laid out */
+static nn_tensor *nn__tensor_planned(nn_ctx *c, nn_dtype dtype, int ndim, const int64_t *size) {
+    nn_tensor *x = nn__header_step(c, dtype);
+    if (!x) return NULL;
+    x->own.bytes = (size_t)nn__set_shape(x, ndim, size) * nn__dtypes[dtype].size;
+    x->own.home  = NN__PLANNED;
+    return x;
 }
 
 static nn_tensor *nn__tensor(nn_ctx *c, const char *op, nn_dtype dtype, nn_shape s) {
@@ -1750,9 +1815,12 @@ static nn_tensor *nn__kept_new(nn_ctx *c, nn_dtype dtype, int ndim, const int64_
 }
 
 static void nn__grad_release(nn_tensor *x);
+static void nn__plans_forget(nn_ctx *c, const nn_tensor *x); /* >>plan */
+static void nn__plans_forget_model(nn_ctx *root, const nn_model *m);
 
 static void nn__kept_free(nn_tensor *x) {
     nn_ctx *c = x->ctx;
+    if (c->plans) nn__plans_forget(c, x);
     nn__grad_release(x);
     if (x->next) x->next->prev = x->prev;
     if (x->prev) x->prev->next = x->next;
@@ -1767,6 +1835,7 @@ static int nn__operand_bad(nn_ctx *c, const char *op, const nn_tensor *x, int i)
     nn__text t;
     if (!x) return nn__fail(c, op, NN__M_OPERAND_NULL, i + 1), 1;
     if (x->ctx != c) return nn__fail(c, op, NN__M_OTHER_CONTEXT, i + 1), 1;
+    if (c->plan) return nn__fail(c, op, NN__M_PLAN_OUTSIDE, i + 1, nn__shape_text(&t, x->ndim, x->size)), 1;
     return nn__fail(c, op, NN__M_DROPPED, i + 1, nn__shape_text(&t, x->ndim, x->size)), 1;
 }
 static int nn__live(const nn_ctx *c, const nn_tensor *x) {
@@ -1778,6 +1847,7 @@ static int nn__ok_tensor(const char *op, const nn_tensor *x) { /* one operand, m
 }
 static int nn__ok_host(const char *op, const nn_tensor *x) {
     if (!nn__ok_tensor(op, x)) return 0;
+    if (x->ctx->plan && (x->st->home != NN__STEP || !x->st->data)) return nn__fail(x->ctx, NULL, NN__M_PLAN_HOST, op); /* its own constants may be filled in */
     if (x->st->device) return nn__fail(x->ctx, op, NN__M_DEVICE_HOST, x->st->device);
     if (!x->st->data) return nn__fail(x->ctx, op, NN__M_NO_DATA, "read or write");
     return 1;
@@ -2024,19 +2094,23 @@ static void nn__fill_data(nn_tensor *x, double value) {
 }
 
 NN_API int nn_fill(nn_tensor *x, double value) {
+    if (x && x->ctx->plan) return nn_assign(x, nn_full(x->ctx, x->dtype, nn_shape_of(x), value));
     if (!nn__ok_change("fill", x)) return 0;
     nn__fill_data(x, value);
     return 1;
 }
 
+static int nn__assign_later(nn_tensor *x, nn_tensor *from); /* >>ops move */
+
 NN_API int nn_assign(nn_tensor *x, nn_tensor *from) {
     nn__text t, u;
-    if (!nn__ok_host("assign", x) || !nn__ok_arg(x->ctx, "assign", from, "from")) return 0;
+    if (!nn__ok_tensor("assign", x) || !nn__ok_arg(x->ctx, "assign", from, "from") || (!x->ctx->plan && !nn__ok_host("assign", x))) return 0;
     if (!nn__live(x->ctx, from)) return !nn__operand_bad(x->ctx, "assign", from, 1);
     if (from->dtype != x->dtype) return nn__fail(x->ctx, "assign", NN__M_DTYPES_DIFFER, nn_dtype_name(x->dtype), nn_dtype_name(from->dtype));
     if (x->ndim != from->ndim || memcmp(x->size, from->size, (size_t)x->ndim * sizeof x->size[0]))
         return nn__fail(x->ctx, "assign", NN__M_SHAPES_DIFFER, "x", nn__shape_text(&t, x->ndim, x->size), "from", nn__shape_text(&u, from->ndim, from->size));
     from = from->st == x->st ? nn_clone(nn_detach(from)) : nn_contiguous(nn_detach(from)); /* overlapping views */
+    if (x->ctx->plan) return nn__assign_later(x, from);
     return from && nn_write(x, nn_ptr(from), (size_t)nn_numel(x) * nn_dtype_size(x->dtype));
 }
 
@@ -3106,7 +3180,8 @@ static int nn__make_outputs(nn_node *n, const nn_spec *spec, int device) {
             n->out[i] = y;
         } else {
             if (!NN__LIKELY(nn__shape_fine(spec[i].dtype, &spec[i].shape))) return nn__check_shape(c, n->op->name, spec[i].dtype, &spec[i].shape);
-            n->out[i] = nn__tensor_on(c, spec[i].dtype, spec[i].shape.ndim, spec[i].shape.dim, device);
+            n->out[i] = c->plan ? nn__tensor_planned(c, spec[i].dtype, spec[i].shape.ndim, spec[i].shape.dim)
+                                : nn__tensor_on(c, spec[i].dtype, spec[i].shape.ndim, spec[i].shape.dim, device);
             if (!n->out[i]) return 0;
         }
     }
@@ -3140,6 +3215,7 @@ static int nn__record(const nn_node *draft) {
         n->out[i]->node = n;
     }
     for (int i = 0; saves && i < slots; i++) n->versions[i] = n->in[i]->st->version; /* outputs follow the inputs */
+    n->phase = (c->in_backward != 0) | c->segment << 1;
     n->prev = c->tape;
     c->tape = n;
     return 1;
@@ -3189,8 +3265,10 @@ static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const
 
     if (!op->shape(&n, spec) || c->error) return nn__fail(c, op->name, NN__M_OP_OUTPUT, "its shape rule failed without a message"); /* kept only if it did */
     if (!nn__make_outputs(&n, spec, device)) return 0;
-    if (!c->shape_only && !nn__run(&n, device, half)) return 0;
-    if ((wanted || c->shape_only) && !nn__record(&n)) return 0; /* a shape-only context writes everything down: cost, summary */
+    if (c->plan || c->shape_only) { /* both write everything down: a plan to run it later; for cost and summary */
+        if (device) return nn__fail(c, op->name, NN__M_PLAN_HOST, "an operand on a device");
+        if (!nn__record(&n)) return 0;
+    } else if (!nn__run(&n, device, half) || (wanted && !nn__record(&n))) return 0;
     for (int i = 0; i < op->n_out; i++) {
         made[i]->needs_grad = (uint8_t)(wanted && nn__is_real(made[i]->dtype));
         out[i]              = made[i];
@@ -3269,7 +3347,7 @@ static void nn__grad_release(nn_tensor *x) { /* x no longer holds a gradient */
     nn_ctx *c = x->ctx;
     if (x->grad) {
         nn__unhold(c, x->grad);
-        if (!x->grad->st->data) x->grad->epoch = NN__DEAD_EPOCH; /* whoever still has it is told that it was dropped */
+        if (!x->grad->st->data && !c->plan) x->grad->epoch = NN__DEAD_EPOCH; /* whoever still has it is told that it was dropped */
         x->grad = NULL;
     }
     if (x->held) {
@@ -3285,7 +3363,7 @@ static void nn__grad_release(nn_tensor *x) { /* x no longer holds a gradient */
 static int nn__grad_own(nn_tensor *x, nn_tensor *g) {
     nn_ctx  *c = x->ctx;
     uint32_t version;
-    if (x->persistent) { /* the header must outlive the step: the bytes move into one that does */
+    if (x->persistent && !c->plan) { /* the header must outlive the step: the bytes move into one that does */
         int own = g->st == &g->own && g->own.home == NN__POOL && g->own.uses <= 1 && !g->own.device && nn_is_contiguous(g);
         if (x->grad) nn__unhold(c, x->grad); /* g is the sum that replaces it */
         x->grad = NULL;
@@ -3561,6 +3639,7 @@ NN_API double nn_gradcheck(nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *), nn_t
     if (!f || !x || n < 1 || !nn__ok_tensor("gradcheck", x[0])) return NAN;
     c = x[0]->ctx;
     if (n > 8) return nn__fail(c, "gradcheck", NN__M_OPTION, "n", (double)n), NAN;
+    if (c->plan) return nn__fail(c, NULL, NN__M_PLAN_HOST, "gradcheck"), NAN;
     if (c->shape_only) return nn__fail(c, "gradcheck", NN__M_NO_DATA, "read"), NAN;
     for (int i = 0; i < n; i++) {
         leaf[i] = NULL;
@@ -3679,6 +3758,7 @@ NN_API nn_ctx *nn_fork_shapes(nn_ctx *c) { return nn__fork(c, 1); }
 NN_API void nn_reset(nn_ctx *c) {
     nn_tensor **p;
     if (!c) return;
+    if (c->plan) { nn__fail(c, NULL, NN__M_PLAN_HOST, "reset"); return; }
     for (p = &c->graded; *p;) { /* step tensors lose their gradients, persistent ones keep them */
         nn_tensor *x = *p;
         if (x->persistent) { p = &x->next_graded; continue; }
@@ -3689,7 +3769,7 @@ NN_API void nn_reset(nn_ctx *c) {
     c->streams = 0;
     c->step++;
     nn__arena_reset(c);
-    if (++c->epoch >= NN__DEAD_EPOCH) c->epoch = 0;
+    if (++c->epoch >= NN__PLAN_EPOCH) c->epoch = 0;
 }
 
 static void nn__bindings_free(nn_ctx *c);
@@ -4487,14 +4567,15 @@ static void nn__run_linear(nn_node *n) {
     if (w->st->packed && n->ctx->no_grad) nn__gemm_use_packed(n->ctx, y->dtype, &g, w);
     nn__gemm_one(n->ctx, y->dtype, &g);
 }
-/* C[m,n] = A[m,k] B[k,n] with nothing added; strides in elements, C's rows follow each other */
-static void nn__gemm_plain(nn_ctx *ctx, nn_dtype real, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_col, const void *b, int64_t b_row, int64_t b_col, void *c) {
+/* C[m,n] = A[m,k] B[k,n] + residual[m,n], which may be NULL; strides in elements, the rows of C and residual follow each other */
+static void nn__gemm_plain(nn_ctx *ctx, nn_dtype real, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_col, const void *b, int64_t b_row, int64_t b_col,
+                           const void *residual, void *c) {
     nn__gemm g;
     g.m = m; g.n = n; g.k = k;
     g.a = a; g.a_row = a_row; g.a_col = a_col;
     g.b = b; g.b_row = b_row; g.b_col = b_col;
     g.c = c; g.c_row = n;
-    g.bias = NULL; g.act = NULL; g.residual = NULL; g.r_row = 0; g.accumulate = 0; g.path = 0;
+    g.bias = NULL; g.act = NULL; g.residual = residual; g.r_row = n; g.accumulate = 0; g.path = 0;
     nn__gemm_one(ctx, real, &g);
 }
 static nn_tensor *nn__rows(nn_tensor *x) { /* [...,n] -> [rows,n] */
@@ -4517,7 +4598,7 @@ static void nn__grad_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     }
     if (dz) nn__linear_grad(n, dz, dx);
 }
-/* linear_back: dy, y, x, w -> dx, dw, db in one node: those that attr wants, the others empty. */
+/* linear_back: dy, y, x, w [, r] -> dx + r, dw, db in one node: those that attr wants, the others empty. */
 typedef struct nn__linear_back { int32_t act, wants; } nn__linear_back;
 static int nn__shape_linear_back(nn_node *n, nn_spec *out) {
     const nn__linear_back *a = (const nn__linear_back *)n->attr;
@@ -4536,12 +4617,13 @@ static void nn__run_linear_back(nn_node *n) {
     nn_dtype   dtype = dy->dtype;
     void      *dz = nn__data(dy), *room = NULL;
     size_t     bytes = (size_t)(rows * out) * nn__dtypes[dtype].size;
-    if (a->act != NN_ACT_NONE && bytes) { /* dz = dy act'(y) */
+    if (a->act != NN_ACT_NONE && bytes) { /* dz = dy act'(y); of gelu, which only plans bring here, y is what it was applied to */
         nn__map m;
         room = nn__pool_get(n->ctx, bytes);
         if (!room) return;
         m.k      = nn__kernels_for(n->ctx, dtype);
-        m.kernel = a->act == NN_ACT_RELU ? offsetof(nn__kernel_set, relu_back) : a->act == NN_ACT_TANH ? offsetof(nn__kernel_set, tanh_back) : offsetof(nn__kernel_set, sigmoid_back);
+        m.kernel = a->act == NN_ACT_RELU ? offsetof(nn__kernel_set, relu_back) : a->act == NN_ACT_TANH ? offsetof(nn__kernel_set, tanh_back)
+                 : a->act == NN_ACT_GELU ? offsetof(nn__kernel_set, gelu_back) : offsetof(nn__kernel_set, sigmoid_back);
         m.dtype  = dtype; m.operands = 2; m.stream = 0; m.p = NULL;
         m.x[0]   = dz; m.x[1] = nn__data(n->in[1]); m.y = room;
         m.stride[0][0] = m.stride[1][0] = 1;
@@ -4549,8 +4631,8 @@ static void nn__run_linear_back(nn_node *n) {
         dz = room;
     }
     if (a->wants & 1 && out == 0) nn__fill_data(n->out[0], 0);
-    else if (a->wants & 1) nn__gemm_plain(n->ctx, dtype, rows, in, out, dz, out, 1, nn__data(w), in, 1, nn__data(n->out[0]));
-    if (a->wants & 2) nn__gemm_plain(n->ctx, dtype, out, in, rows, dz, 1, out, nn__data(x), in, 1, nn__data(n->out[1]));
+    else if (a->wants & 1) nn__gemm_plain(n->ctx, dtype, rows, in, out, dz, out, 1, nn__data(w), in, 1, n->n_in > 4 ? nn__data(n->in[4]) : NULL, nn__data(n->out[0]));
+    if (a->wants & 2) nn__gemm_plain(n->ctx, dtype, out, in, rows, dz, 1, out, nn__data(x), in, 1, NULL, nn__data(n->out[1]));
     if (a->wants & 4) nn__sum_rows(n->ctx, dtype, dz, rows, out, nn__data(n->out[2]));
     nn__pool_put(n->ctx, room, bytes);
 }
@@ -4561,13 +4643,13 @@ static nn_cost nn__cost_linear_back(const nn_node *n) {
     cost.flops = rows * ((wants & 1 ? 2 * in : 0) + (wants & 2 ? 2 * in : 0) + (wants >> 2 & 1));
     return cost;
 }
-static const nn_op nn__op_linear_back = {"linear_back", 4, 3, sizeof(nn__linear_back), NN_OP_FLOAT, nn__shape_linear_back, nn__run_linear_back, NULL, NULL, nn__cost_linear_back, NULL, 0};
+static const nn_op nn__op_linear_back = {"linear_back", -4, 3, sizeof(nn__linear_back), NN_OP_FLOAT, nn__shape_linear_back, nn__run_linear_back, NULL, NULL, nn__cost_linear_back, NULL, 0};
 static void nn__grad_fast_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     nn__linear_back a;
     nn_tensor      *in[4], *out[3];
     a.act   = *(const int *)n->attr;
     a.wants = nn_wants(n, 0) | nn_wants(n, 1) << 1 | (n->n_in > 2 && nn_wants(n, 2)) << 2;
-    in[0] = dy[0]; in[1] = n->out[0]; in[2] = n->in[0]; in[3] = n->in[1];
+    in[0] = dy[0]; in[1] = a.act == NN_ACT_NONE ? dy[0] : n->out[0]; in[2] = n->in[0]; in[3] = n->in[1]; /* without one, y is not needed */
     if (!nn_apply(&nn__op_linear_back, in, 4, &a, out)) return;
     for (int i = 0; i < n->n_in; i++) dx[i] = a.wants >> i & 1 ? out[i] : NULL;
 }
@@ -5491,6 +5573,22 @@ static const nn_op nn__op_copy = {"copy", 1, 1, 0, NN_OP_STRIDED, nn__shape_copy
 NN_API nn_tensor *nn_clone(nn_tensor *x) { return nn__apply1(&nn__op_copy, x, NULL); }
 NN_API nn_tensor *nn_contiguous(nn_tensor *x) { return x && nn__ok(x->ctx) && nn_is_contiguous(x) ? x : nn_clone(x); }
 
+/* -- assign: x = y in place; an op only while a plan is recorded, for nn_assign runs at once -- */
+static int  nn__shape_assign(nn_node *n, nn_spec *out) { return (void)n, (void)out, 1; }
+static void nn__run_assign(nn_node *n) {
+    nn_tensor *x = n->in[0], *y = n->in[1];
+    x->st->version++;
+    nn__copy_rows(x, x->dtype, nn__data(y), 0, nn_numel(x), 1);
+}
+static const nn_op nn__op_assign = {"assign", 2, 0, 0, NN_OP_WRITES | NN_OP_STRIDED, nn__shape_assign, nn__run_assign, NULL, NULL, NULL, NULL, 0};
+static int nn__assign_later(nn_tensor *x, nn_tensor *from) { /* from: contiguous; checked by nn_assign */
+    nn_tensor *in[2], *none;
+    if (x->needs_grad && !x->ctx->no_grad) return nn__fail(x->ctx, "assign", NN__M_IN_PLACE);
+    x->st->version++;
+    in[0] = x; in[1] = from;
+    return nn_apply(&nn__op_assign, in, 2, NULL, &none);
+}
+
 /* -- cast                                             dx = dy, cast back -- */
 static int nn__shape_cast(nn_node *n, nn_spec *out) {
     nn_spec_like(out, n->in[0]);
@@ -5687,7 +5785,7 @@ NN_API nn_tensor *nn_one_hot(nn_tensor *index, int64_t classes, nn_dtype real) {
 #define NN__OTHER_OPS(X) \
     X(sum) X(max) X(matmul) X(linear) X(linear_back) X(matmul_i8) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
     X(cross_entropy) X(cross_entropy_back) X(mse) X(mse_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
-    X(expand) X(copy) X(cast) X(concat) X(gather) X(scatter_add) X(one_hot)
+    X(expand) X(copy) X(assign) X(cast) X(concat) X(gather) X(scatter_add) X(one_hot)
 
 static const nn_op *const nn_ops[] = {
 #define NN__X(name) &nn__op_##name,
@@ -6074,6 +6172,7 @@ NN_API void nn_model_free(nn_model *m) {
             break;
         }
     nn__states_free(c, m->id);
+    nn__plans_forget_model(c->root, m);
     nn__profile_forget_places(c); /* they may come again as another model's */
     if (m->waiting) nn__file_free(m->waiting);
     nn__params_free(m);
@@ -6182,7 +6281,7 @@ NN_API nn_tensor *nn_predict(nn_model *m, nn_tensor *x) {
     mark = nn__arena_mark(c);
     was  = nn_no_grad(c, 1);
     y    = nn__model_run(m, x, NN_EVAL);
-    if (y && c->shape_only) result = y;
+    if (y && (c->shape_only || c->plan)) result = y;
     else if (y) { /* only the result survives: it waits here, or in the pool, while the arena goes back to where it was */
         nn_dtype dtype = y->dtype;
         int      ndim  = y->ndim;
@@ -6208,6 +6307,7 @@ NN_API int nn_predict_f32(nn_model *m, const float *x, nn_shape shape, float *y,
     nn__mark mark;
     int      fine;
     if (!nn__ok_arg(c, "predict", m, "the model") || !nn__ok_arg(c, "predict", x, "x") || !nn__ok_arg(c, "predict", y, "y")) return 0;
+    if (c->plan) return nn__fail(c, NULL, NN__M_PLAN_HOST, "predict_f32");
     mark = nn__arena_mark(c);
     fine = nn_read(nn_cast(nn_predict(m, nn_from(c, x, NN_F32, shape)), NN_F32), y, n * sizeof *y);
     nn__arena_rewind(c, mark);
@@ -6428,6 +6528,26 @@ static void nn__adam_constants(const double *hyper, double t, double *h) {
 static void nn__run_adam(nn_node *n) { nn__run_update(n, 1, nn__adam_constants); }
 static const nn_op nn__op_adam = {"adam", -6, 0, 0, NN_OP_WRITES | NN_OP_STRIDED, nn__shape_update, nn__run_adam, NULL, NULL, NULL, NULL, 0};
 
+/* -- clip: scales gradients so that their common norm is at most the attribute; the output is the norm before -- */
+static int nn__shape_clip(nn_node *n, nn_spec *out) {
+    (void)n;
+    out->dtype      = NN_F64;
+    out->shape.ndim = 0;
+    return 1;
+}
+static void nn__run_clip(nn_node *n) {
+    double max = *(const double *)n->attr, sum = 0, ab[2] = {1, 0};
+    for (int i = 0; i < n->n_in; i++) sum += nn__kernels_for(n->ctx, n->in[i]->dtype)->sum_squares(nn__data(n->in[i]), nn_numel(n->in[i]));
+    *(double *)nn__data(n->out[0]) = sqrt(sum);
+    if (!(sqrt(sum) + 1e-6 > max)) return;
+    ab[0] = max / (sqrt(sum) + 1e-6);
+    for (int i = 0; i < n->n_in; i++) {
+        n->in[i]->st->version++;
+        nn__kernels_for(n->ctx, n->in[i]->dtype)->affine(nn__data(n->in[i]), nn__data(n->in[i]), nn_numel(n->in[i]), ab);
+    }
+}
+static const nn_op nn__op_clip = {"clip", -1, 1, sizeof(double), NN_OP_WRITES, nn__shape_clip, nn__run_clip, NULL, NULL, NULL, NULL, 0};
+
 typedef struct nn__slot { nn_tensor *moment[2], *steps; } nn__slot; /* one a parameter, made at its first step */
 struct nn_optim {
     nn__object       object;
@@ -6562,9 +6682,27 @@ static int nn__step_operands(nn_optim *o, int i, nn_tensor *g, nn_tensor **in, i
     return in[at - (o->options.kind == NN_SGD ? 4 : 5)] != NULL;
 }
 
+/* What the coming step takes from the optimiser, into hyper */
+static void nn__schedule(nn_optim *o) {
+    double *h = (double *)nn__data(o->hyper);
+    h[NN__H_LR]        = nn_lr_at(o->lr, o->step);
+    h[NN__H_BETA1]     = o->options.kind == NN_SGD ? o->options.momentum : o->options.beta1;
+    h[NN__H_BETA2]     = o->options.beta2;
+    h[NN__H_EPS]       = o->options.eps;
+    h[NN__H_DECAY]     = o->options.weight_decay;
+    h[NN__H_DECOUPLED] = o->options.kind == NN_ADAMW;
+}
+/* The same as a node, for plans */
+static void nn__run_schedule(nn_node *n) {
+    nn_optim *o;
+    memcpy(&o, n->attr, sizeof o);
+    nn__schedule(o);
+    o->step++;
+}
+static const nn_op nn__op_schedule = {"schedule", 1, 0, sizeof(nn_optim *), NN_OP_WRITES | NN_OP_STRIDED, nn__shape_update, nn__run_schedule, NULL, NULL, NULL, NULL, 0};
+
 NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
     nn_ctx *c = o ? o->ctx : NULL;
-    double *h;
     nn_tensor **in;
     int     inputs = 0, fine = 1;
     if (!o || !nn__ok_arg(c, "step", contexts, "contexts")) return 0;
@@ -6575,14 +6713,9 @@ NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
     if (c->shape_only) return 1;
     if (o->model->n == 0) return nn__fail(c, "step", NN__M_NO_GRADIENTS);
     if (!nn_model_freeze(o->model)) return 0;
-    h = (double *)nn__data(o->hyper);
-    h[NN__H_LR]        = nn_lr_at(o->lr, o->step);
-    h[NN__H_BETA1]     = o->options.kind == NN_SGD ? o->options.momentum : o->options.beta1;
-    h[NN__H_BETA2]     = o->options.beta2;
-    h[NN__H_EPS]       = o->options.eps;
-    h[NN__H_DECAY]     = o->options.weight_decay;
-    h[NN__H_DECOUPLED] = o->options.kind == NN_ADAMW;
-    in = (nn_tensor **)nn__arena(c, (size_t)(o->model->n * 5 + 1) * sizeof *in);
+    for (int k = 0; k < n && c->plan; k++)
+        if (contexts[k] != c) return nn__fail(c, NULL, NN__M_PLAN_HOST, "a step from several contexts");
+    in = (nn_tensor **)nn__arena(c, (size_t)(o->model->n * 5 + 2) * sizeof *in);
     if (!in) return 0;
     for (int i = 0; i < o->model->n && fine; i++) {
         nn_tensor *sum = NULL;
@@ -6598,36 +6731,34 @@ NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
     if (!fine) return 0;
     if (!inputs) return nn__fail(c, "step", NN__M_NO_GRADIENTS);
     in[inputs++] = o->hyper;
+    if (!c->plan) nn__schedule(o);
+    else if (!nn_apply(&nn__op_schedule, &o->hyper, 1, &o, in + inputs)) return 0;
     if (!nn_apply(o->options.kind == NN_SGD ? &nn__op_sgd : &nn__op_adam, in, inputs, NULL, in)) return 0;
     for (int i = 0; i < o->model->n; i++)
         for (int k = 0; k < n; k++) {
             nn_tensor *x = o->model->param[i]->buffer ? NULL : nn__handle(contexts[k], o->model, i);
             if (x) nn__grad_release(x);
         }
-    o->step++;
+    if (!c->plan) o->step++;
     return 1;
 }
 NN_API int nn_step(nn_optim *o) { return o ? nn_step_from(o, &o->ctx, 1) : 0; }
 
 NN_API double nn_clip_grad_norm(nn_optim *o, double max) {
-    nn_ctx *c = o ? o->ctx : NULL;
-    double  sum = 0, norm;
+    nn_ctx     *c = o ? o->ctx : NULL;
+    nn_tensor **g, *norm;
+    int         n = 0;
     if (!o || !nn__ok(c) || c->shape_only) return NAN;
     if (!(max > 0)) return nn__fail(c, "clip_grad_norm", NN__M_OPTION, "max", max), NAN;
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 0; i < o->model->n; i++) {
-            nn_tensor *x = o->model->param[i]->st.data ? nn__handle(c, o->model, i) : NULL, *g = x ? x->grad : NULL;
-            if (!g) continue;
-            if (pass == 0) sum += nn__kernels_for(c, g->dtype)->sum_squares(nn__data(g), nn_numel(g));
-            else {
-                double ab[2] = {max / (sqrt(sum) + 1e-6), 0};
-                nn__kernels_for(c, g->dtype)->affine(nn__data(g), nn__data(g), nn_numel(g), ab);
-            }
-        }
-        norm = sqrt(sum);
-        if (!(norm + 1e-6 > max)) break;
+    g = (nn_tensor **)nn__arena(c, (size_t)o->model->n * sizeof *g);
+    if (!g) return NAN;
+    for (int i = 0; i < o->model->n; i++) {
+        nn_tensor *x = o->model->param[i]->st.data ? nn__handle(c, o->model, i) : NULL;
+        if (x && x->grad) g[n++] = x->grad;
     }
-    return norm;
+    if (!n) return 0;
+    if (!nn_apply(&nn__op_clip, g, n, &max, &norm)) return NAN;
+    return c->plan ? NAN : nn_item(norm);
 }
 
 /* ---- >>data -----------------------------------------------------------------------------------------
@@ -7048,6 +7179,7 @@ NN_API int nn_data_next(nn_data *d, nn_batch *b) {
     int64_t n;
     if (b) memset(b, 0, sizeof *b);
     if (!d || !nn__ok_arg(c, "data_next", b, "the batch")) return 0;
+    if (c->plan) return nn__fail(c, NULL, NN__M_PLAN_HOST, "data_next");
     if (c->shape_only) return nn__fail(c, "data_next", NN__M_NO_DATA, "read");
     if (!d->running) { /* a new epoch: its order is a function of seed, data set and epoch */
         nn__rng r;
@@ -8029,6 +8161,1918 @@ NN_API int nn_profile_trace(nn_ctx *c, const char *path) {
     }
 #endif
 }
+
+/* ---- >>plan -----------------------------------------------------------------------------------------
+   A plan is the tape, frozen. Between nn_plan_begin and nn_plan_end the context writes ops down without running them:
+   forward, backward (whose rules are ops too) and the optimiser's step become one list of nodes. Passes make the list
+   shorter; then every value that lives only within a run gets its place in one block, two of them the same place where
+   their lives do not meet. nn_plan_run walks the list: no op is built, no memory asked for.
+
+   Recording puts two things aside: the step arena, so that what is recorded lies in the plan's own memory, and the
+   gradients that tensors hold, so that the recorded backward starts from none. Tensors get headers of the plan's own
+   (the user's may change, as a batch's does); storage is shared, so parameters are read and written where they are. */
+typedef struct nn__value { /* a storage whose bytes live only within a run */
+    nn__storage *st;
+    int64_t      def, last;    /* nodes: where it is made, where it is used last; last == n: after the run */
+    int          uses;         /* operands that read it; an output of the plan counts as one */
+    size_t       size, offset;
+} nn__value;
+
+typedef struct nn__use { /* a tensor of outside */
+    const nn_tensor *live;     /* the user's header, */
+    nn_tensor       *own;      /* and the plan's */
+    const char      *name;
+    int              check;    /* may its shape change? */
+} nn__use;
+
+typedef struct nn__plan_in {
+    char             name[60];
+    nn_tensor       *x;        /* the header that nn_plan_input returned */
+    const nn_tensor *from;     /* what is bound to it, if that outlives steps; */
+    uint32_t         epoch;    /* if not, of which step it is */
+    nn_tensor        view;     /* of a strided one, which is copied into the room before each run */
+    void            *room;
+} nn__plan_in;
+
+typedef struct nn__branch { int64_t begin, end, lanes; } nn__branch; /* nodes begin ... end-1, cut into lanes that run side by side */
+
+struct nn_plan {
+    nn__object       object;
+    nn_ctx          *ctx;
+    nn_plan         *next;     /* of the context's plans */
+    nn_plan_options  options;
+    nn_plan_stats    stats;
+    int              recording, ready;
+    const char      *gone;     /* what was freed under it */
+
+    nn__chunk       *chunk, *first_chunk; /* its own arena; while recording, the context's, put aside */
+    nn__block       *blocks;
+    size_t           held;
+    struct { nn_node *tape; nn_tensor *graded; const nn__name *place; uint32_t epoch, streams; int in_backward; nn_memory_report memory; } aside;
+
+    nn_node        **node;     /* in the order they run */
+    int64_t          n, room;
+    nn__value       *value;
+    int64_t          values, value_room;
+    nn__use         *use;
+    int64_t          uses, use_room;
+    nn__plan_in    **input;
+    int64_t          inputs, input_room;
+    nn_tensor      **output;
+    int              outputs;
+
+    char            *block;    /* the values' bytes */
+    uint32_t         stream_base, streams; /* as in the nodes now; how many a run draws from */
+    nn__branch      *branch;
+    int64_t          branches, branch_room;
+    nn_ctx         **lane;     /* contexts for all lanes but the first */
+    int              lanes;
+    int64_t         *lane_of;  /* within a branch: the lane of each node */
+    int64_t         *ticks;    /* of each node, under nn_profile */
+    int64_t          timed;
+    char            *text;     /* what the passes did */
+    size_t           text_size, text_room;
+};
+
+/* The plan's arena takes the place of the context's, and back */
+static void nn__plan_swap(nn_plan *p) {
+    nn_ctx   *c = p->ctx;
+    nn__chunk *chunk = c->chunk, *first = c->first_chunk;
+    nn__block *blocks = c->blocks;
+    nn_memory_report was = c->memory;
+    c->chunk = p->chunk; c->first_chunk = p->first_chunk; c->blocks = p->blocks;
+    p->chunk = chunk; p->first_chunk = first; p->blocks = blocks;
+    c->memory.step_now  = p->aside.memory.step_now;
+    c->memory.step_peak = p->aside.memory.step_peak;
+    c->memory.step_held = p->aside.memory.step_held;
+    p->aside.memory = was;
+}
+
+NN_API nn_plan_options nn_plan_defaults(void) {
+    nn_plan_options o;
+    memset(&o, 0, sizeof o);
+    return o;
+}
+
+static void nn__plan_destroy(nn__object *o) { nn_plan_free((nn_plan *)((char *)o - offsetof(nn_plan, object))); }
+
+NN_API nn_plan *nn_plan_begin(nn_ctx *c, const nn_plan_options *options) {
+    nn_plan *p;
+    if (!nn__ok(c)) return NULL;
+    if (c->plan) return nn__fail(c, NULL, NN__M_PLAN_STATE, "a plan is already being recorded; nn_plan_end comes first"), (nn_plan *)NULL;
+    p = (nn_plan *)nn__alloc_zero(c, sizeof *p);
+    if (!p) return NULL;
+    p->ctx       = c;
+    p->recording = 1;
+    if (options) p->options = *options;
+    nn__object_add(c, &p->object, nn__plan_destroy);
+    p->next  = c->plans;
+    c->plans = p;
+    nn__plan_swap(p);
+    p->aside.tape = c->tape; p->aside.graded = c->graded; p->aside.place = c->place;
+    p->aside.epoch = c->epoch; p->aside.streams = c->streams; p->aside.in_backward = c->in_backward;
+    for (nn_tensor *x = c->graded; x; x = x->next_graded) { x->pending = x->grad; x->grad = NULL; x->held = 0; }
+    c->tape     = NULL;
+    c->graded   = NULL;
+    c->epoch    = NN__PLAN_EPOCH;
+    c->streams  = 0;
+    c->segment  = c->segments = 0;
+    c->plan     = p;
+    return p;
+}
+
+/* Back to the context's own state; what leaves hold now are recorded gradients, which plan_end has looked at */
+static void nn__plan_stop(nn_plan *p) {
+    nn_ctx *c = p->ctx;
+    for (nn_tensor *x = c->graded, *next; x; x = next) { next = x->next_graded; x->grad = NULL; x->held = 0; }
+    for (nn_tensor *x = p->aside.graded; x; x = x->next_graded) { x->grad = x->pending; x->pending = NULL; x->held = 1; }
+    c->graded = p->aside.graded;
+    c->tape   = p->aside.tape;
+    c->place  = p->aside.place;
+    c->epoch  = p->aside.epoch;
+    p->streams = c->streams;
+    c->streams = p->aside.streams;
+    c->segment = 0;
+    c->plan    = NULL;
+    p->recording = 0;
+}
+
+NN_API void nn_plan_free(nn_plan *p) {
+    nn_ctx   *c = p ? p->ctx : NULL;
+    nn_plan **at;
+    if (!p) return;
+    if (p->recording) {
+        nn__plan_stop(p);
+        nn__plan_swap(p);
+    }
+    for (at = &c->plans; *at && *at != p;) at = &(*at)->next;
+    if (*at) *at = p->next;
+    for (int64_t i = 0; i < p->inputs; i++)
+        if (p->input[i]->x) {
+            nn__grad_release(p->input[i]->x);
+            nn__free(c, p->input[i]->x->grad_room, sizeof(nn_tensor));
+        }
+    for (int i = 1; i < p->lanes; i++) nn_end(p->lane[i]);
+    while (p->blocks) {
+        nn__block *b = p->blocks;
+        p->blocks = b->next;
+        nn__free(c, b, NN__ALIGN + b->size);
+    }
+    c->memory.step_held += p->aside.memory.step_held; /* nn__chunks_free takes it off again */
+    nn__chunks_free(c, p->first_chunk);
+    nn__free(c, p->node, (size_t)p->room * sizeof *p->node);
+    nn__free(c, p->value, (size_t)p->value_room * sizeof *p->value);
+    nn__free(c, p->use, (size_t)p->use_room * sizeof *p->use);
+    nn__free(c, p->input, (size_t)p->input_room * sizeof *p->input);
+    nn__free(c, p->branch, (size_t)p->branch_room * sizeof *p->branch);
+    nn__free(c, p->text, p->text_room);
+    nn__free(c, p->block, p->block ? p->stats.peak : 0);
+    nn__object_remove(c, &p->object);
+    nn__free(c, p, sizeof *p);
+}
+
+/* x ends: plans that use it can no longer run. Models may belong to another context than a plan of theirs. */
+static void nn__plans_forget(nn_ctx *c, const nn_tensor *x) {
+    for (nn_plan *p = c->plans; p; p = p->next) {
+        for (int64_t i = 0; i < p->uses; i++)
+            if (p->use[i].live == x || p->use[i].own->st == x->st) { p->use[i].live = NULL; p->gone = p->use[i].name; }
+        for (int64_t i = 0; i < p->inputs; i++)
+            if (p->input[i]->from == x) { p->input[i]->from = NULL; p->input[i]->epoch = NN__DEAD_EPOCH; }
+    }
+}
+static void nn__plans_forget_model(nn_ctx *root, const nn_model *m) {
+    for (nn__object *o = root->objects.next; o != &root->objects; o = o->next) {
+        nn_ctx *f = o->destroy == nn__fork_destroy ? (nn_ctx *)((char *)o - offsetof(nn_ctx, object)) : root;
+        for (nn_plan *p = f->plans; p; p = p->next)
+            for (int64_t i = 0; i < p->uses; i++)
+                for (int64_t k = 0; k < m->n; k++)
+                    if (p->use[i].own->st == &m->param[k]->st) p->gone = p->use[i].name;
+    }
+}
+
+/* -- inputs -- */
+static int nn__plan_bind(nn_plan *p, nn__plan_in *in, const nn_tensor *x) {
+    nn__text t, u;
+    if (x->dtype != in->x->dtype || !nn__same_shape(x, in->x))
+        return nn__fail(p->ctx, NULL, NN__M_PLAN_FITS_NOT, in->name, nn_dtype_name(in->x->dtype), nn__shape_text(&t, in->x->ndim, in->x->size), nn_dtype_name(x->dtype), nn__shape_text(&u, x->ndim, x->size));
+    if (x->st->device) return nn__fail(p->ctx, "plan_bind", NN__M_DEVICE_HOST, x->st->device);
+    in->from    = x->persistent ? x : NULL;
+    in->epoch   = x->epoch;
+    if (nn_is_contiguous(x)) {
+        in->x->own.data = nn__data(x);
+        return 1;
+    }
+    in->view = *x;
+    if (!in->room) {
+        if (!p->recording) nn__plan_swap(p);
+        in->room = nn__arena(p->ctx, in->x->own.bytes);
+        if (!p->recording) nn__plan_swap(p);
+        if (!in->room) return 0;
+    }
+    in->x->own.data = in->room;
+    return 1;
+}
+
+static nn__plan_in *nn__plan_find(nn_plan *p, const char *function, const char *name) {
+    if (!p || !nn__ok_arg(p->ctx, function, name, "name")) return NULL;
+    for (int64_t i = 0; i < p->inputs; i++)
+        if (!strcmp(p->input[i]->name, name)) return p->input[i];
+    return nn__fail(p->ctx, function, NN__M_PLAN_NAME, name), (nn__plan_in *)NULL;
+}
+
+NN_API nn_tensor *nn_plan_input(nn_plan *p, const char *name, nn_tensor *x) {
+    nn_ctx      *c = p ? p->ctx : NULL;
+    nn__plan_in *in;
+    if (!nn__ok_arg(c, "plan_input", name, "name") || !nn__ok_arg(c, "plan_input", x, "x")) return NULL;
+    if (!p->recording) return nn__fail(c, "plan_input", NN__M_PLAN_STATE, "inputs are named between nn_plan_begin and nn_plan_end"), (nn_tensor *)NULL;
+    if (!nn__name_valid(name)) return nn__fail(c, "plan_input", NN__M_NAME_BAD, name), (nn_tensor *)NULL;
+    for (int64_t i = 0; i < p->inputs; i++)
+        if (!strcmp(p->input[i]->name, name)) return nn__fail(c, "plan_input", NN__M_PLAN_STATE, "two inputs have one name"), (nn_tensor *)NULL;
+    if (x->ctx != c || (x->epoch != NN__NO_EPOCH && x->epoch != p->aside.epoch)) {
+        nn__text t;
+        return nn__fail(c, "plan_input", x->ctx != c ? NN__M_OTHER_CONTEXT : NN__M_DROPPED, 1, nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
+    }
+    if (!nn__grow(c, &p->input, &p->input_room, p->inputs + 1, sizeof *p->input)) return NULL;
+    in = (nn__plan_in *)nn__arena(c, sizeof *in);
+    if (!in) return NULL;
+    memset(in, 0, sizeof *in);
+    strcpy(in->name, name);
+    in->x = nn__header_step(c, x->dtype);
+    if (!in->x) return NULL;
+    in->x->own.bytes = (size_t)nn__set_shape(in->x, x->ndim, x->size) * nn__dtypes[x->dtype].size;
+    in->x->needs_grad = x->needs_grad && !x->node;
+    in->x->persistent = 1; /* nn_grad shows its gradient after a run */
+    if (!nn__plan_bind(p, in, x)) return NULL;
+    p->input[p->inputs++] = in;
+    return in->x;
+}
+
+NN_API int nn_plan_bind(nn_plan *p, const char *name, nn_tensor *x) {
+    nn__plan_in *in = nn__plan_find(p, "plan_bind", name);
+    if (!in || !nn__ok_arg(p->ctx, "plan_bind", x, "x")) return 0;
+    if (!nn__live(p->ctx, x)) return !nn__operand_bad(p->ctx, "plan_bind", x, 0);
+    return nn__plan_bind(p, in, x);
+}
+NN_API int nn_plan_bind_data(nn_plan *p, const char *name, const void *data) {
+    nn__plan_in *in = nn__plan_find(p, "plan_bind_data", name);
+    nn_tensor    x;
+    if (!in || !nn__ok_arg(p->ctx, "plan_bind_data", data, "data")) return 0;
+    x          = *in->x;
+    x.st       = &x.own;
+    x.epoch    = NN__NO_EPOCH;
+    x.persistent = 0;
+    x.own.data = (void *)(uintptr_t)data;
+    return nn__plan_bind(p, in, &x);
+}
+
+NN_API nn_tensor *nn_checkpoint(nn_net segment, nn_scope s, nn_tensor *x) {
+    nn_ctx    *c = s.ctx;
+    uint32_t   was = c ? c->segment : 0;
+    nn_tensor *y;
+    if (!nn__ok(c) || !segment) return NULL;
+    c->segment = ++c->segments;
+    y = segment(s, x);
+    c->segment = was;
+    return y;
+}
+
+/* -- looking at the list -- */
+static int nn__is_planned(const nn__storage *st) { return st->home == NN__PLANNED; }
+static nn__value *nn__value_of(nn_plan *p, const nn_tensor *x) { return nn__is_planned(x->st) ? &p->value[x->st->uses] : NULL; }
+
+/* Who makes and who uses each value, for the list as it is now. 0 if memory ran out. */
+static int nn__plan_values(nn_plan *p) {
+    int64_t most = 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        for (int k = 0; k < p->node[i]->n_out; k++) p->node[i]->out[k]->st->uses = -1;
+        most += p->node[i]->n_out;
+    }
+    p->values = 0;
+    if (!nn__grow(p->ctx, &p->value, &p->value_room, most, sizeof *p->value)) return 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node *n = p->node[i];
+        for (int k = 0; k < n->n_in; k++) {
+            nn__value *v = nn__value_of(p, n->in[k]);
+            if (v) { v->last = i; v->uses++; }
+        }
+        for (int k = 0; k < n->n_out; k++) {
+            nn__storage *st = n->out[k]->st;
+            if (!nn__is_planned(st)) continue;
+            if (st->uses < 0) {
+                nn__value *v = &p->value[p->values];
+                st->uses = (int32_t)p->values++;
+                v->st = st; v->def = v->last = i; v->uses = 0; v->offset = 0;
+                v->size = nn__round_up(st->bytes + !st->bytes, NN__ALIGN);
+            } else if (p->value[st->uses].last < i) p->value[st->uses].last = i; /* a view, or in place */
+        }
+    }
+    for (int k = 0; k < p->outputs; k++) {
+        nn__value *v = nn__value_of(p, p->output[k]);
+        if (v) { v->last = p->n; v->uses++; }
+    }
+    return 1;
+}
+
+/* Everything that shows `from` shows `to` from now on. */
+static void nn__plan_redirect(nn_plan *p, nn__storage *from, nn__storage *to) {
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node *n = p->node[i];
+        for (int k = 0; k < n->n_in; k++)
+            if (n->in[k]->st == from) n->in[k]->st = to;
+        for (int k = 0; k < n->n_out; k++)
+            if (n->out[k]->st == from) n->out[k]->st = to;
+    }
+    for (int k = 0; k < p->outputs; k++)
+        if (p->output[k]->st == from) p->output[k]->st = to;
+}
+
+static int nn__node_touches(const nn_node *n, const nn__storage *st) {
+    for (int k = 0; k < n->n_in; k++)
+        if (n->in[k]->st == st) return 1;
+    return 0;
+}
+/* Does a node between i and j (neither included) change what x shows? */
+static int nn__is_written(const nn_plan *p, const nn_tensor *x, int64_t i, int64_t j) {
+    for (i++; i < j; i++)
+        if (p->node[i]->op->flags & NN_OP_WRITES && nn__node_touches(p->node[i], x->st)) return 1;
+    return 0;
+}
+static int nn__inputs_are_written(const nn_plan *p, const nn_node *n, int64_t i, int64_t j) {
+    for (int k = 0; k < n->n_in; k++)
+        if (nn__is_written(p, n->in[k], i, j)) return 1;
+    return 0;
+}
+/* The place of the node that makes x; -1 if none in the plan does, or if something shows only part of it */
+static int64_t nn__maker(nn_plan *p, const nn_tensor *x) {
+    const nn__value *v = nn__value_of(p, x);
+    return v && nn_is_contiguous(x) && !x->offset && (size_t)nn_numel(x) * nn__dtypes[x->dtype].size == x->st->bytes ? v->def : -1;
+}
+static void nn__plan_remove_marked(nn_plan *p) { /* nodes that a pass set to NULL */
+    int64_t n = 0;
+    for (int64_t i = 0; i < p->n; i++)
+        if (p->node[i]) p->node[n++] = p->node[i];
+    p->n = n;
+}
+static nn_node *nn__node_new(nn_plan *p, const nn_op *op, int n_in, int n_out, const void *attr, const nn_node *like) {
+    nn_node *n = (nn_node *)nn__arena(p->ctx, sizeof *n + (size_t)(n_in + n_out) * sizeof *n->in + op->attr_size);
+    if (!n) return NULL;
+    memset(n, 0, sizeof *n);
+    n->op = op; n->ctx = p->ctx; n->n_in = n_in; n->n_out = n_out;
+    n->in   = (nn_tensor **)(n + 1);
+    n->out  = n->in + n_in;
+    n->attr = op->attr_size ? memcpy(n->in + n_in + n_out, attr, op->attr_size) : NULL;
+    n->place = like->place;
+    n->phase = like->phase;
+    return n;
+}
+static nn_tensor *nn__plan_header(nn_plan *p, nn_dtype dtype) { /* headers that nodes run with */
+    nn_tensor *y = (nn_tensor *)nn__arena(p->ctx, sizeof *y);
+    if (!y) return NULL;
+    nn__header_init(p->ctx, y, dtype);
+    y->epoch      = NN__NO_EPOCH;
+    y->persistent = 1;
+    return y;
+}
+static nn_tensor *nn__own_header(nn_plan *p, const nn_tensor *x) { /* over x's storage */
+    nn_tensor *y = nn__plan_header(p, x->dtype);
+    if (!y) return NULL;
+    y->st     = x->st;
+    y->offset = x->offset;
+    y->ndim   = x->ndim;
+    for (int i = 0; i < x->ndim; i++) { y->size[i] = x->size[i]; y->stride[i] = x->stride[i]; }
+    return y;
+}
+static nn_tensor *nn__planned_like(nn_plan *p, const nn_tensor *x, nn_dtype dtype) { /* a new value of x's shape */
+    nn_tensor *y = nn__plan_header(p, dtype);
+    if (!y) return NULL;
+    y->own.bytes = (size_t)nn__set_shape(y, x->ndim, x->size) * nn__dtypes[dtype].size;
+    y->own.home  = NN__PLANNED;
+    return y;
+}
+
+/* -- what was recorded becomes the list -- */
+static const char *nn__use_name(nn_plan *p, const nn_tensor *x) {
+    if (x->persistent && x->st != &x->own && x->st->home == NN__OUTSIDE) return ((const nn__param *)((const char *)x->st - offsetof(nn__param, st)))->path;
+    (void)p;
+    return x->persistent == 2 ? "kept" : "state";
+}
+static nn_tensor *nn__plan_own(nn_plan *p, nn_tensor *x) {
+    nn_tensor *y;
+    if (x->epoch == NN__PLAN_EPOCH && x->persistent) return x; /* an input */
+    if (x->epoch == NN__PLAN_EPOCH && x->grad_room) return x->grad_room; /* recorded headers point to what stands for them */
+    for (int64_t i = 0; i < p->uses; i++)
+        if (p->use[i].live == x) return p->use[i].own;
+    if (x->st->home == NN__POOL) { /* a gradient, which nn_step uses up */
+        nn__text t;
+        return nn__fail(p->ctx, NULL, NN__M_PLAN_OUTSIDE, 1, nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
+    }
+    y = nn__own_header(p, x);
+    if (!y) return NULL;
+    if (x->epoch == NN__PLAN_EPOCH) return x->grad_room = y;
+    if (!nn__grow(p->ctx, &p->use, &p->use_room, p->uses + 1, sizeof *p->use)) return NULL;
+    p->use[p->uses].live  = x;
+    p->use[p->uses].own   = y;
+    p->use[p->uses].check = 0;
+    p->use[p->uses].name  = nn__use_name(p, x);
+    p->uses++;
+    return y;
+}
+
+/* A gradient that a leaf holds at the end of a run: the first writes, later ones add, as in eager mode. The leaf is no operand:
+   it is the user's own header that gets it. */
+static int  nn__shape_leave(nn_node *n, nn_spec *out) { return (void)n, (void)out, 1; }
+static void nn__run_leave(nn_node *n) {
+    nn_tensor *x, *g = n->in[0];
+    memcpy(&x, n->attr, sizeof x);
+    if (x->grad) {
+        g = nn__accumulate(n->ctx, x->grad, g, 0);
+        if (!g || g == x->grad) return;
+    }
+    nn__grad_own(x, g);
+}
+static const nn_op nn__op_leave = {"gradient", 1, 0, sizeof(nn_tensor *), NN_OP_WRITES, nn__shape_leave, nn__run_leave, NULL, NULL, NULL, NULL, 0};
+
+static int nn__plan_collect(nn_plan *p, nn_tensor **outputs, int n_outputs) {
+    nn_ctx *c = p->ctx;
+    int64_t n = 0;
+    for (nn_node *t = c->tape; t; t = t->prev) n++;
+    for (nn_tensor *x = c->graded; x; x = x->next_graded) n += x->persistent;
+    if (!nn__grow(c, &p->node, &p->room, n + 1, sizeof *p->node)) return 0;
+    p->n = n;
+    for (nn_tensor *x = c->graded; x; x = x->next_graded) { /* leaves' gradients, after all else */
+        nn_node  like;
+        nn_node *g;
+        if (!x->persistent) continue; /* a constant's: nobody can ask for it */
+        memset(&like, 0, sizeof like);
+        like.phase = 1;
+        g = nn__node_new(p, &nn__op_leave, 1, 0, &x, &like);
+        if (!g || !(g->in[0] = nn__plan_own(p, x->grad)) || !nn__plan_own(p, x)) return 0;
+        p->node[--n] = g;
+    }
+    for (nn_node *t = c->tape; t; t = t->prev) {
+        for (int k = 0; k < t->n_in; k++)
+            if (!(t->in[k] = nn__plan_own(p, t->in[k]))) return 0;
+        for (int k = 0; k < t->n_out; k++)
+            if (!(t->out[k] = nn__plan_own(p, t->out[k]))) return 0;
+        p->node[--n] = t;
+    }
+    p->output  = (nn_tensor **)nn__arena(c, (size_t)n_outputs * sizeof *p->output);
+    p->outputs = n_outputs;
+    if (!p->output) return 0;
+    for (int k = 0; k < n_outputs; k++)
+        if (!(p->output[k] = nn__plan_own(p, outputs[k]))) return 0;
+    for (int64_t i = 0; i < p->inputs; i++) p->input[i]->x->epoch = NN__NO_EPOCH;
+    for (int64_t i = 0; i < p->n; i++) /* of what is read, may the shape change? */
+        for (int k = 0; k < p->node[i]->n_in && !(p->node[i]->op->flags & NN_OP_WRITES); k++)
+            for (int64_t u = 0; u < p->uses; u++)
+                if (p->use[u].own == p->node[i]->in[k] && p->use[u].live->st == &p->use[u].live->own) p->use[u].check = 1;
+    for (int64_t i = 0; i < p->n; i++)
+        for (int k = 0; k < p->node[i]->n_in && p->node[i]->op->flags & NN_OP_WRITES; k++)
+            for (int64_t u = 0; u < p->uses; u++)
+                if (p->use[u].own == p->node[i]->in[k] && !strcmp(p->use[u].name, "state") && !p->use[u].check) p->use[u].name = "the optimiser";
+    p->stats.recorded = (int)p->n;
+    return 1;
+}
+
+/* -- passes: each a small function over the list; how many changes it made, or -1 after an error -- */
+static int nn__pass_dead(nn_plan *p) { /* nodes whose results nobody reads, and that change nothing */
+    int64_t before = p->n;
+    for (int64_t i = 0; i < p->n; i++) {
+        for (int k = 0; k < p->node[i]->n_in; k++) p->node[i]->in[k]->retain = 0;
+        for (int k = 0; k < p->node[i]->n_out; k++) p->node[i]->out[k]->retain = 0;
+    }
+    for (int k = 0; k < p->outputs; k++) p->output[k]->retain = 1;
+    for (int64_t i = p->n - 1; i >= 0; i--) {
+        nn_node *n = p->node[i];
+        int      needed = (n->op->flags & NN_OP_WRITES) || n->n_out == 0;
+        for (int k = 0; k < n->n_out; k++) needed |= n->out[k]->retain;
+        if (!needed) p->node[i] = NULL;
+        else for (int k = 0; k < n->n_in; k++) n->in[k]->retain = 1;
+    }
+    nn__plan_remove_marked(p);
+    return (int)(before - p->n);
+}
+
+static int nn__is_constant(const nn_plan *p, const nn_tensor *x) { /* made while the plan was recorded, from values known then, and never written */
+    const nn_tensor *owner;
+    if (x->st->home != NN__STEP || !x->st->data) return 0;
+    owner = (const nn_tensor *)((const char *)x->st - offsetof(nn_tensor, own)); /* a step tensor's storage lies in a header */
+    if (owner->ctx != p->ctx || (owner->epoch != NN__PLAN_EPOCH && owner->epoch != NN__NO_EPOCH)) return 0;
+    for (int64_t i = 0; i < p->n; i++)
+        if (p->node[i] && p->node[i]->op->flags & NN_OP_WRITES && nn__node_touches(p->node[i], x->st)) return 0;
+    return 1;
+}
+static int nn__pass_constants(nn_plan *p) { /* what depends on constants only is computed now */
+    int changes = 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node *n = p->node[i];
+        int      constant = !(n->op->flags & (NN_OP_RANDOM | NN_OP_WRITES | NN_OP_DYNAMIC | NN_OP_VIEW)) && n->n_in > 0;
+        for (int k = 0; k < n->n_in && constant; k++) constant = nn__is_constant(p, n->in[k]);
+        for (int k = 0; k < n->n_out && constant; k++)
+            for (int64_t j = i + 1; j < p->n && constant; j++) constant = !(p->node[j]->op->flags & NN_OP_WRITES && nn__node_touches(p->node[j], n->out[k]->st));
+        if (!constant) continue;
+        for (int k = 0; k < n->n_out; k++) {
+            n->out[k]->st->data = nn__arena(p->ctx, n->out[k]->st->bytes);
+            n->out[k]->st->home = NN__STEP;
+            if (!n->out[k]->st->data) return -1;
+        }
+        if (!nn__run_prepared(n)) return -1;
+        p->node[i] = NULL;
+        nn__plan_remove_marked(p);
+        i--;
+        changes++;
+    }
+    return changes;
+}
+
+/* Views are headers already. What the eager run would prepare for each op (contiguous copies, half precision widened) becomes
+   nodes of its own here, so that every node can run as it stands. */
+static int nn__list_add(nn_plan *p, nn_node ***list, int64_t *n, int64_t *room, nn_node *node) {
+    if (!nn__grow(p->ctx, list, room, *n + 1, sizeof **list)) return 0;
+    (*list)[(*n)++] = node;
+    return 1;
+}
+static void nn__list_take(nn_plan *p, nn_node **list, int64_t n, int64_t room) { /* the plan's list from now on */
+    nn__free(p->ctx, p->node, (size_t)p->room * sizeof *p->node);
+    p->node = list;
+    p->n    = n;
+    p->room = room;
+}
+static nn_node *nn__copy_node(nn_plan *p, nn_tensor *x, nn_tensor *y, const nn_node *like) { /* y = x, made contiguous, of y's type */
+    int      to = (int)y->dtype;
+    nn_node *n  = nn__node_new(p, x->dtype == y->dtype ? &nn__op_copy : &nn__op_cast, 1, 1, &to, like);
+    if (!n) return NULL;
+    n->in[0]  = x;
+    n->out[0] = y;
+    return n;
+}
+static int nn__pass_views(nn_plan *p) {
+    nn_node **list = NULL;
+    int64_t   n = 0, room = 0;
+    int       changes = 0, fine = 1;
+    for (int64_t i = 0; i < p->n && fine; i++) {
+        nn_node  *t = p->node[i], *after[NN__MAX_OUT];
+        int       widened = 0, late = 0;
+        if (t->op->flags & NN_OP_VIEW) { changes++; continue; }
+        for (int k = 0; k < t->n_in && fine; k++) {
+            nn_tensor *x = t->in[k], *y;
+            nn_node   *copy;
+            int        half = (x->dtype == NN_F16 || x->dtype == NN_BF16) && (t->op->flags & NN_OP_FLOAT);
+            if (!half && ((t->op->flags & NN_OP_STRIDED) || nn_is_contiguous(x))) continue;
+            y    = nn__planned_like(p, x, half ? NN_F32 : x->dtype);
+            copy = y ? nn__copy_node(p, x, y, t) : NULL;
+            fine = copy && nn__list_add(p, &list, &n, &room, copy);
+            t->in[k] = y;
+            widened |= half;
+        }
+        for (int k = 0; k < t->n_out && fine && widened; k++) {
+            nn_tensor *y = t->out[k], *wide;
+            if (y->dtype != NN_F16 && y->dtype != NN_BF16) continue;
+            wide = nn__planned_like(p, y, NN_F32);
+            fine = wide && (after[late++] = nn__copy_node(p, wide, y, t)) != NULL;
+            t->out[k] = wide;
+        }
+        fine = fine && nn__list_add(p, &list, &n, &room, t);
+        for (int k = 0; k < late && fine; k++) fine = nn__list_add(p, &list, &n, &room, after[k]);
+    }
+    if (!fine) return nn__free(p->ctx, list, (size_t)room * sizeof *list), -1;
+    nn__list_take(p, list, n, room);
+    return changes;
+}
+
+static int nn__same_operand(const nn_tensor *x, const nn_tensor *y) {
+    return x->st == y->st && x->offset == y->offset && x->dtype == y->dtype && nn__same_shape(x, y) && !memcmp(x->stride, y->stride, (size_t)x->ndim * sizeof x->stride[0]);
+}
+static int nn__pass_common(nn_plan *p) { /* the same op on the same operands twice: the second is the first */
+    int changes = 0;
+    for (int64_t j = 0; j < p->n; j++) {
+        nn_node *b = p->node[j];
+        if (b->op->flags & (NN_OP_RANDOM | NN_OP_WRITES) || b->n_in == 0) continue;
+        for (int64_t i = 0; i < j; i++) {
+            nn_node *a = p->node[i];
+            int      same = a->op == b->op && a->n_in == b->n_in && (!a->op->attr_size || !memcmp(a->attr, b->attr, a->op->attr_size));
+            for (int k = 0; k < b->n_in && same; k++) same = nn__same_operand(a->in[k], b->in[k]);
+            for (int k = 0; k < b->n_out && same; k++) same = !nn__is_written(p, a->out[k], 0, p->n) && !nn__is_written(p, b->out[k], 0, p->n);
+            if (!same || nn__inputs_are_written(p, a, i, j)) continue;
+            for (int k = 0; k < b->n_out; k++) nn__plan_redirect(p, b->out[k]->st, a->out[k]->st);
+            for (int64_t k = j; k + 1 < p->n; k++) p->node[k] = p->node[k + 1];
+            p->n--;
+            j--;
+            changes++;
+            break;
+        }
+    }
+    return changes;
+}
+
+/* -- softmax and cross-entropy: loss and gradient of a row while it is in the first cache.  x, classes, dy -> loss, lse, dx -- */
+static void nn__loss_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__row_work *w  = (nn__row_work *)arg;
+    nn_tensor   **in = w->n->in, **out = w->n->out;
+    double        scale = nn__load(in[2]->dtype, nn__data(in[2]), 0) / (double)w->rows;
+    (void)worker;
+    for (int64_t r = begin; r < end; r++) {
+        char *lse = (char *)nn__data(out[1]) + (size_t)r * w->e;
+        w->k->log_sum_exp(nn__row_at(w, in[0], r), w->row, lse);
+        w->k->cross_entropy_back(nn__row_at(w, in[0], r), lse, scale, nn__load_int(in[1]->dtype, nn__data(in[1]), r), nn__row_at(w, out[2], r), w->row);
+    }
+}
+static void nn__run_loss(nn_node *n) {
+    nn_tensor   *x = n->in[0], *y = n->in[1];
+    nn__row_work w;
+    double       sum = 0;
+    if (!nn__row_prepare(n, &w)) return;
+    if (!nn__check_within(n->ctx, "cross_entropy", NN__M_LABEL, y, w.row)) return;
+    nn__parallel(n->ctx, w.rows, 3.0 * (double)w.row, nn__loss_rows, &w);
+    for (int64_t r = 0; r < w.rows; r++)
+        sum += nn__load(x->dtype, nn__data(n->out[1]), r) - nn__load(x->dtype, nn__data(x), r * w.row + nn__load_int(y->dtype, nn__data(y), r));
+    nn__store(n->out[0]->dtype, nn__data(n->out[0]), 0, sum / (double)w.rows);
+}
+static const nn_op nn__op_loss = {"cross_entropy+back", 3, 3, 0, 0, nn__shape_update, nn__run_loss, NULL, NULL, nn__cost_rows, NULL, 0};
+
+static int nn__pass_loss(nn_plan *p) {
+    int changes = 0;
+    for (int64_t j = 0; j < p->n; j++) {
+        nn_node *b = p->node[j], *n;
+        int64_t  i;
+        if (!b || b->op != &nn__op_cross_entropy_back || !nn__plan_values(p)) continue;
+        i = nn__maker(p, b->in[2]);
+        if (i < 0 || p->node[i]->op != &nn__op_cross_entropy || !nn__same_operand(p->node[i]->in[0], b->in[0]) || !nn__same_operand(p->node[i]->in[1], b->in[1])) continue;
+        if (nn__is_planned(b->in[3]->st) ? p->value[b->in[3]->st->uses].def >= i : !nn__is_constant(p, b->in[3])) continue; /* its dy must be known by then */
+        if (nn__inputs_are_written(p, b, i, j) || p->node[i]->out[0]->dtype != b->out[0]->dtype) continue;
+        n = nn__node_new(p, &nn__op_loss, 3, 3, NULL, p->node[i]);
+        if (!n) return -1;
+        n->in[0] = b->in[0]; n->in[1] = b->in[1]; n->in[2] = b->in[3];
+        n->out[0] = p->node[i]->out[0]; n->out[1] = p->node[i]->out[1]; n->out[2] = b->out[0];
+        p->node[i] = n;
+        for (int64_t k = j; k + 1 < p->n; k++) p->node[k] = p->node[k + 1];
+        p->n--;
+        changes++;
+    }
+    return changes;
+}
+
+/* -- product: linear and matmul of matrices, with what follows them done in the last store of the kernel, and a layer norm before.
+      x [m,k], w [k,n] of any strides (a norm's x: contiguous rows) and, where the attributes say so, bias [n], residual [m,n], the
+      norm's weight and bias [k].  y = act(norm(x) w + bias) + residual -- */
+typedef struct nn__product { double eps, flops; int64_t act; int32_t bias, residual, norm, packs; } nn__product; /* places among the operands; -1: none. act: a kernel's place; 0: none */
+
+static nn__unary_fn nn__kernel_at(const nn__kernel_set *k, int64_t place) {
+    nn__unary_fn f = NULL;
+    if (place >= 0) memcpy(&f, (const char *)k + place, sizeof f);
+    return f;
+}
+static void nn__product_gemm(const nn_node *n, nn__gemm *g) {
+    const nn__product *a = (const nn__product *)n->attr;
+    const nn_tensor   *x = n->in[0], *w = n->in[1];
+    g->m = x->size[0]; g->k = x->size[1]; g->n = w->size[1];
+    g->a = nn__data(x); g->a_row = x->stride[0]; g->a_col = x->stride[1];
+    g->b = nn__data(w); g->b_row = w->stride[0]; g->b_col = w->stride[1];
+    g->c = nn__data(n->out[0]); g->c_row = g->n;
+    g->bias = a->bias < 0 ? NULL : nn__data(n->in[a->bias]);
+    g->residual = a->residual < 0 ? NULL : nn__data(n->in[a->residual]);
+    g->r_row = g->n;
+    g->act = nn__kernel_at(nn__kernels_for(n->ctx, x->dtype), a->act);
+    g->accumulate = 0;
+    g->path = 0;
+}
+static void nn__run_product(nn_node *n) {
+    nn__gemm g;
+    nn__product_gemm(n, &g);
+    if (((const nn__product *)n->attr)->packs && n->in[1]->st->packed) nn__gemm_use_packed(n->ctx, n->in[0]->dtype, &g, n->in[1]);
+    nn__gemm_one(n->ctx, n->in[0]->dtype, &g);
+}
+static nn_cost nn__cost_product(const nn_node *n) {
+    nn_cost cost = nn__cost_bytes(n);
+    cost.flops   = ((const nn__product *)n->attr)->flops;
+    return cost;
+}
+static const nn_op nn__op_product = {"product", -2, 1, sizeof(nn__product), NN_OP_STRIDED, nn__shape_update, nn__run_product, NULL, NULL, nn__cost_product, NULL, 0};
+
+/* Blocks of rows are normalised into scratch and multiplied while they are in the caches. */
+enum { NN__NORM_ROWS = 64 };
+typedef struct nn__norm_product { nn_node *n; nn__gemm g; const nn__kernel_set *k; size_t e, rows; } nn__norm_product; /* rows: bytes of a block */
+static void nn__norm_product_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__norm_product  *w = (nn__norm_product *)arg;
+    const nn__product *a = (const nn__product *)w->n->attr;
+    char              *room = (char *)w->n->ctx->scratch[worker];
+    for (int64_t b = begin; b < end; b++) {
+        nn__gemm g = w->g;
+        int64_t  first = b * NN__NORM_ROWS;
+        double   mean, rstd;
+        g.m = nn__min64(NN__NORM_ROWS, w->g.m - first);
+        for (int64_t r = 0; r < g.m; r++)
+            w->k->layernorm((const char *)w->g.a + (size_t)((first + r) * g.k) * w->e, nn__data(w->n->in[a->norm]), nn__data(w->n->in[a->norm + 1]), a->eps, room + (size_t)(r * g.k) * w->e, &mean, &rstd, g.k);
+        g.a = room;
+        g.c = (char *)g.c + (size_t)(first * g.c_row) * w->e;
+        if (g.residual) g.residual = (const char *)g.residual + (size_t)(first * g.r_row) * w->e;
+        w->k->gemm(&g, room + w->rows);
+    }
+}
+static void nn__run_norm_product(nn_node *n) {
+    nn__norm_product w;
+    nn_dtype         real = n->in[0]->dtype;
+    nn__product_gemm(n, &w.g);
+    if (w.g.m == 0 || w.g.n == 0) return;
+    w.n = n;
+    w.k = nn__kernels_for(n->ctx, real);
+    w.e = nn__dtypes[real].size;
+    w.g.path = w.k->gemm_path(&w.g);
+    if (((const nn__product *)n->attr)->packs && n->in[1]->st->packed) { w.g.path = 0; nn__gemm_use_packed(n->ctx, real, &w.g, n->in[1]); if (!w.g.path) w.g.path = w.k->gemm_path(&w.g); }
+    w.rows = nn__round_up((size_t)(NN__NORM_ROWS * w.g.k) * w.e, NN__ALIGN);
+    if (!nn__scratch(n->ctx, n->ctx->workers, w.rows + w.k->gemm_scratch(&w.g))) return;
+    nn__parallel(n->ctx, nn__ceil_div(w.g.m, NN__NORM_ROWS), (double)(NN__NORM_ROWS * w.g.k) * (0.012 * (double)w.g.n + 0.5), nn__norm_product_part, &w);
+}
+static const nn_op nn__op_norm_product = {"norm+product", -2, 1, sizeof(nn__product), 0, nn__shape_update, nn__run_norm_product, NULL, NULL, nn__cost_product, NULL, 0};
+
+/* A header over x's storage as the matrix [m,n] */
+static nn_tensor *nn__as_matrix(nn_plan *p, const nn_tensor *x, int64_t m, int64_t n, int64_t row, int64_t column) {
+    nn_tensor *y = nn__own_header(p, x);
+    if (!y) return NULL;
+    y->ndim = 2;
+    y->size[0] = m; y->size[1] = n; y->stride[0] = row; y->stride[1] = column;
+    return y;
+}
+/* linear, or matmul of matrices, in f32 or f64, as a product; NULL: not one, or no memory */
+static nn_node *nn__as_product(nn_plan *p, const nn_node *t) {
+    int         linear = t->op == &nn__op_linear;
+    nn_tensor  *x = t->in[0], *w = t->in[1], *y = t->out[0];
+    nn__product a;
+    nn_node    *n;
+    int64_t     k;
+    if ((!linear && t->op != &nn__op_matmul) || (y->dtype != NN_F32 && y->dtype != NN_F64)) return NULL;
+    if (!linear && (w->ndim != 2 || (x->ndim != 2 && !nn_is_contiguous(x)))) return NULL;
+    memset(&a, 0, sizeof a);
+    a.act = -1;
+    a.bias = linear && t->n_in > 2 ? 2 : -1;
+    a.residual = a.norm = -1;
+    a.packs = linear && !(t->phase & 1);
+    a.flops = t->op->cost(t).flops;
+    if (linear)
+        switch (*(const int *)t->attr) {
+        case NN_ACT_RELU: a.act = (int64_t)offsetof(nn__kernel_set, relu); break;
+        case NN_ACT_SIGMOID: a.act = (int64_t)offsetof(nn__kernel_set, sigmoid); break;
+        case NN_ACT_TANH: a.act = (int64_t)offsetof(nn__kernel_set, tanh); break;
+        case NN_ACT_GELU: a.act = (int64_t)offsetof(nn__kernel_set, gelu); break;
+        default: break;
+        }
+    n = nn__node_new(p, &nn__op_product, t->n_in, 1, &a, t);
+    if (!n) return NULL;
+    k = x->size[x->ndim - 1];
+    n->in[0] = nn__as_matrix(p, x, x->ndim == 2 ? x->size[0] : nn__count(x->ndim - 1, x->size), k, x->ndim == 2 ? x->stride[0] : k, x->ndim == 2 ? x->stride[1] : 1);
+    n->in[1] = linear ? nn__as_matrix(p, w, w->size[1], w->size[0], w->stride[1], w->stride[0]) : w;
+    if (a.bias > 0) n->in[2] = t->in[2];
+    n->out[0] = y;
+    return n->in[0] && n->in[1] ? n : NULL;
+}
+static nn_node *nn__product_with(nn_plan *p, const nn_node *t, nn_tensor *more, nn_tensor *y, nn__product *a, int32_t *place) { /* one operand more */
+    nn_node *n;
+    if (more) *place = t->n_in;
+    n = nn__node_new(p, t->op, t->n_in + (more != NULL), 1, a, t);
+    if (!n) return NULL;
+    for (int k = 0; k < t->n_in; k++) n->in[k] = t->in[k];
+    if (more) n->in[t->n_in] = more;
+    n->out[0] = y;
+    return n;
+}
+/* Is the value that x shows made by a node of op, and read only here? Its place, else -1 */
+static int64_t nn__sole_maker(nn_plan *p, const nn_tensor *x, const nn_op *op) {
+    int64_t i = nn__maker(p, x);
+    return i >= 0 && p->node[i]->op == op && p->value[x->st->uses].uses == 1 ? i : -1;
+}
+/* Can the node that makes y at j be made at i < j? Its other operands must be there, and unchanged between. */
+static int nn__is_ready(nn_plan *p, const nn_tensor *x, int64_t i, int64_t j) {
+    return (!nn__is_planned(x->st) || p->value[x->st->uses].def < i) && !nn__is_written(p, x, i - 1, j);
+}
+static void nn__node_drop(nn_plan *p, int64_t i) {
+    for (; i + 1 < p->n; i++) p->node[i] = p->node[i + 1];
+    p->n--;
+}
+
+static int nn__pass_epilogues(nn_plan *p) {
+    int changes = 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node *n = nn__as_product(p, p->node[i]);
+        if (p->ctx->error) return -1;
+        if (n) p->node[i] = n;
+    }
+    if (!nn__plan_values(p)) return -1;
+    for (int64_t j = 0; j < p->n; j++) {
+        nn_node    *t = p->node[j], *n = NULL;
+        nn_tensor  *y = t->n_out ? t->out[0] : NULL;
+        int64_t     i = -1, at = 0;
+        if (t->op->run == nn__run_map && t->n_in == 1 && !t->op->attr_size && (i = nn__sole_maker(p, t->in[0], &nn__op_product)) >= 0) { /* an activation */
+            nn__product a = *(const nn__product *)p->node[i]->attr;
+            if (a.act >= 0 || a.residual >= 0) continue;
+            a.act = (int64_t)t->op->kernel;
+            a.flops += (double)nn_numel(y);
+            n  = nn__product_with(p, p->node[i], NULL, y, &a, NULL);
+            at = i;
+        } else if (t->op == &nn__op_add) { /* a bias or a residual; which operand is the product? */
+            for (int k = 0; k < 2 && !n && !p->ctx->error; k++) {
+                nn_tensor  *other = t->in[1 - k];
+                nn__product a;
+                int         bias;
+                if ((i = nn__sole_maker(p, t->in[k], &nn__op_product)) < 0 || !nn__same_shape(t->in[k], y) || !nn_is_contiguous(other) || other->st == t->in[k]->st) continue;
+                a    = *(const nn__product *)p->node[i]->attr;
+                bias = other->ndim == 1 && y->ndim > 1 && other->size[0] == y->size[y->ndim - 1] && a.bias < 0 && a.act < 0 && a.residual < 0;
+                if (!bias && (a.residual >= 0 || !nn__same_shape(other, y))) continue;
+                if (nn__is_ready(p, other, i, j)) at = i;
+                else if (!nn__inputs_are_written(p, p->node[i], i, j)) at = j;
+                else continue;
+                a.flops += (double)nn_numel(y);
+                n = nn__product_with(p, p->node[i], other, y, &a, bias ? &a.bias : &a.residual);
+                if (n) memcpy((void *)(uintptr_t)n->attr, &a, sizeof a);
+            }
+        } else if (t->op == &nn__op_linear_back && ((const nn__linear_back *)t->attr)->act == NN_ACT_NONE && (i = nn__maker(p, t->in[0])) >= 0) { /* dz = dy act'(y) before it */
+            static const struct { const nn_op *op; int act; } backs[] = {{&nn__op_relu_back, NN_ACT_RELU}, {&nn__op_tanh_back, NN_ACT_TANH}, {&nn__op_sigmoid_back, NN_ACT_SIGMOID}, {&nn__op_gelu_back, NN_ACT_GELU}};
+            nn_node *b = p->node[i];
+            for (int k = 0; k < 4; k++) {
+                nn__linear_back a = *(const nn__linear_back *)t->attr;
+                if (b->op != backs[k].op || p->value[t->in[0]->st->uses].uses != 2 || !nn_is_contiguous(b->in[0]) || !nn_is_contiguous(b->in[1]) || nn__inputs_are_written(p, b, i, j)) continue;
+                if (!nn__same_shape(b->in[0], b->out[0]) || !nn__same_shape(b->in[1], b->out[0])) continue;
+                a.act = backs[k].act;
+                n = nn__node_new(p, t->op, t->n_in, t->n_out, &a, t);
+                if (!n) break;
+                for (int m = 0; m < t->n_in; m++) n->in[m] = m < 2 ? b->in[m] : t->in[m];
+                for (int m = 0; m < t->n_out; m++) n->out[m] = t->out[m];
+                at = j;
+            }
+        }
+        if (p->ctx->error) return -1;
+        if (!n && t->op == &nn__op_add) /* dx of a linear layer, and what came along beside it */
+            for (int k = 0; k < 2 && !n; k++) {
+                nn_tensor *other = t->in[1 - k];
+                nn_node   *b;
+                if ((i = nn__sole_maker(p, t->in[k], &nn__op_linear_back)) < 0 || (b = p->node[i])->n_in != 4 || b->out[0]->st != t->in[k]->st || b->in[3]->size[0] == 0) continue;
+                if (!nn__same_shape(t->in[k], y) || !nn__same_shape(other, y) || !nn_is_contiguous(other) || !nn__is_ready(p, other, i, j)) continue;
+                n = nn__node_new(p, b->op, 5, 3, b->attr, b);
+                if (!n) return -1;
+                for (int m = 0; m < 4; m++) n->in[m] = b->in[m];
+                n->in[4] = other;
+                n->out[0] = y; n->out[1] = b->out[1]; n->out[2] = b->out[2];
+                at = i;
+            }
+        if (!n) continue;
+        p->node[at] = n;
+        nn__node_drop(p, at == i ? j : i);
+        j = at > i ? at - 2 : i; /* look again: more may follow */
+        if (!nn__plan_values(p)) return -1;
+        changes++;
+    }
+    return changes;
+}
+
+static int nn__pass_norms(nn_plan *p) { /* a layer norm whose only reader is a product */
+    int changes = 0;
+    if (!nn__plan_values(p)) return -1;
+    for (int64_t j = 0; j < p->n; j++) {
+        nn_node    *t = p->node[j], *b, *n;
+        nn__product a;
+        int64_t     i;
+        if (t->op != &nn__op_product || !nn_is_contiguous(t->in[0]) || (i = nn__sole_maker(p, t->in[0], &nn__op_layernorm)) < 0) continue;
+        b = p->node[i];
+        if (b->out[0]->st != t->in[0]->st || nn__value_of(p, b->out[1])->uses || nn__value_of(p, b->out[2])->uses || b->in[0]->size[b->in[0]->ndim - 1] != t->in[0]->size[1]) continue;
+        if (nn__inputs_are_written(p, b, i, j)) continue;
+        a = *(const nn__product *)t->attr;
+        a.norm = t->n_in;
+        a.eps  = *(const double *)b->attr;
+        a.flops += b->op->cost(b).flops;
+        n = nn__node_new(p, &nn__op_norm_product, t->n_in + 2, 1, &a, t);
+        if (!n) return -1;
+        for (int k = 0; k < t->n_in; k++) n->in[k] = t->in[k];
+        n->in[0] = nn__as_matrix(p, b->in[0], t->in[0]->size[0], t->in[0]->size[1], t->in[0]->size[1], 1);
+        n->in[t->n_in] = b->in[1];
+        n->in[t->n_in + 1] = b->in[2];
+        n->out[0] = t->out[0];
+        if (!n->in[0]) return -1;
+        p->node[j] = n;
+        nn__node_drop(p, i);
+        if (!nn__plan_values(p)) return -1;
+        j--;
+        changes++;
+    }
+    return changes;
+}
+
+/* -- chain: element-wise ops one after the other, tile by tile: what lies between them stays in the first cache -- */
+enum { NN__CHAIN_STEPS = 16, NN__CHAIN_IN = 8, NN__CHAIN_OUT = 4, NN__CHAIN_ROOMS = 6, NN__CHAIN_TILE = 4096, NN__CHAIN_ROW = 64 }; /* tile: bytes */
+enum { NN__CHAIN_FULL, NN__CHAIN_ONE, NN__CHAIN_ALONG }; /* an operand: as long as the output, one value, or a row for every row */
+typedef struct nn__chain_step { int64_t kernel; int32_t operands, from[2], to; double p[2]; } nn__chain_step; /* from: an input, or NN__CHAIN_IN + a room; to: a room, or NN__CHAIN_ROOMS + an output. An output serves as a room: from NN__CHAIN_IN + NN__CHAIN_ROOMS + it */
+typedef struct nn__chain { int64_t row; int32_t steps, n_in, n_out; int32_t kind[NN__CHAIN_IN]; nn__chain_step step[NN__CHAIN_STEPS]; } nn__chain;
+typedef struct nn__chain_work { const nn__chain *chain; const nn__kernel_set *k; const char *in[NN__CHAIN_IN]; char *out[NN__CHAIN_OUT]; size_t e; } nn__chain_work;
+
+static void nn__chain_part(void *arg, int64_t begin, int64_t end, int worker) {
+    const nn__chain_work *w = (const nn__chain_work *)arg;
+    const nn__chain      *c = w->chain;
+    double                room[NN__CHAIN_ROOMS][NN__CHAIN_TILE / sizeof(double)];
+    int64_t               tile = NN__CHAIN_TILE / (int64_t)w->e;
+    (void)worker;
+    while (begin < end) {
+        int64_t column = c->row ? begin % c->row : 0, n = nn__min64(tile, (c->row ? nn__min64(end, begin - column + c->row) : end) - begin);
+        for (int i = 0; i < c->steps; i++) {
+            const nn__chain_step *s = &c->step[i];
+            const void *x[2] = {NULL, NULL};
+            int64_t     step[2] = {1, 1};
+            void       *y = s->to < NN__CHAIN_ROOMS ? (void *)room[s->to] : (void *)(w->out[s->to - NN__CHAIN_ROOMS] + (size_t)begin * w->e);
+            nn__map     m;
+            for (int o = 0; o < s->operands; o++) {
+                int f = s->from[o];
+                if (f >= NN__CHAIN_IN + NN__CHAIN_ROOMS) x[o] = w->out[f - NN__CHAIN_IN - NN__CHAIN_ROOMS] + (size_t)begin * w->e;
+                else if (f >= NN__CHAIN_IN) x[o] = room[f - NN__CHAIN_IN];
+                else {
+                    x[o]    = w->in[f] + (size_t)(c->kind[f] == NN__CHAIN_FULL ? begin : c->kind[f] == NN__CHAIN_ALONG ? column : 0) * w->e;
+                    step[o] = c->kind[f] != NN__CHAIN_ONE;
+                }
+            }
+            m.k = w->k; m.kernel = (size_t)s->kernel; m.operands = s->operands; m.stream = 0; m.p = s->p;
+            m.dtype = w->e == 8 ? NN_F64 : NN_F32;
+            nn__map_call(&m, x, step, y, n);
+        }
+        begin += n;
+    }
+}
+static void nn__run_chain(nn_node *n) {
+    nn__chain_work w;
+    w.chain = (const nn__chain *)n->attr;
+    w.k     = nn__kernels_for(n->ctx, n->out[0]->dtype);
+    w.e     = nn__dtypes[n->out[0]->dtype].size;
+    for (int i = 0; i < n->n_in; i++) w.in[i] = (const char *)nn__data(n->in[i]);
+    for (int i = 0; i < n->n_out; i++) w.out[i] = (char *)nn__data(n->out[i]);
+    nn__parallel(n->ctx, nn_numel(n->out[0]), 0.3 * w.chain->steps, nn__chain_part, &w);
+}
+static nn_cost nn__cost_chain(const nn_node *n) {
+    nn_cost cost = nn__cost_bytes(n);
+    cost.flops   = (double)nn_numel(n->out[0]) * ((const nn__chain *)n->attr)->steps;
+    return cost;
+}
+static const nn_op nn__op_chain = {"chain", -1, -1, sizeof(nn__chain), NN_OP_STRIDED, nn__shape_update, nn__run_chain, NULL, NULL, nn__cost_chain, NULL, 0};
+
+/* How a chain over y's elements would see x; -1: not at all */
+static int nn__chain_kind(const nn_tensor *x, const nn_tensor *y) {
+    int64_t total = nn_numel(y), n = nn_numel(x);
+    if (!nn_is_contiguous(x)) return -1;
+    if (n == total) return NN__CHAIN_FULL;
+    if (n == 1) return NN__CHAIN_ONE;
+    return x->ndim && y->ndim && n == y->size[y->ndim - 1] && x->size[x->ndim - 1] == n && n >= NN__CHAIN_ROW ? NN__CHAIN_ALONG : -1;
+}
+/* A chain of the nodes i ... j-1 whose values are still to be given rooms: 0 if they are none. */
+typedef struct nn__chain_draft { nn__chain c; nn_tensor *in[NN__CHAIN_IN], *out[NN__CHAIN_OUT], *made[NN__CHAIN_STEPS]; } nn__chain_draft;
+static int nn__chain_draft_of(nn_plan *p, int64_t i, int64_t j, nn__chain_draft *d) {
+    int     last[NN__CHAIN_STEPS], where[NN__CHAIN_STEPS], taken[NN__CHAIN_ROOMS] = {0, 0, 0, 0, 0, 0}, steps = (int)(j - i);
+    memset(d, 0, sizeof *d);
+    if (steps > NN__CHAIN_STEPS) return 0;
+    for (int s = 0; s < steps; s++) { /* operands */
+        nn_node   *n = p->node[i + s];
+        nn_tensor *y = n->out[0];
+        int        linked = s == 0;
+        nn__chain_step *t = &d->c.step[s];
+        if (n->op->run != nn__run_map || (y->dtype != NN_F32 && y->dtype != NN_F64) || !nn__is_planned(y->st)) return 0;
+        if (s && (nn_numel(y) != nn_numel(d->made[0]) || y->dtype != d->made[0]->dtype || n->phase != p->node[i]->phase)) return 0;
+        if (nn_numel(y) == 0) return 0;
+        d->made[s]  = y;
+        last[s]     = -1;
+        t->kernel   = (int64_t)n->op->kernel;
+        t->operands = n->n_in;
+        if (n->attr) memcpy(t->p, n->attr, sizeof t->p);
+        for (int o = 0; o < n->n_in; o++) {
+            nn_tensor *x = n->in[o];
+            int        k = 0, kind = nn__chain_kind(x, y);
+            for (k = 0; k < s && d->made[k]->st != x->st; k++) {}
+            if (k < s) { /* made in the chain */
+                if (kind != NN__CHAIN_FULL || x->offset || nn_numel(x) != nn_numel(d->made[k])) return 0;
+                t->from[o] = -1 - k;
+                last[k]    = s;
+                linked     = 1;
+                continue;
+            }
+            if (kind < 0 || (kind == NN__CHAIN_ALONG && d->c.row && d->c.row != nn_numel(x))) return 0;
+            if (kind == NN__CHAIN_ALONG) d->c.row = nn_numel(x);
+            for (k = 0; k < d->c.n_in && !(d->in[k]->st == x->st && d->in[k]->offset == x->offset && d->c.kind[k] == kind); k++) {}
+            if (k == NN__CHAIN_IN) return 0;
+            if (k == d->c.n_in) { d->in[k] = x; d->c.kind[k] = kind; d->c.n_in++; }
+            t->from[o] = k;
+        }
+        if (!linked) return 0;
+    }
+    for (int s = 0; s < steps; s++) { /* rooms */
+        nn__chain_step  *t = &d->c.step[s];
+        const nn__value *v = &p->value[d->made[s]->st->uses];
+        int              stays = v->last >= j;
+        for (int o = 0; o < t->operands; o++)
+            if (t->from[o] < 0) t->from[o] = NN__CHAIN_IN + where[-1 - t->from[o]];
+        for (int k = 0; k < s; k++)
+            if (last[k] == s && where[k] < NN__CHAIN_ROOMS) taken[where[k]] = 0; /* read for the last time: the result may take its room */
+        if (stays) {
+            if (d->c.n_out == NN__CHAIN_OUT) return 0;
+            d->out[d->c.n_out] = d->made[s];
+            where[s] = NN__CHAIN_ROOMS + d->c.n_out++;
+        } else {
+            int r = 0;
+            while (r < NN__CHAIN_ROOMS && taken[r]) r++;
+            if (r == NN__CHAIN_ROOMS) return 0;
+            taken[r] = 1;
+            where[s] = r;
+        }
+        t->to = where[s];
+    }
+    d->c.steps = steps;
+    return 1;
+}
+static int nn__pass_chains(nn_plan *p) {
+    int changes = 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        nn__chain_draft best, d;
+        nn_node        *n;
+        int64_t         j = i + 1;
+        if (!nn__plan_values(p)) return -1;
+        if (!nn__chain_draft_of(p, i, j, &best)) continue;
+        for (int64_t more = i + 2; more <= p->n && more - i <= NN__CHAIN_STEPS; more++)
+            if (nn__chain_draft_of(p, i, more, &d)) { best = d; j = more; }
+            else if (more > j + 4) break;
+        if (j - i < 2) continue;
+        n = nn__node_new(p, &nn__op_chain, best.c.n_in, best.c.n_out, &best.c, p->node[i]);
+        if (!n) return -1;
+        for (int k = 0; k < n->n_in; k++) n->in[k] = best.in[k];
+        for (int k = 0; k < n->n_out; k++) n->out[k] = best.out[k];
+        p->node[i] = n;
+        for (int64_t k = i + 1; k < j; k++) p->node[k] = NULL;
+        nn__plan_remove_marked(p);
+        changes++;
+    }
+    return changes;
+}
+
+/* -- recomputation: a value that backward needs need not wait for it; what made it can run again (Chen et al. 2016). A set of values
+      is dropped after its last use by a forward node; at the first backward node that wants one of them, clones of the nodes
+      that made it, and of what those need in turn, are put before it. Clones compute the same bits: same kernels, same operands,
+      same random streams. Nodes that write are never cloned, nor those whose operands are written meanwhile. -- */
+typedef struct nn__again { /* one attempt */
+    nn_plan   *p;
+    char      *drop;           /* of each value */
+    int64_t   *early;          /* its last use by a forward node */
+    nn__storage **now;         /* where a dropped value is from its recomputation on */
+    nn_node  **list;
+    int64_t    n, room, at;    /* at: the node that is being placed */
+    double     flops;
+} nn__again;
+
+static int nn__is_late(const nn_node *n) { return n->phase & 1; }
+
+static nn_tensor *nn__moved(nn_plan *p, const nn_tensor *x, nn__storage *st) {
+    nn_tensor *y = nn__own_header(p, x);
+    if (y) y->st = st;
+    return y;
+}
+static int nn__again_make(nn__again *a, int64_t v);
+static nn_node *nn__again_node(nn__again *a, nn_node *t, int clone) { /* t with its dropped operands made again; a clone gets results of its own */
+    nn_plan *p = a->p;
+    nn_node *n = NULL;
+    for (int k = 0; k < t->n_in; k++) {
+        int64_t v = nn__is_planned(t->in[k]->st) ? t->in[k]->st->uses : -1;
+        if (v >= 0 && a->drop[v] && a->at > a->early[v] && !nn__again_make(a, v)) return NULL;
+    }
+    for (int k = 0; k < t->n_in || (clone && !n); k++) {
+        int64_t v = k < t->n_in && nn__is_planned(t->in[k]->st) ? t->in[k]->st->uses : -1;
+        if (!clone && !(v >= 0 && a->now[v])) continue;
+        if (!n) {
+            n = nn__node_new(p, t->op, t->n_in, t->n_out, t->attr, t);
+            if (!n) return NULL;
+            n->stream = t->stream;
+            for (int m = 0; m < t->n_in; m++) n->in[m] = t->in[m];
+            for (int m = 0; m < t->n_out; m++) n->out[m] = t->out[m];
+        }
+        if (v >= 0 && a->now[v] && !(n->in[k] = nn__moved(p, t->in[k], a->now[v]))) return NULL;
+    }
+    for (int k = 0; k < t->n_out && clone; k++)
+        if (!(n->out[k] = nn__planned_like(p, t->out[k], t->out[k]->dtype))) return NULL;
+    return n ? n : t;
+}
+static int nn__again_make(nn__again *a, int64_t v) {
+    nn_plan *p = a->p;
+    nn_node *t = p->node[p->value[v].def], *n;
+    if (a->now[v]) return 1;
+    n = nn__again_node(a, t, 1);
+    if (!n) return 0;
+    n->phase |= 1; /* it belongs to the backward part now */
+    if (t->op->cost) a->flops += t->op->cost(t).flops;
+    for (int k = 0; k < t->n_out; k++)
+        if (a->drop[t->out[k]->st->uses]) a->now[t->out[k]->st->uses] = n->out[k]->st;
+    return nn__list_add(p, &a->list, &a->n, &a->room, n);
+}
+/* The list with a->drop dropped; the most alive at once in *bound, if asked for. 0: no memory */
+static int nn__again_try(nn__again *a, size_t *bound);
+
+static int nn__again_begin(nn_plan *p, nn__again *a) {
+    memset(a, 0, sizeof *a);
+    a->p = p;
+    if (!nn__plan_values(p)) return 0;
+    a->drop  = (char *)nn__arena(p->ctx, (size_t)p->values);
+    a->early = (int64_t *)nn__arena(p->ctx, (size_t)p->values * sizeof *a->early);
+    a->now   = (nn__storage **)nn__arena(p->ctx, (size_t)p->values * sizeof *a->now);
+    if (!a->drop || !a->early || !a->now) return 0;
+    memset(a->drop, 0, (size_t)p->values);
+    for (int64_t v = 0; v < p->values; v++) a->early[v] = p->value[v].def;
+    for (int64_t i = 0; i < p->n; i++)
+        for (int k = 0; k < p->node[i]->n_in && !nn__is_late(p->node[i]); k++)
+            if (nn__is_planned(p->node[i]->in[k]->st)) a->early[p->node[i]->in[k]->st->uses] = i;
+    return 1;
+}
+/* May value v be made again late? Forward, not an output, never written, and the same then as now */
+static int nn__again_may(const nn__again *a, int64_t v) {
+    const nn_plan   *p = a->p;
+    const nn__value *w = &p->value[v];
+    const nn_node   *n = p->node[w->def];
+    if (nn__is_late(n) || n->op->flags & NN_OP_WRITES || w->last >= p->n || w->last <= a->early[v]) return 0;
+    for (int64_t i = w->def + 1; i <= w->last; i++) {
+        if (!(p->node[i]->op->flags & NN_OP_WRITES)) continue;
+        for (int k = 0; k < n->n_in; k++)
+            if (nn__node_touches(p->node[i], n->in[k]->st)) return 0;
+        for (int k = 0; k < n->n_out; k++)
+            if (nn__node_touches(p->node[i], n->out[k]->st)) return 0;
+    }
+    return 1;
+}
+static size_t nn__plan_bound(const nn_plan *p) { /* the most that is alive at once */
+    size_t now = 0, most = 0, *ends;
+    nn_ctx  *c = p->ctx;
+    nn__mark mark = nn__arena_mark(c);
+    ends = (size_t *)nn__arena(c, (size_t)(p->n + 1) * 2 * sizeof *ends);
+    if (!ends) return SIZE_MAX;
+    memset(ends, 0, (size_t)(p->n + 1) * 2 * sizeof *ends);
+    for (int64_t v = 0; v < p->values; v++) {
+        ends[2 * p->value[v].def] += p->value[v].size;
+        if (p->value[v].last < p->n) ends[2 * p->value[v].last + 1] += p->value[v].size;
+    }
+    for (int64_t i = 0; i < p->n; i++) {
+        now += ends[2 * i];
+        if (now > most) most = now;
+        now -= ends[2 * i + 1];
+    }
+    nn__arena_rewind(c, mark);
+    return most;
+}
+static int nn__again_try(nn__again *a, size_t *bound) {
+    nn_plan *p = a->p;
+    a->list = NULL; a->n = a->room = 0; a->flops = 0;
+    memset(a->now, 0, (size_t)p->values * sizeof *a->now);
+    for (a->at = 0; a->at < p->n; a->at++) {
+        nn_node *n = nn__is_late(p->node[a->at]) ? nn__again_node(a, p->node[a->at], 0) : p->node[a->at];
+        if (!n || !nn__list_add(p, &a->list, &a->n, &a->room, n)) return nn__free(p->ctx, a->list, (size_t)a->room * sizeof *a->list), 0;
+    }
+    if (bound) { /* of the new list, in place of the old one for a moment */
+        nn_node **was = p->node;
+        int64_t   n = p->n, fine;
+        p->node = a->list; p->n = a->n;
+        fine    = nn__plan_values(p);
+        *bound  = fine ? nn__plan_bound(p) : SIZE_MAX;
+        p->node = was; p->n = n;
+        nn__free(p->ctx, a->list, (size_t)a->room * sizeof *a->list);
+        return fine && nn__plan_values(p);
+    }
+    return 1;
+}
+
+/* A node's segment: by nn_checkpoint, or its numbered block's, every k of which make one; 0: none */
+static int64_t nn__segment_of(const nn_node *n, int every) {
+    int64_t block = -1;
+    if (n->phase >> 1) return (int64_t)(n->phase >> 1) + (every ? 1 << 20 : 0);
+    for (const nn__name *k = (const nn__name *)n->place; every && k && k->parent; k = k->parent)
+        if (k->index >= 0) block = k->index; /* the outermost */
+    return block < 0 ? 0 : block / every + 1;
+}
+/* Drops what is made and used within a segment only, but for backward. How many values */
+static int nn__again_segments(nn__again *a, int every) {
+    nn_plan *p = a->p;
+    int64_t  last = 0;
+    int      dropped = 0;
+    for (int64_t i = 0; i < p->n; i++)
+        if (!nn__is_late(p->node[i]) && nn__segment_of(p->node[i], every) > last) last = nn__segment_of(p->node[i], every);
+    memset(a->drop, 0, (size_t)p->values);
+    for (int64_t v = 0; v < p->values; v++) {
+        int64_t segment = nn__segment_of(p->node[p->value[v].def], every);
+        a->drop[v] = segment && nn__again_may(a, v) && !(every && segment == last); /* the last one's backward begins at once */
+    }
+    for (int64_t i = 0; i < p->n; i++) /* what another segment's forward nodes read stays */
+        for (int k = 0; k < p->node[i]->n_in && !nn__is_late(p->node[i]); k++) {
+            nn__value *v = nn__value_of(p, p->node[i]->in[k]);
+            if (v && nn__segment_of(p->node[i], every) != nn__segment_of(p->node[v->def], every)) a->drop[v->st->uses] = 0;
+        }
+    for (int64_t v = 0; v < p->values; v++) dropped += a->drop[v];
+    return dropped;
+}
+
+typedef struct nn__candidate { int64_t v; double price; } nn__candidate;
+static int nn__by_price(const void *x, const void *y) {
+    const nn__candidate *a = (const nn__candidate *)x, *b = (const nn__candidate *)y;
+    return a->price < b->price ? -1 : a->price > b->price ? 1 : a->v < b->v ? -1 : a->v > b->v;
+}
+static double nn__again_price(const nn__again *a, int64_t v, int depth) { /* FLOPs to make v late, with what of its operands is dropped */
+    const nn_node *n = a->p->node[a->p->value[v].def];
+    double         price = n->op->cost ? n->op->cost(n).flops : nn__cost_bytes(n).bytes;
+    for (int k = 0; k < n->n_in && depth < 32; k++)
+        if (nn__is_planned(n->in[k]->st) && a->drop[n->in[k]->st->uses]) price += nn__again_price(a, n->in[k]->st->uses, depth + 1);
+    return price;
+}
+/* Until the budget holds: of the values alive where most is, that whose recomputation costs least for its size. 1: it holds */
+static int nn__again_greedy(nn__again *a, size_t budget, size_t *best) {
+    nn_plan       *p = a->p;
+    nn__candidate *list = (nn__candidate *)nn__arena(p->ctx, (size_t)p->values * sizeof *list);
+    nn__mark       mark;
+    if (!list) return 0;
+    memset(a->drop, 0, (size_t)p->values);
+    *best = nn__plan_bound(p);
+    while (*best > budget && !p->ctx->error) {
+        int64_t n = 0;
+        int     better = 0;
+        for (int64_t v = 0; v < p->values; v++) {
+            if (a->drop[v] || !nn__again_may(a, v)) continue;
+            list[n].v       = v;
+            list[n++].price = (nn__again_price(a, v, 0) + 1) / (double)p->value[v].size;
+        }
+        qsort(list, (size_t)n, sizeof *list, nn__by_price);
+        for (int64_t k = 0; k < n && !better && !p->ctx->error; k++) {
+            size_t bound;
+            mark = nn__arena_mark(p->ctx);
+            a->drop[list[k].v] = 1;
+            better = nn__again_try(a, &bound) && bound < *best;
+            nn__arena_rewind(p->ctx, mark);
+            if (better) *best = bound;
+            else a->drop[list[k].v] = 0;
+        }
+        if (!better) return 0;
+    }
+    return !p->ctx->error;
+}
+
+static int nn__pass_recompute(nn_plan *p) {
+    nn__again a;
+    int       changes = 0;
+    size_t    best = 0;
+    if (!nn__again_begin(p, &a)) return -1;
+    if (p->options.checkpoint || !p->options.budget) {
+        changes = nn__again_segments(&a, p->options.checkpoint);
+        if (p->options.checkpoint && !changes) {
+            int blocks = 0;
+            for (int64_t i = 0; i < p->n; i++) blocks |= nn__segment_of(p->node[i], 1) != 0;
+            if (!blocks) return nn__fail(p->ctx, NULL, NN__M_PLAN_BLOCKS), -1;
+        }
+    } else {
+        int64_t n = p->values;
+        if (nn__plan_bound(p) <= p->options.budget) return 0;
+        if (!nn__again_greedy(&a, p->options.budget, &best) && !p->ctx->error) { /* or in segments, the fewest FLOPs that do */
+            char  *keep = (char *)nn__arena(p->ctx, (size_t)n);
+            double flops = -1;
+            if (!keep) return -1;
+            for (int every = 1; every <= 64; every++) {
+                nn__mark mark = nn__arena_mark(p->ctx);
+                size_t   bound = SIZE_MAX;
+                int      fine  = nn__again_segments(&a, every) && nn__again_try(&a, &bound);
+                nn__arena_rewind(p->ctx, mark);
+                if (p->ctx->error) return -1;
+                if (fine && bound < best) best = bound;
+                if (!fine || bound > p->options.budget || (flops >= 0 && a.flops >= flops)) continue;
+                flops = a.flops;
+                memcpy(keep, a.drop, (size_t)n);
+            }
+            if (flops < 0) return nn__fail(p->ctx, NULL, NN__M_PLAN_BUDGET, (unsigned long long)p->options.budget, (unsigned long long)best), -1;
+            memcpy(a.drop, keep, (size_t)n);
+        }
+        for (int64_t v = 0; v < n; v++) changes += a.drop[v];
+    }
+    if (p->ctx->error) return -1;
+    if (!changes) return 0;
+    if (!nn__again_try(&a, NULL)) return -1;
+    p->stats.again = a.flops;
+    nn__list_take(p, a.list, a.n, a.room);
+    return changes;
+}
+
+/* -- an optimiser's step, cut by parameters: each part runs as soon as its gradients are there and nobody reads its parameters any
+      more, while both are in the caches, and the gradients' rooms are free again. Small ones stay together: a node costs more. -- */
+enum { NN__UPDATE_PART = 1 << 17 }; /* bytes of parameters from which on a part is worth a node */
+typedef struct nn__early { int64_t at; int i; } nn__early;
+static int nn__by_place(const void *x, const void *y) {
+    const nn__early *a = (const nn__early *)x, *b = (const nn__early *)y;
+    return a->at < b->at ? -1 : a->at > b->at ? 1 : a->i - b->i;
+}
+static int64_t nn__update_ready(const nn_plan *p, const nn_node *t, int64_t at, int i, int each) { /* the last node before t that has to do with parameter i */
+    int64_t ready = -1;
+    for (int64_t j = 0; j < at; j++)
+        for (int k = 0; k < each; k++)
+            if (nn__node_touches(p->node[j], t->in[i * each + k]->st)) ready = j;
+            else for (int m = 0; m < p->node[j]->n_out; m++)
+                if (p->node[j]->out[m]->st == t->in[i * each + k]->st) ready = j;
+    for (int64_t j = 0; j < at; j++)
+        if (nn__node_touches(p->node[j], t->in[t->n_in - 1]->st) && j > ready) ready = j; /* hyper */
+    return ready;
+}
+static int nn__pass_updates(nn_plan *p) {
+    int changes = 0;
+    for (int64_t at = 0; at < p->n; at++) { /* hyper is set first, so that it holds nobody up */
+        nn_node *t = p->node[at];
+        int      first = 1;
+        if (t->op != &nn__op_schedule) continue;
+        for (int64_t j = 0; j < at; j++) first &= !nn__node_touches(p->node[j], t->in[0]->st);
+        if (!first) continue;
+        for (int64_t j = at; j > 0; j--) p->node[j] = p->node[j - 1];
+        p->node[0] = t;
+    }
+    for (int64_t at = 0; at < p->n; at++) {
+        nn_node   *t = p->node[at], **list = NULL;
+        int        each = t->op == &nn__op_adam ? 5 : 4, count = (t->n_in - 1) / each, parts = 0;
+        int64_t    n = 0, room = 0, moved = 0;
+        nn__early *order;
+        nn_node  **part;
+        int64_t   *when;
+        size_t     bytes = 0;
+        if (t->op != &nn__op_adam && t->op != &nn__op_sgd) continue;
+        order = (nn__early *)nn__arena(p->ctx, (size_t)count * sizeof *order);
+        part  = (nn_node **)nn__arena(p->ctx, (size_t)count * sizeof *part);
+        when  = (int64_t *)nn__arena(p->ctx, (size_t)count * sizeof *when);
+        if (!order || !part || !when) return -1;
+        for (int i = 0; i < count; i++) { order[i].i = i; order[i].at = nn__update_ready(p, t, at, i, each); }
+        qsort(order, (size_t)count, sizeof *order, nn__by_place);
+        for (int i = 0, from = 0; i < count; i++) { /* parts in the order in which they can run */
+            nn_node *u;
+            bytes += t->in[order[i].i * each]->st->bytes;
+            if (i + 1 < count && bytes < NN__UPDATE_PART) continue;
+            u = nn__node_new(p, t->op, (i + 1 - from) * each + 1, 0, NULL, t);
+            if (!u) return -1;
+            for (int k = from; k <= i; k++) memcpy(u->in + (k - from) * each, t->in + order[k].i * each, (size_t)each * sizeof *u->in);
+            u->in[u->n_in - 1] = t->in[t->n_in - 1];
+            part[parts]   = u;
+            when[parts++] = order[i].at;
+            from  = i + 1;
+            bytes = 0;
+        }
+        for (int64_t i = 0, k = 0; i < p->n; i++) {
+            if (i != at && !nn__list_add(p, &list, &n, &room, p->node[i])) return -1;
+            for (; k < parts && (when[k] <= i || i == at); k++) {
+                moved += i < at - 1;
+                if (!nn__list_add(p, &list, &n, &room, part[k])) return -1;
+            }
+        }
+        nn__list_take(p, list, n, room);
+        at += parts - 1;
+        changes += (int)moved;
+    }
+    return changes;
+}
+
+/* -- branches: nodes that do not need each other, each too small for all threads, run side by side. A lane is a list of nodes that
+      runs in order on one thread, with a context of its own for scratch; the values of a branch all live until its end. -- */
+enum { NN__BRANCH_NODES = 64, NN__BRANCH_LEAST = 8000, NN__BRANCH_MOST = 60000 }; /* nanoseconds: of a lane that is worth it, of a node that is better cut itself */
+static double nn__node_time(const nn_node *n) { /* nanoseconds on one thread, roughly */
+    nn_cost cost = n->op->cost ? n->op->cost(n) : nn__cost_bytes(n);
+    return 40 + cost.flops * 0.02 + cost.bytes * 0.05;
+}
+static int nn__nodes_meet(const nn_node *a, const nn_node *b) { /* must a run before b? Both may read a value, but not if one makes or changes it */
+    for (int k = 0; k < a->n_out; k++) {
+        for (int m = 0; m < b->n_in; m++)
+            if (a->out[k]->st == b->in[m]->st) return 1;
+        for (int m = 0; m < b->n_out; m++)
+            if (a->out[k]->st == b->out[m]->st) return 1;
+    }
+    for (int k = 0; k < a->n_in && (a->op->flags | b->op->flags) & NN_OP_WRITES; k++)
+        if (nn__node_touches(b, a->in[k]->st)) return 1;
+    return 0;
+}
+static int nn__branch_lanes(const nn_plan *p, int64_t begin, int64_t end, int most, int *lane, double *longest) { /* lanes by connection, evened out; how many */
+    double time[NN__BRANCH_NODES];
+    int    group[NN__BRANCH_NODES], to[NN__BRANCH_NODES], groups = 0, n = (int)(end - begin), lanes = 0;
+    double load[16];
+    for (int i = 0; i < n; i++) {
+        group[i] = groups;
+        time[groups++] = nn__node_time(p->node[begin + i]);
+        for (int j = 0; j < i; j++) {
+            int old = group[j];
+            if (old == group[i] || !nn__nodes_meet(p->node[begin + j], p->node[begin + i])) continue;
+            time[group[i]] += time[old];
+            time[old] = 0;
+            for (int k = 0; k < i; k++) if (group[k] == old) group[k] = group[i];
+        }
+    }
+    for (int k = 0; k < most; k++) load[k] = 0;
+    for (int turn = 0; turn < groups; turn++) { /* the longest first, each to the lane with least */
+        int g = 0, l = 0;
+        for (int k = 1; k < groups; k++) if (time[k] > time[g]) g = k;
+        if (!(time[g] > 0)) break;
+        for (int k = 1; k < most; k++) if (load[k] < load[l]) l = k;
+        load[l] += time[g];
+        time[g] = -1;
+        to[g]   = l;
+        if (l + 1 > lanes) lanes = l + 1;
+    }
+    for (int i = 0; i < n; i++) lane[i] = to[group[i]];
+    *longest = 0;
+    for (int k = 0; k < lanes; k++) if (load[k] > *longest) *longest = load[k];
+    return lanes;
+}
+static int nn__is_own_op(const nn_op *op) { /* of nn.h: what a user's op does is not known to be safe beside others */
+    for (size_t i = 0; i < sizeof nn_ops / sizeof *nn_ops; i++)
+        if (nn_ops[i] == op) return 1;
+    return op == &nn__op_product || op == &nn__op_norm_product || op == &nn__op_chain || op == &nn__op_loss || op == &nn__op_sgd || op == &nn__op_adam;
+}
+static nn_ctx *nn__lane_new(nn_ctx *c) { /* scratch, arena and pool for one lane: a fork that the context does not own */
+    nn_ctx *f = nn__ctx_new(&c->config, c);
+    if (!f) return nn__fail(c, "plan", NN__M_MEMORY, (unsigned long long)sizeof *f), (nn_ctx *)NULL;
+    f->kernels = c->kernels;
+    f->extras  = c->extras;
+    f->config.threads = 1; /* a lane is one thread */
+    f->object.next = f->object.prev = &f->object;
+    if (nn__ctx_workers(f)) return f;
+    nn_end(f);
+    return nn__fail(c, "plan", NN__M_MEMORY, (unsigned long long)sizeof *f), (nn_ctx *)NULL;
+}
+static int nn__pass_branches(nn_plan *p) {
+    nn_ctx *c = p->ctx;
+    int     most = c->workers < 16 ? c->workers : 16, changes = 0;
+    if (p->options.serial || most < 2) return 0;
+    p->lane_of = (int64_t *)nn__arena(c, (size_t)p->n * sizeof *p->lane_of);
+    if (!p->lane_of) return -1;
+    for (int64_t i = 0; i < p->n; i++) {
+        double  total = 0, best = 0;
+        int     lane[NN__BRANCH_NODES], kept[NN__BRANCH_NODES], lanes = 0;
+        int64_t end = i;
+        for (int64_t j = i; j < p->n && j - i < NN__BRANCH_NODES && nn__node_time(p->node[j]) < NN__BRANCH_MOST && nn__is_own_op(p->node[j]->op); j++) {
+            double longest, saved;
+            int    k;
+            total += nn__node_time(p->node[j]);
+            k     = nn__branch_lanes(p, i, j + 1, most, lane, &longest);
+            saved = total - longest;
+            if (k < 2 || saved < NN__BRANCH_LEAST || saved <= best) continue; /* the longer only if it saves more */
+            best  = saved;
+            lanes = k;
+            end   = j + 1;
+            memcpy(kept, lane, sizeof kept);
+        }
+        if (!lanes) continue;
+        if (!nn__grow(c, &p->branch, &p->branch_room, p->branches + 1, sizeof *p->branch)) return -1;
+        p->branch[p->branches].begin = i;
+        p->branch[p->branches].end   = end;
+        p->branch[p->branches++].lanes = lanes;
+        for (int64_t j = i; j < end; j++) p->lane_of[j] = kept[j - i];
+        if (lanes > p->lanes) p->lanes = lanes;
+        i = end - 1;
+        changes++;
+    }
+    if (p->lanes) {
+        p->lane = (nn_ctx **)nn__arena(c, (size_t)p->lanes * sizeof *p->lane);
+        if (!p->lane) return p->lanes = 0, -1;
+        for (int k = 0; k < p->lanes; k++) p->lane[k] = k ? NULL : c;
+        for (int k = 1; k < p->lanes; k++)
+            if (!(p->lane[k] = nn__lane_new(c))) return -1;
+        for (int64_t b = 0; b < p->branches; b++)
+            for (int64_t j = p->branch[b].begin; j < p->branch[b].end; j++) p->node[j]->ctx = p->lane[p->lane_of[j]];
+    }
+    return changes;
+}
+/* While a branch runs nothing of it ends or begins: its values live from its first node to its last. */
+static void nn__plan_widen(nn_plan *p) {
+    for (int64_t v = 0; v < p->values; v++)
+        for (int64_t b = 0; b < p->branches; b++) {
+            nn__value *w = &p->value[v];
+            if (w->def >= p->branch[b].begin && w->def < p->branch[b].end) w->def = p->branch[b].begin;
+            if (w->last >= p->branch[b].begin && w->last < p->branch[b].end) w->last = p->branch[b].end - 1;
+        }
+}
+
+/* -- in place: an element-wise result takes the room of an operand that is read for the last time -- */
+static int nn__dies_into(nn_plan *p, const nn_node *n, int k, int64_t i, const nn_tensor *y) {
+    nn__value *v = nn__value_of(p, n->in[k]);
+    int        times = 0;
+    if (!v || v->last != i || nn__maker(p, n->in[k]) < 0 || n->in[k]->st->bytes != y->st->bytes) return 0;
+    for (int m = 0; m < n->n_in; m++) times += n->in[m]->st == v->st;
+    return times == 1;
+}
+static int nn__chain_frees(const nn_node *n, int in, int out) { /* is input `in` of a chain read before output `out` is written? */
+    const nn__chain *c = (const nn__chain *)n->attr;
+    int              read = -1, written = -1;
+    if (c->kind[in] != NN__CHAIN_FULL) return 0;
+    for (int s = 0; s < c->steps; s++) {
+        for (int o = 0; o < c->step[s].operands; o++) if (c->step[s].from[o] == in) read = s;
+        if (c->step[s].to == NN__CHAIN_ROOMS + out) written = s;
+    }
+    return read <= written;
+}
+static int nn__pass_in_place(nn_plan *p) {
+    int changes = 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node *n = p->node[i];
+        int      chain = n->op == &nn__op_chain, found = 0, crossed = 0;
+        if ((n->op->run != nn__run_map && !chain) || !nn__plan_values(p)) continue;
+        for (int64_t b = 0; b < p->branches; b++) crossed |= i >= p->branch[b].begin && i < p->branch[b].end; /* another lane may still read it */
+        for (int o = 0; o < n->n_out && !crossed; o++)
+            for (int k = 0; k < n->n_in && !found; k++) {
+                if (!nn__dies_into(p, n, k, i, n->out[o]) || (chain && !nn__chain_frees(n, k, o)) || (!chain && nn_numel(n->in[k]) != nn_numel(n->out[o]))) continue;
+                nn__plan_redirect(p, n->out[o]->st, n->in[k]->st);
+                found = 1;
+                changes++;
+            }
+    }
+    return changes;
+}
+
+/* -- the layout: the largest value first, each at the lowest place that is free as long as it lives -- */
+static int nn__by_size(const void *x, const void *y) {
+    const nn__value *a = *(nn__value *const *)x, *b = *(nn__value *const *)y;
+    return a->size > b->size ? -1 : a->size < b->size ? 1 : a < b ? -1 : a > b;
+}
+static int nn__by_life(const void *x, const void *y) { /* the longest lived first */
+    const nn__value *a = *(nn__value *const *)x, *b = *(nn__value *const *)y;
+    int64_t          k = a->last - a->def, l = b->last - b->def;
+    return k > l ? -1 : k < l ? 1 : a < b ? -1 : a > b;
+}
+static int nn__by_birth(const void *x, const void *y) {
+    const nn__value *a = *(nn__value *const *)x, *b = *(nn__value *const *)y;
+    return a->def < b->def ? -1 : a->def > b->def ? 1 : a->size > b->size ? -1 : a->size < b->size ? 1 : a < b ? -1 : a > b;
+}
+static size_t nn__place_values(nn__value **order, int64_t n, nn__value **placed) { /* placed: room for n, kept in the order of offsets */
+    size_t peak = 0;
+    for (int64_t i = 0; i < n; i++) {
+        nn__value *v  = order[i];
+        size_t     at = 0;
+        int64_t    k;
+        for (k = 0; k < i; k++) {
+            nn__value *w = placed[k];
+            if (w->last < v->def || w->def > v->last) continue;
+            if (w->offset >= at + v->size) break;
+            if (w->offset + w->size > at) at = w->offset + w->size;
+        }
+        v->offset = at;
+        for (k = i; k > 0 && placed[k - 1]->offset > at; k--) placed[k] = placed[k - 1];
+        placed[k] = v;
+        if (at + v->size > peak) peak = at + v->size;
+    }
+    return peak;
+}
+static int nn__plan_layout(nn_plan *p) {
+    static int (*const orders[])(const void *, const void *) = {nn__by_size, nn__by_life, nn__by_birth};
+    nn_ctx     *c = p->ctx;
+    nn__mark    mark = nn__arena_mark(c);
+    nn__value **order = (nn__value **)nn__arena(c, (size_t)p->values * 2 * sizeof *order);
+    size_t     *best = (size_t *)nn__arena(c, (size_t)p->values * sizeof *best);
+    if (!order || !best) return 0;
+    nn__plan_widen(p);
+    p->stats.bound = nn__plan_bound(p);
+    p->stats.peak  = SIZE_MAX;
+    for (int k = 0; k < 3; k++) {
+        size_t peak;
+        for (int64_t v = 0; v < p->values; v++) order[v] = &p->value[v];
+        qsort(order, (size_t)p->values, sizeof *order, orders[k]);
+        peak = nn__place_values(order, p->values, order + p->values);
+        if (peak >= p->stats.peak) continue;
+        p->stats.peak = peak;
+        for (int64_t v = 0; v < p->values; v++) best[v] = p->value[v].offset;
+    }
+    for (int64_t v = 0; v < p->values; v++) p->value[v].offset = best[v];
+    nn__arena_rewind(c, mark);
+    if (!p->values) p->stats.peak = 0;
+    if (p->options.budget && p->stats.peak > p->options.budget) return nn__fail(c, NULL, NN__M_PLAN_BUDGET, (unsigned long long)p->options.budget, (unsigned long long)p->stats.peak);
+    if (c->shape_only || !p->values) return 1;
+    if (NN__SEPARATE_BLOCKS) { /* so that overruns are seen */
+        for (int64_t v = 0; v < p->values; v++) {
+            p->value[v].st->data = nn__arena(c, p->value[v].st->bytes);
+            if (!p->value[v].st->data) return 0;
+            memset(p->value[v].st->data, 0, p->value[v].st->bytes);
+        }
+        return 1;
+    }
+    p->block = (char *)nn__alloc_zero(c, p->stats.peak);
+    if (!p->block) return 0;
+    for (int64_t v = 0; v < p->values; v++) p->value[v].st->data = p->block + p->value[v].offset;
+    return 1;
+}
+
+/* -- all passes, in order. A pattern of your own, attention say, is one more function and one more line. -- */
+typedef struct nn__pass { const char *name, *what; int (*run)(nn_plan *p); int optional; } nn__pass;
+static const nn__pass nn__passes[] = {
+    {"dead nodes", "whose results nobody reads", nn__pass_dead, 1},
+    {"constants", "computed now, once", nn__pass_constants, 1},
+    {"views", "resolved: headers over the same bytes; copies where an op needs them", nn__pass_views, 0},
+    {"common subexpressions", "computed once", nn__pass_common, 1},
+    {"softmax and loss", "cross-entropy and its gradient in one pass over the rows", nn__pass_loss, 1},
+    {"epilogues", "bias, activation, residual in the last store of a product", nn__pass_epilogues, 1},
+    {"norm and product", "rows normalised where they are multiplied", nn__pass_norms, 1},
+    {"chains", "element-wise ops tile by tile in the first cache", nn__pass_chains, 1},
+    {"recompute", "computed again for backward instead of kept", nn__pass_recompute, 0},
+    {"updates", "optimiser steps moved to where their gradients are ready", nn__pass_updates, 1},
+    {"branches", "independent nodes side by side", nn__pass_branches, 1},
+    {"in place", "results in the room of an operand that dies", nn__pass_in_place, 1}};
+
+static int nn__plan_skips(const nn_plan *p, const nn__pass *pass) { /* is it named in options.skip? */
+    const char *s = p->options.skip;
+    size_t      n = strlen(pass->name);
+    if (!s || !pass->optional) return 0;
+    if (!strcmp(s, "all")) return 1;
+    while (*s) {
+        size_t k = strcspn(s, ",");
+        if (k == n && !strncmp(s, pass->name, n)) return 1;
+        s += k;
+        while (*s == ',' || *s == ' ') s++;
+    }
+    return 0;
+}
+
+/* Text of a tensor: an input's name, a parameter's path, "const", or %4: the value that node made */
+static void nn__put_tensor(nn__out *o, const nn_plan *p, const nn_tensor *x) {
+    nn__text t;
+    const char *name = NULL;
+    for (int64_t i = 0; i < p->inputs; i++)
+        if (p->input[i]->x->st == x->st) name = p->input[i]->name;
+    for (int64_t i = 0; i < p->uses; i++)
+        if (p->use[i].own->st == x->st) name = p->use[i].name;
+    if (nn__is_planned(x->st)) nn__put(o, "%%%u", (unsigned)x->st->version);
+    else nn__put(o, "%s", name ? name : x->st->home == NN__STEP ? "const" : "outside");
+    nn__put(o, "%s", nn__shape_text(&t, x->ndim, x->size));
+    if (x->dtype != NN_F32) nn__put(o, " %s", nn_dtype_name(x->dtype));
+}
+static const char *nn__kernel_name(int64_t place, int operands) {
+    for (size_t i = 0; i < sizeof nn_ops / sizeof *nn_ops; i++)
+        if ((int64_t)nn_ops[i]->kernel == place && nn_ops[i]->n_in == operands && nn_ops[i]->run == nn__run_map) return nn_ops[i]->name;
+    return "?";
+}
+static void nn__put_op(nn__out *o, const nn_node *n) { /* the op, and what was fused into it */
+    static const char *const acts[] = {"", "+relu", "+sigmoid", "+tanh", "+gelu"};
+    nn__put(o, "%s", n->op->name);
+    if (n->op == &nn__op_linear) nn__put(o, "%s", acts[*(const int *)n->attr]);
+    if (n->op == &nn__op_linear_back && ((const nn__linear_back *)n->attr)->act) nn__put(o, "%s", acts[((const nn__linear_back *)n->attr)->act]);
+    if (n->op == &nn__op_linear_back && n->n_in > 4) nn__put(o, "+add");
+    if (n->op == &nn__op_product || n->op == &nn__op_norm_product) {
+        const nn__product *a = (const nn__product *)n->attr;
+        if (a->bias >= 0) nn__put(o, "+bias");
+        if (a->act >= 0) nn__put(o, "+%s", nn__kernel_name(a->act, 1));
+        if (a->residual >= 0) nn__put(o, "+residual");
+    }
+    if (n->op == &nn__op_chain)
+        for (int s = 0; s < ((const nn__chain *)n->attr)->steps; s++) nn__put(o, "%s%s", s ? "," : " ", nn__kernel_name(((const nn__chain *)n->attr)->step[s].kernel, ((const nn__chain *)n->attr)->step[s].operands));
+}
+static void nn__put_node(nn__out *o, const nn_plan *p, const nn_node *n, int64_t i) {
+    char where[64];
+    nn__put(o, "  %3lld  ", (long long)i);
+    for (int k = 0; k < n->n_out; k++) {
+        if (n->out[k]->ndim == 1 && n->out[k]->size[0] == 0) { nn__put(o, "%s-", k ? ", " : ""); continue; } /* not wanted */
+        nn__put(o, "%s", k ? ", " : "");
+        nn__put_tensor(o, p, n->out[k]);
+    }
+    nn__put(o, "%s", n->n_out ? " = " : "");
+    nn__put_op(o, n);
+    for (int k = 0; k < n->n_in && k < 12; k++) {
+        nn__put(o, "%s", k ? ", " : "  ");
+        nn__put_tensor(o, p, n->in[k]);
+    }
+    if (n->n_in > 12) nn__put(o, ", ... (%d)", n->n_in);
+    if (n->place && nn__place_text((const nn__name *)n->place, where, sizeof where)) nn__put(o, "   @%s", where);
+    nn__put(o, "%s\n", n->phase & 1 ? "   (backward)" : "");
+}
+static void nn__put_list(nn__out *o, const nn_plan *p) {
+    for (int64_t i = 0; i < p->n; i++) nn__put_node(o, p, p->node[i], i);
+}
+/* Appends to the plan's text what `write` writes. 0: no memory */
+static int nn__plan_log(nn_plan *p, const nn__pass *pass, int changes, int64_t before) {
+    for (int turn = 0; turn < 2; turn++) {
+        nn__out o;
+        o.text = p->text ? p->text + p->text_size : NULL; o.size = p->text_room - p->text_size; o.n = 0;
+        if (pass) nn__put(&o, "%-22s %4d change%s  %5lld -> %lld nodes   %s\n", pass->name, changes, changes == 1 ? ",  " : "s, ", (long long)before, (long long)p->n, pass->what);
+        else nn__put(&o, "recorded: %lld nodes\n", (long long)p->n);
+        if (p->options.trace && (!pass || changes)) nn__put_list(&o, p);
+        if (o.n < o.size) { p->text_size += o.n; return 1; }
+        if (!turn) {
+            int64_t room = (int64_t)p->text_room;
+            if (!nn__grow(p->ctx, &p->text, &room, (int64_t)(p->text_size + o.n + 1), 1)) return 0;
+            p->text_room = (size_t)room;
+        }
+    }
+    return 0;
+}
+
+static void nn__plan_number(nn_plan *p) { /* values are known by the order in which they are made */
+    uint32_t next = 0;
+    for (int64_t i = 0; i < p->n; i++)
+        for (int k = 0; k < p->node[i]->n_out; k++)
+            if (nn__is_planned(p->node[i]->out[k]->st) && !p->node[i]->out[k]->st->version) p->node[i]->out[k]->st->version = ++next;
+}
+
+/* The list becomes what it will be, and gets its memory. The plan's arena is in place. */
+static int nn__plan_make(nn_plan *p) {
+    nn_ctx *c = p->ctx;
+    nn__plan_number(p);
+    if (!nn__plan_log(p, NULL, 0, 0)) return 0;
+    for (size_t k = 0; k < sizeof nn__passes / sizeof *nn__passes; k++) {
+        int64_t before = p->n;
+        int     changes;
+        if (nn__plan_skips(p, &nn__passes[k])) continue;
+        changes = nn__passes[k].run(p);
+        if (changes < 0 || c->error) return 0;
+        if (nn__passes[k].run == nn__pass_views) { /* what the eager run would hold: every value its own room */
+            if (!nn__plan_values(p)) return 0;
+            for (int64_t v = 0; v < p->values; v++) p->stats.naive += p->value[v].size;
+        }
+        nn__plan_number(p);
+        if (!nn__plan_log(p, &nn__passes[k], changes, before)) return 0;
+    }
+    if (!nn__plan_values(p) || !nn__plan_layout(p)) return 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node *n = p->node[i];
+        if (n->op->cost) p->stats.flops += n->op->cost(n).flops;
+        if (n->op->flags & NN_OP_RANDOM) p->streams = p->streams > n->stream + 1 ? p->streams : n->stream + 1;
+    }
+    p->stats.nodes = (int)p->n;
+    p->ticks = (int64_t *)nn__arena(c, (size_t)p->n * sizeof *p->ticks);
+    if (!p->ticks) return 0;
+    memset(p->ticks, 0, (size_t)p->n * sizeof *p->ticks);
+    return 1;
+}
+
+NN_API int nn_plan_end(nn_plan *p, nn_tensor **outputs, int n) {
+    nn_ctx *c = p ? p->ctx : NULL;
+    int     fine;
+    if (!p || c->copy != &nn__this_copy) return 0;
+    if (!p->recording) return nn__ok(c) && nn__fail(c, "plan_end", NN__M_PLAN_STATE, "the plan is made already");
+    fine = nn__ok(c) && (n == 0 || nn__ok_arg(c, "plan_end", outputs, "outputs"));
+    for (int k = 0; k < n && fine; k++)
+        if (!nn__live(c, outputs[k])) fine = !nn__operand_bad(c, "plan_end", outputs[k], k);
+    fine = fine && nn__plan_collect(p, outputs, n);
+    nn__plan_stop(p);
+    fine = fine && nn__plan_make(p);
+    nn__plan_swap(p);
+    for (int k = 0; k < n && outputs; k++) outputs[k] = fine ? p->output[k] : NULL;
+    p->ready = fine;
+    p->stats.held = p->stats.peak + p->aside.memory.step_held;
+    return fine;
+}
+
+/* -- running -- */
+typedef struct nn__lane_work { nn_plan *p; const nn__branch *b; } nn__lane_work;
+static void nn__lane_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__lane_work *w = (nn__lane_work *)arg;
+    (void)worker;
+    for (int64_t l = begin; l < end; l++)
+        for (int64_t i = w->b->begin; i < w->b->end; i++)
+            if (w->p->lane_of[i] == l && !w->p->node[i]->ctx->error) w->p->node[i]->op->run(w->p->node[i]);
+}
+static void nn__plan_run_branch(nn_plan *p, const nn__branch *b) {
+    nn_ctx       *c = p->ctx;
+    nn__lane_work w;
+    w.p = p; w.b = b;
+    for (int k = 1; k < p->lanes; k++) { /* the same random numbers as in c */
+        p->lane[k]->config.seed = c->config.seed;
+        p->lane[k]->step        = c->step;
+    }
+    nn__parallel(c, b->lanes, 1e6, nn__lane_part, &w);
+    for (int k = 1; k < p->lanes; k++) {
+        nn_ctx *f = p->lane[k];
+        if (f->error && !c->error) { c->error = f->error; memcpy(c->error_text, f->error_text, sizeof c->error_text); }
+        nn_error_clear(f);
+        nn__arena_reset(f);
+    }
+}
+static int nn__plan_run_noted(nn_plan *p) { /* under nn_profile: node by node */
+    nn_ctx *c = p->ctx;
+    for (int64_t i = 0; i < p->n && !c->error; i++) {
+        nn_node *n = p->node[i];
+        nn_ctx  *was = n->ctx;
+        uint64_t start = nn__ticks();
+        n->ctx = c;
+        n->op->run(n);
+        p->ticks[i] += (int64_t)(nn__ticks() - start);
+        c->in_backward = n->phase & 1;
+        nn__profile_note(n, start);
+        c->in_backward = 0;
+        n->ctx = was;
+    }
+    p->timed++;
+    return !c->error;
+}
+static int nn__plan_check(nn_plan *p) { /* is all that it uses still there, and as it was? */
+    nn_ctx  *c = p->ctx;
+    nn__text t, u;
+    if (c->plan) return nn__fail(c, NULL, NN__M_PLAN_HOST, "plan_run");
+    if (!p->ready) return nn__fail(c, "plan_run", NN__M_PLAN_STATE, "the plan was not made; nn_plan_end comes first");
+    if (p->gone) return nn__fail(c, "plan_run", NN__M_PLAN_GONE, p->gone);
+    if (c->shape_only) return nn__fail(c, "plan_run", NN__M_NO_DATA, "run a plan on");
+    for (int64_t i = 0; i < p->inputs; i++) {
+        nn__plan_in *in = p->input[i];
+        if (in->epoch != NN__NO_EPOCH && in->epoch != c->epoch) return nn__fail(c, "plan_run", NN__M_PLAN_DROPPED, in->name);
+        if (in->from && !nn__same_shape(in->from, in->x))
+            return nn__fail(c, "plan_run", NN__M_PLAN_CHANGED, in->name, nn__shape_text(&t, in->x->ndim, in->x->size), nn__shape_text(&u, in->from->ndim, in->from->size));
+        if (in->x->own.data == in->room && in->room) nn__copy_rows(&in->view, in->view.dtype, in->room, 0, nn_numel(&in->view), 0);
+    }
+    for (int64_t i = 0; i < p->uses; i++) {
+        const nn__use *k = &p->use[i];
+        if (k->check && !nn__same_shape(k->live, k->own))
+            return nn__fail(c, "plan_run", NN__M_PLAN_CHANGED, k->name, nn__shape_text(&t, k->own->ndim, k->own->size), nn__shape_text(&u, k->live->ndim, k->live->size));
+    }
+    if (p->streams && p->stream_base != c->streams) { /* random ops draw on from where this step is */
+        for (int64_t i = 0; i < p->n; i++)
+            if (p->node[i]->op->flags & NN_OP_RANDOM) p->node[i]->stream += c->streams - p->stream_base;
+        p->stream_base = c->streams;
+    }
+    return 1;
+}
+NN_API int nn_plan_run(nn_plan *p) {
+    nn_ctx     *c = p ? p->ctx : NULL;
+    nn__branch *b, *last;
+    nn__mark    mark;
+    if (!nn__ok(c) || !nn__plan_check(p)) return 0;
+    mark = nn__arena_mark(c);
+    b    = p->branch;
+    last = b + p->branches;
+    if (c->profiling) nn__plan_run_noted(p);
+    else for (int64_t i = 0; i < p->n && !c->error; i++) {
+        if (b != last && b->begin == i) {
+            nn__plan_run_branch(p, b);
+            i = b++->end - 1;
+            continue;
+        }
+        p->node[i]->op->run(p->node[i]);
+    }
+    c->streams += p->streams;
+    if (c->memory.step_now != mark.now) nn__arena_rewind(c, mark); /* scratch of ops */
+    if (c->error) return 0;
+    for (int k = 0; k < p->outputs; k++) p->output[k]->st->version++;
+    p->stats.runs++;
+    return 1;
+}
+NN_API nn_plan_stats nn_plan_stats_of(const nn_plan *p) {
+    nn_plan_stats s;
+    memset(&s, 0, sizeof s);
+    return p ? p->stats : s;
+}
+
+/* -- reports -- */
+static int nn__text_out(nn_ctx *c, const char *text, char *to, size_t size) {
+    size_t n = strlen(text);
+    (void)c;
+    if (size) { size_t k = n < size ? n : size - 1; memcpy(to, text, k); to[k] = 0; }
+    return (int)n;
+}
+static int nn__plan_made(nn_plan *p, const char *function) {
+    if (!p || !nn__ok(p->ctx)) return 0;
+    return p->ready ? 1 : nn__fail(p->ctx, function, NN__M_PLAN_STATE, "the plan was not made; nn_plan_end comes first");
+}
+NN_API int nn_plan_passes_text(nn_plan *p, char *text, size_t size) {
+    if (size && text) text[0] = 0;
+    return nn__plan_made(p, "plan_passes") ? nn__text_out(p->ctx, p->text, text, size) : -1;
+}
+NN_API int nn_plan_report_text(nn_plan *p, char *text, size_t size) {
+    nn_ctx     *c = p ? p->ctx : NULL;
+    nn__profile own, *m;
+    nn__out     o;
+    double      tick = 0, predicted = 0, measured = 0;
+    o.text = text; o.size = size; o.n = 0;
+    if (size) text[0] = 0;
+    if (!nn__plan_made(p, "plan_report")) return -1;
+    m = c->profile;
+    if (m) tick = nn__tick_seconds(m);
+    else { /* the machine's limits, measured for this report */
+        memset(&own, 0, sizeof own);
+        own.began = nn_time(); own.began_ticks = nn__ticks();
+        m = &own;
+        if (!nn__profile_probe(c, m)) return -1;
+    }
+    nn__put(&o, "plan: %d nodes recorded, %d run; %.0f FLOPs", p->stats.recorded, p->stats.nodes, p->stats.flops);
+    if (p->stats.again > 0) nn__put(&o, ", %.0f of them computed again (%.1f %%)", p->stats.again, 100 * p->stats.again / (p->stats.flops - p->stats.again));
+    nn__put(&o, "\nmemory: %zu bytes if every value had its own room, %zu as laid out, %zu the least possible (largest set alive at once)\n", p->stats.naive, p->stats.peak, p->stats.bound);
+    nn__put(&o, "%-5s %-28s %-20s %12s %12s %10s %10s %10s\n", "node", "op", "layer", "FLOPs", "bytes", "offset", "least us", p->timed ? "us" : "");
+    for (int64_t i = 0; i < p->n; i++) {
+        const nn_node *n = p->node[i];
+        nn_cost        cost = n->op->cost ? n->op->cost(n) : nn__cost_bytes(n);
+        double         least = nn__max64((int64_t)(cost.flops / m->peak * 1e12), (int64_t)(cost.bytes / m->bandwidth * 1e12)) * 1e-6, took = p->timed ? (double)p->ticks[i] * tick / (double)p->timed * 1e6 : 0;
+        char           op[64], where[64];
+        nn__out        k;
+        k.text = op; k.size = sizeof op; k.n = 0;
+        op[0] = where[0] = 0;
+        nn__put_op(&k, n);
+        if (n->place) nn__place_text((const nn__name *)n->place, where, sizeof where);
+        nn__put(&o, "%-5lld %-28.28s %-20.20s %12.0f %12.0f ", (long long)i, op, where, cost.flops, cost.bytes);
+        if (n->n_out && nn__is_planned(n->out[0]->st)) nn__put(&o, "%10zu ", p->value[n->out[0]->st->uses].offset);
+        else nn__put(&o, "%10s ", "-");
+        nn__put(&o, "%10.3f", least);
+        if (p->timed) nn__put(&o, " %10.3f", took);
+        nn__put(&o, "%s\n", n->phase & 1 ? "  backward" : "");
+        predicted += least;
+        measured += took;
+    }
+    nn__put(&o, "sum: %.3f us at least", predicted);
+    if (p->timed) nn__put(&o, ", %.3f us measured (mean of %lld runs)", measured, (long long)p->timed);
+    nn__put(&o, "; limits: %.1f GFLOP/s, %.1f GB/s\n", m->peak * 1e-9, m->bandwidth * 1e-9);
+    return (int)o.n;
+}
+static int nn__print_text(nn_plan *p, int (*write)(nn_plan *p, char *text, size_t size)) {
+    int n = write(p, NULL, 0);
+#if !defined(NN_NO_STDIO)
+    char *s = n >= 0 ? (char *)nn__alloc(p->ctx, (size_t)n + 200) : NULL; /* measured numbers may grow */
+    if (!s) return 0;
+    write(p, s, (size_t)n + 200);
+    fputs(s, stdout);
+    nn__free(p->ctx, s, (size_t)n + 200);
+#endif
+    return n >= 0;
+}
+NN_API int nn_plan_report(nn_plan *p) { return nn__print_text(p, nn_plan_report_text); }
+NN_API int nn_plan_passes(nn_plan *p) { return nn__print_text(p, nn_plan_passes_text); }
 
 /* ---- >>kernels --------------------------------------------------------------------------------------
    The inner loops, written once over a small vocabulary of vector words and compiled once for each instruction
