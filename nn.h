@@ -452,7 +452,7 @@ struct nn_node {
     uint32_t    *versions;     /* of the inputs' and outputs' storage when the op ran; NULL if the gradient rule reads none */
     nn_node     *prev;         /* on the tape */
     const void  *place;        /* the scope that it was called in */
-    uint32_t     phase;        /* in a plan: bit 0, called by backward; above it the nn_checkpoint segment, 0 none */
+    uint32_t     phase;        /* in a plan: NN_PHASE_...; above them the nn_checkpoint segment, 0 none */
 };
 
 typedef struct nn_sample {     /* one test case of an op, made by its sample function */
@@ -462,6 +462,8 @@ typedef struct nn_sample {     /* one test case of an op, made by its sample fun
     uint64_t   room[8];        /* space for attr */
     int        no_grad;        /* bit i: input i has no gradient (labels) */
 } nn_sample;
+
+enum { NN_PHASE_BACK = 1, NN_PHASE_NO_GRAD = 2, NN_PHASE_SEGMENT = 4 }; /* called by backward; without gradients (nn_predict); 1 segment */
 
 enum {                         /* nn_op.flags */
     NN_OP_MAP       = 1 << 0,  /* element-wise */
@@ -2695,6 +2697,8 @@ typedef struct nn__kernel_set {
     void   (*dropout)(nn__rng r, int64_t block, const void *x, void *y, uint8_t *mask, int64_t n, const double *p);
     void   (*mask)(const void *x, const uint8_t *mask, void *y, int64_t n, const double *p);
     void   (*gemm)(const nn__gemm *g, void *scratch);
+    void   (*gemm_row)(const nn__gemm *g);         /* one row of A, B packed; sums in four parts, so other bits */
+    int    (*gemm_small)(const nn__gemm *g);       /* without scratch, the same bits; 0: not a product for it */
     size_t (*gemm_scratch)(const nn__gemm *g);
     int    (*gemm_path)(const nn__gemm *g);
     size_t (*gemm_packed)(int64_t k, int64_t n);   /* bytes of a whole packed B */
@@ -2949,6 +2953,7 @@ static int nn__gemm_one(nn_ctx *c, nn_dtype real, nn__gemm *g) {
     const nn__kernel_set *k = nn__kernels_for(c, real);
     nn__gemm_work         w;
     if ((double)g->m * (double)g->n * (double)g->k < 32768) {
+        if (k->gemm_small(g)) return 1;
         if (!nn__scratch(c, 1, k->gemm_scratch(g))) return 0;
         k->gemm(g, c->scratch[0]);
         return 1;
@@ -2972,34 +2977,39 @@ static void nn__packed_free(nn__packed *p) {
     p->data    = NULL;
     p->made_of = 0;
 }
-/* Lets g read B, the whole of weight w, from its panels: only where it would be packed anyway, so that no bit changes. */
-static void nn__gemm_use_packed(nn_ctx *c, nn_dtype real, nn__gemm *g, const nn_tensor *w) {
+/* Lets g read B, the whole of weight w, from its panels, which are made anew where the weight has changed. 0: not possible */
+static int nn__gemm_use_panels(nn_ctx *c, nn_dtype real, nn__gemm *g, const nn_tensor *w) {
     const nn__kernel_set *k = nn__kernels_for(c, real);
     nn__packed           *p = w->st->packed;
     uint64_t              version = (uint64_t)w->st->version + 1;
-    if (w->offset || (size_t)(g->k * g->n) * nn__dtypes[real].size != w->st->bytes) return;
-    if (!(k->gemm_path(g) & NN__GEMM_PACK_B)) return;
-#if defined(NN_USE_CBLAS)
-    if (nn__blas_takes(real, g)) return;
-#endif
+    if (w->offset || (size_t)(g->k * g->n) * nn__dtypes[real].size != w->st->bytes) return 0;
     if (nn__atomic_load(&p->made_of) != version) {
-        if (c != p->owner) return; /* its own context will */
+        if (c != p->owner) return 0; /* its own context will */
         if (p->data && (p->k != g->k || p->n != g->n)) nn__packed_free(p);
         if (!p->data) {
             p->size = k->gemm_packed(g->k, g->n);
             p->data = nn__alloc(c, p->size);
-            if (!p->data) return;
+            if (!p->data) return 0;
         }
         k->gemm_pack(g, p->data);
         p->k = g->k;
         p->n = g->n;
         nn__atomic_store(&p->made_of, version);
     }
-    if (p->k != g->k || p->n != g->n) return;
+    if (p->k != g->k || p->n != g->n) return 0;
     g->b     = p->data;
     g->b_row = k->gemm_columns;
     g->b_col = g->k;
     g->path  = NN__GEMM_PACKED_B;
+    return 1;
+}
+/* The same where B would be packed anyway, so that no bit changes. */
+static void nn__gemm_use_packed(nn_ctx *c, nn_dtype real, nn__gemm *g, const nn_tensor *w) {
+    if (!(nn__kernels_for(c, real)->gemm_path(g) & NN__GEMM_PACK_B)) return;
+#if defined(NN_USE_CBLAS)
+    if (nn__blas_takes(real, g)) return;
+#endif
+    nn__gemm_use_panels(c, real, g, w);
 }
 
 /* -- the same in low precision -- */
@@ -3215,7 +3225,7 @@ static int nn__record(const nn_node *draft) {
         n->out[i]->node = n;
     }
     for (int i = 0; saves && i < slots; i++) n->versions[i] = n->in[i]->st->version; /* outputs follow the inputs */
-    n->phase = (c->in_backward != 0) | c->segment << 1;
+    n->phase = (c->in_backward ? NN_PHASE_BACK : c->no_grad ? NN_PHASE_NO_GRAD : 0u) | c->segment * NN_PHASE_SEGMENT;
     n->prev = c->tape;
     c->tape = n;
     return 1;
@@ -4616,10 +4626,11 @@ static void nn__run_linear_back(nn_node *n) {
     int64_t    out = w->size[0], in = w->size[1], rows = out ? nn_numel(dy) / out : 0;
     nn_dtype   dtype = dy->dtype;
     void      *dz = nn__data(dy), *room = NULL;
+    double     few[64];
     size_t     bytes = (size_t)(rows * out) * nn__dtypes[dtype].size;
     if (a->act != NN_ACT_NONE && bytes) { /* dz = dy act'(y); of gelu, which only plans bring here, y is what it was applied to */
         nn__map m;
-        room = nn__pool_get(n->ctx, bytes);
+        room = bytes <= sizeof few ? few : nn__pool_get(n->ctx, bytes);
         if (!room) return;
         m.k      = nn__kernels_for(n->ctx, dtype);
         m.kernel = a->act == NN_ACT_RELU ? offsetof(nn__kernel_set, relu_back) : a->act == NN_ACT_TANH ? offsetof(nn__kernel_set, tanh_back)
@@ -4634,7 +4645,7 @@ static void nn__run_linear_back(nn_node *n) {
     else if (a->wants & 1) nn__gemm_plain(n->ctx, dtype, rows, in, out, dz, out, 1, nn__data(w), in, 1, n->n_in > 4 ? nn__data(n->in[4]) : NULL, nn__data(n->out[0]));
     if (a->wants & 2) nn__gemm_plain(n->ctx, dtype, out, in, rows, dz, 1, out, nn__data(x), in, 1, NULL, nn__data(n->out[1]));
     if (a->wants & 4) nn__sum_rows(n->ctx, dtype, dz, rows, out, nn__data(n->out[2]));
-    nn__pool_put(n->ctx, room, bytes);
+    if (room != few) nn__pool_put(n->ctx, room, bytes);
 }
 static nn_cost nn__cost_linear_back(const nn_node *n) {
     nn_cost cost = nn__cost_bytes(n);
@@ -6455,6 +6466,7 @@ enum { NN__H_LR, NN__H_BETA1, NN__H_BETA2, NN__H_EPS, NN__H_DECAY, NN__H_DECOUPL
 /* One node updates all parameters, so that many small ones cost little and large ones share the threads evenly.
    Inputs, all contiguous by their making: for each parameter p, gradient, moments ..., steps; at the end hyper. */
 typedef struct nn__update { void *p, *m, *v; const void *g; int64_t begin; double h[7]; } nn__update;
+enum { NN__UPDATES_FEW = 8 };
 typedef struct nn__updates { const nn__kernel_set *k; nn__update *list; int64_t n, total; size_t e; int adam; } nn__updates;
 
 static int nn__shape_update(nn_node *n, nn_spec *out) { return (void)out, (void)n, 1; }
@@ -6483,12 +6495,13 @@ static void nn__run_update(nn_node *n, int adam, void (*constants)(const double 
     const double *hyper = (const double *)nn__data(n->in[n->n_in - 1]);
     double        last = 0;
     nn__updates   u;
+    nn__update    few[NN__UPDATES_FEW];
     u.k     = nn__kernels_for(n->ctx, n->in[0]->dtype);
     u.e     = nn__dtypes[n->in[0]->dtype].size;
     u.n     = n->n_in / each;
     u.total = 0;
     u.adam  = adam;
-    u.list  = (nn__update *)nn__arena(n->ctx, (size_t)u.n * sizeof *u.list);
+    u.list  = u.n <= NN__UPDATES_FEW ? few : (nn__update *)nn__arena(n->ctx, (size_t)u.n * sizeof *u.list);
     if (!u.list) return;
     for (int64_t i = 0; i < u.n; i++) {
         nn_tensor **in = n->in + i * each;
@@ -8604,7 +8617,7 @@ static int nn__plan_collect(nn_plan *p, nn_tensor **outputs, int n_outputs) {
         nn_node *g;
         if (!x->persistent) continue; /* a constant's: nobody can ask for it */
         memset(&like, 0, sizeof like);
-        like.phase = 1;
+        like.phase = NN_PHASE_BACK;
         g = nn__node_new(p, &nn__op_leave, 1, 0, &x, &like);
         if (!g || !(g->in[0] = nn__plan_own(p, x->grad)) || !nn__plan_own(p, x)) return 0;
         p->node[--n] = g;
@@ -8815,7 +8828,9 @@ static int nn__pass_loss(nn_plan *p) {
 /* -- product: linear and matmul of matrices, with what follows them done in the last store of the kernel, and a layer norm before.
       x [m,k], w [k,n] of any strides (a norm's x: contiguous rows) and, where the attributes say so, bias [n], residual [m,n], the
       norm's weight and bias [k].  y = act(norm(x) w + bias) + residual -- */
-typedef struct nn__product { double eps, flops; int64_t act; int32_t bias, residual, norm, packs; } nn__product; /* places among the operands; -1: none. act: a kernel's place; 0: none */
+typedef struct nn__product { double eps, flops; int64_t act; int32_t bias, residual, norm, packs; } nn__product; /* places among the operands; -1: none. act: a kernel's place; -1: none. packs: a packed weight may be used, 2: in another order */
+
+enum { NN__ROW_MOST = 1 << 16 }; /* elements of a packed weight that one row is multiplied with on one thread */
 
 static nn__unary_fn nn__kernel_at(const nn__kernel_set *k, int64_t place) {
     nn__unary_fn f = NULL;
@@ -8839,6 +8854,10 @@ static void nn__product_gemm(const nn_node *n, nn__gemm *g) {
 static void nn__run_product(nn_node *n) {
     nn__gemm g;
     nn__product_gemm(n, &g);
+    if (((const nn__product *)n->attr)->packs == 2 && n->in[1]->st->packed && g.m == 1 && g.n * g.k <= NN__ROW_MOST && nn__gemm_use_panels(n->ctx, n->in[0]->dtype, &g, n->in[1])) {
+        nn__kernels_for(n->ctx, n->in[0]->dtype)->gemm_row(&g);
+        return;
+    }
     if (((const nn__product *)n->attr)->packs && n->in[1]->st->packed) nn__gemm_use_packed(n->ctx, n->in[0]->dtype, &g, n->in[1]);
     nn__gemm_one(n->ctx, n->in[0]->dtype, &g);
 }
@@ -8906,7 +8925,7 @@ static nn_node *nn__as_product(nn_plan *p, const nn_node *t) {
     a.act = -1;
     a.bias = linear && t->n_in > 2 ? 2 : -1;
     a.residual = a.norm = -1;
-    a.packs = linear && !(t->phase & 1);
+    a.packs = linear && t->phase & NN_PHASE_NO_GRAD && !nn__is_written(p, w, -1, p->n) ? 1 + !p->options.exact : 0;
     a.flops = t->op->cost(t).flops;
     if (linear)
         switch (*(const int *)t->attr) {
@@ -9214,10 +9233,11 @@ typedef struct nn__again { /* one attempt */
     nn__storage **now;         /* where a dropped value is from its recomputation on */
     nn_node  **list;
     int64_t    n, room, at;    /* at: the node that is being placed */
+    int64_t    blocked;        /* a value that cannot be made again there, -1: none */
     double     flops;
 } nn__again;
 
-static int nn__is_late(const nn_node *n) { return n->phase & 1; }
+static int nn__is_late(const nn_node *n) { return n->phase & NN_PHASE_BACK; }
 
 static nn_tensor *nn__moved(nn_plan *p, const nn_tensor *x, nn__storage *st) {
     nn_tensor *y = nn__own_header(p, x);
@@ -9252,15 +9272,16 @@ static int nn__again_make(nn__again *a, int64_t v) {
     nn_plan *p = a->p;
     nn_node *t = p->node[p->value[v].def], *n;
     if (a->now[v]) return 1;
+    if (nn__inputs_are_written(p, t, p->value[v].def, a->at)) return a->blocked = v, 0;
     n = nn__again_node(a, t, 1);
     if (!n) return 0;
-    n->phase |= 1; /* it belongs to the backward part now */
+    n->phase |= NN_PHASE_BACK; /* it belongs to the backward part now */
     if (t->op->cost) a->flops += t->op->cost(t).flops;
     for (int k = 0; k < t->n_out; k++)
         if (a->drop[t->out[k]->st->uses]) a->now[t->out[k]->st->uses] = n->out[k]->st;
     return nn__list_add(p, &a->list, &a->n, &a->room, n);
 }
-/* The list with a->drop dropped; the most alive at once in *bound, if asked for. 0: no memory */
+/* The list with a->drop dropped; the most alive at once in *bound, if asked for. 0: no memory, or a->blocked says what cannot be */
 static int nn__again_try(nn__again *a, size_t *bound);
 
 static int nn__again_begin(nn_plan *p, nn__again *a) {
@@ -9314,7 +9335,7 @@ static size_t nn__plan_bound(const nn_plan *p) { /* the most that is alive at on
 }
 static int nn__again_try(nn__again *a, size_t *bound) {
     nn_plan *p = a->p;
-    a->list = NULL; a->n = a->room = 0; a->flops = 0;
+    a->list = NULL; a->n = a->room = 0; a->flops = 0; a->blocked = -1;
     memset(a->now, 0, (size_t)p->values * sizeof *a->now);
     for (a->at = 0; a->at < p->n; a->at++) {
         nn_node *n = nn__is_late(p->node[a->at]) ? nn__again_node(a, p->node[a->at], 0) : p->node[a->at];
@@ -9336,7 +9357,7 @@ static int nn__again_try(nn__again *a, size_t *bound) {
 /* A node's segment: by nn_checkpoint, or its numbered block's, every k of which make one; 0: none */
 static int64_t nn__segment_of(const nn_node *n, int every) {
     int64_t block = -1;
-    if (n->phase >> 1) return (int64_t)(n->phase >> 1) + (every ? 1 << 20 : 0);
+    if (n->phase / NN_PHASE_SEGMENT) return (int64_t)(n->phase / NN_PHASE_SEGMENT) + (every ? 1 << 20 : 0);
     for (const nn__name *k = (const nn__name *)n->place; every && k && k->parent; k = k->parent)
         if (k->index >= 0) block = k->index; /* the outermost */
     return block < 0 ? 0 : block / every + 1;
@@ -9440,9 +9461,13 @@ static int nn__pass_recompute(nn_plan *p) {
         }
         for (int64_t v = 0; v < n; v++) changes += a.drop[v];
     }
+    while (changes && !p->ctx->error && !nn__again_try(&a, NULL)) { /* what cannot be made again stays */
+        if (a.blocked < 0) break;
+        a.drop[a.blocked] = 0;
+        changes--;
+    }
     if (p->ctx->error) return -1;
     if (!changes) return 0;
-    if (!nn__again_try(&a, NULL)) return -1;
     p->stats.again = a.flops;
     nn__list_take(p, a.list, a.n, a.room);
     return changes;
@@ -9756,8 +9781,8 @@ static const nn__pass nn__passes[] = {
     {"epilogues", "bias, activation, residual in the last store of a product", nn__pass_epilogues, 1},
     {"norm and product", "rows normalised where they are multiplied", nn__pass_norms, 1},
     {"chains", "element-wise ops tile by tile in the first cache", nn__pass_chains, 1},
-    {"recompute", "computed again for backward instead of kept", nn__pass_recompute, 0},
     {"updates", "optimiser steps moved to where their gradients are ready", nn__pass_updates, 1},
+    {"recompute", "computed again for backward instead of kept", nn__pass_recompute, 0},
     {"branches", "independent nodes side by side", nn__pass_branches, 1},
     {"in place", "results in the room of an operand that dies", nn__pass_in_place, 1}};
 
@@ -9824,7 +9849,7 @@ static void nn__put_node(nn__out *o, const nn_plan *p, const nn_node *n, int64_t
     }
     if (n->n_in > 12) nn__put(o, ", ... (%d)", n->n_in);
     if (n->place && nn__place_text((const nn__name *)n->place, where, sizeof where)) nn__put(o, "   @%s", where);
-    nn__put(o, "%s\n", n->phase & 1 ? "   (backward)" : "");
+    nn__put(o, "%s\n", n->phase & NN_PHASE_BACK ? "   (backward)" : "");
 }
 static void nn__put_list(nn__out *o, const nn_plan *p) {
     for (int64_t i = 0; i < p->n; i++) nn__put_node(o, p, p->node[i], i);
@@ -9937,7 +9962,7 @@ static int nn__plan_run_noted(nn_plan *p) { /* under nn_profile: node by node */
         n->ctx = c;
         n->op->run(n);
         p->ticks[i] += (int64_t)(nn__ticks() - start);
-        c->in_backward = n->phase & 1;
+        c->in_backward = n->phase & NN_PHASE_BACK;
         nn__profile_note(n, start);
         c->in_backward = 0;
         n->ctx = was;
@@ -10051,7 +10076,7 @@ NN_API int nn_plan_report_text(nn_plan *p, char *text, size_t size) {
         else nn__put(&o, "%10s ", "-");
         nn__put(&o, "%10.3f", least);
         if (p->timed) nn__put(&o, " %10.3f", took);
-        nn__put(&o, "%s\n", n->phase & 1 ? "  backward" : "");
+        nn__put(&o, "%s\n", n->phase & NN_PHASE_BACK ? "  backward" : "");
         predicted += least;
         measured += took;
     }
@@ -12196,6 +12221,70 @@ NN__UNUSED static void NN__K(gemm)(const nn__gemm *g, void *scratch) {
         } while (pc < k);
     }
 }
+
+// One row times a packed B. A single chain of multiply-adds would wait for each of them; four run side by side.
+NN__UNUSED static void NN__K(gemm_row)(const nn__gemm *g) {
+    const NN__R *a = (const NN__R *)g->a, *bias = (const NN__R *)g->bias;
+    const int64_t k = g->k, nr = NN__K(gemm_nr);
+    NN__R *c = (NN__R *)g->c;
+    for (int64_t j = 0; j < g->n; j += NN__W) { // the vectors of a panel one after the other: it stays in the first cache
+        const NN__R *b = (const NN__R *)g->b + j / nr * nr * k + j % nr;
+        const int64_t left = g->n - j < NN__W ? g->n - j : NN__W;
+        NN__V sum[4] = {nn__v_zero(), nn__v_zero(), nn__v_zero(), nn__v_zero()};
+        int64_t p = 0;
+        for (; p + 4 <= k; p += 4, b += 4 * nr)
+            for (int s = 0; s < 4; s++) sum[s] = nn__v_fma(nn__v_set1(a[(p + s) * g->a_col]), nn__v_load(b + s * nr), sum[s]);
+        for (; p < k; p++, b += nr) sum[0] = nn__v_fma(nn__v_set1(a[p * g->a_col]), nn__v_load(b), sum[0]);
+        sum[0] = nn__v_add(nn__v_add(sum[0], sum[1]), nn__v_add(sum[2], sum[3]));
+        if (left == NN__W) nn__v_store(c + j, bias ? nn__v_add(sum[0], nn__v_load(bias + j)) : sum[0]);
+        else nn__v_store_n(c + j, bias ? nn__v_add(sum[0], nn__v_load_n(bias + j, left)) : sum[0], left);
+    }
+    NN__K(gemm_finish)(c, g->n, g->act, (const NN__R *)g->residual);
+}
+
+// Products that are over before the loops above have begun: a vector along C's rows, or, where C is narrow, along its columns.
+// An element is the same chain of multiply-adds as in the microkernel, so the bits are the same.
+enum { NN__K(gemm_tiny) = 1024 };                       // elements of the vectors' operand, which may be packed on the stack
+NN__UNUSED static int NN__K(gemm_small)(const nn__gemm *g) {
+    const int64_t m = g->m, n = g->n, k = g->k;
+    const int flip = n < m && n * 4 <= NN__W;           // C^T = B^T A^T: few columns, many rows
+    const int64_t rows = flip ? n : m, cols = flip ? m : n, full = (cols + NN__W - 1) / NN__W * NN__W;
+    const NN__R *a = (const NN__R *)(flip ? g->b : g->a), *b = (const NN__R *)(flip ? g->a : g->b), *bias = (const NN__R *)g->bias;
+    const int64_t a_row = flip ? g->b_col : g->a_row, a_col = flip ? g->b_row : g->a_col, b_col = flip ? g->a_row : g->b_col;
+    int64_t b_row = flip ? g->a_col : g->b_row;
+    NN__R packed[NN__K(gemm_tiny)], turned[NN__K(gemm_tiny)], *c = (NN__R *)g->c;
+    if (g->path || g->accumulate) return 0;
+    if (NN__K(gemm_path)(g) & NN__GEMM_DOT) { NN__K(gemm_dot)(g); return 1; }
+    if (k > NN__K(gemm_kc) || k * full > NN__K(gemm_tiny) || m * n * k > 4096 || (flip && m * n > NN__K(gemm_tiny))) return 0;
+    if (b_col != 1) {
+        for (int64_t p = 0; p < k; p++)
+            for (int64_t j = 0; j < cols; j++) packed[p * full + j] = b[p * b_row + j * b_col];
+        b = packed;
+        b_row = full;
+    }
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < cols; j += NN__W) {
+            const int64_t left = cols - j;
+            const NN__R *x = a + i * a_row, *y = b + j;
+            NN__V sum = nn__v_zero();
+            if (left >= NN__W)
+                for (int64_t p = 0; p < k; p++, x += a_col, y += b_row) sum = nn__v_fma(nn__v_set1(*x), nn__v_load(y), sum);
+            else
+                for (int64_t p = 0; p < k; p++, x += a_col, y += b_row) sum = nn__v_fma(nn__v_set1(*x), nn__v_load_n(y, left), sum);
+            if (flip) {
+                if (bias) sum = nn__v_add(sum, nn__v_set1(bias[i]));
+                nn__v_store_n(turned + i * m + j, sum, left < NN__W ? left : NN__W);
+            } else if (left >= NN__W) nn__v_store(c + i * g->c_row + j, bias ? nn__v_add(sum, nn__v_load(bias + j)) : sum);
+            else nn__v_store_n(c + i * g->c_row + j, bias ? nn__v_add(sum, nn__v_load_n(bias + j, left)) : sum, left);
+        }
+    if (flip)
+        for (int64_t j = 0; j < m; j++)
+            for (int64_t i = 0; i < n; i++) c[j * g->c_row + i] = turned[i * m + j];
+    if (g->act && g->c_row == n && !g->residual) g->act(c, c, m * n, NULL);
+    else if (g->act || g->residual)
+        for (int64_t i = 0; i < m; i++) NN__K(gemm_finish)(c + i * g->c_row, n, g->act, g->residual ? (const NN__R *)g->residual + i * g->r_row : NULL);
+    return 1;
+}
 #undef NN__GEMM_MR16
 #undef nn__v_fold
 #undef nn__v_pieces
@@ -12899,7 +12988,7 @@ static const nn__kernel_set NN__K(set) = {
 #undef NN__X
     NN__K(sum), NN__K(max), NN__K(sum_squares), NN__K(sum_columns), NN__K(max_columns), NN__K(softmax), NN__K(log_softmax), NN__K(softmax_back),
     NN__K(log_softmax_back), NN__K(log_sum_exp), NN__K(cross_entropy_back), NN__K(layernorm), NN__K(layernorm_back), NN__K(sgd), NN__K(adam), NN__K(uniform),
-    NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr), NN__K(peak),
+    NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_row), NN__K(gemm_small), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr), NN__K(peak),
 #if NN__PASS_F64
     NULL, NULL, NULL, NULL};
 #else
