@@ -874,6 +874,7 @@ NN_API int         nn_plan_report(nn_plan *p);                    /* on stdout: 
 NN_API int         nn_plan_report_text(nn_plan *p, char *text, size_t size);
 NN_API int         nn_plan_passes(nn_plan *p);                    /* on stdout: what each pass did */
 NN_API int         nn_plan_passes_text(nn_plan *p, char *text, size_t size);
+NN_API int         nn_model_plan(nn_model *m, int on);            /* 1: nn_predict runs as a plan from the second time that a shape comes; for a net that always does the same. 0: no more */
 
 /* -- where the time goes -- */
 NN_API int         nn_profile(nn_ctx *c, int on);                 /* 1: measure the machine (some 50 ms), forget what was noted and note every op; 0: stop */
@@ -5847,6 +5848,7 @@ struct nn_model {
     void       *block;
     size_t      block_size;
     nn_file    *waiting; /* loaded before the names were known */
+    struct nn__plans *plans; /* of nn_predict; NULL: it runs eagerly */
 };
 
 struct nn__binding { /* one context's handles of one model's parameters */
@@ -6183,6 +6185,7 @@ NN_API void nn_model_free(nn_model *m) {
             break;
         }
     nn__states_free(c, m->id);
+    nn_model_plan(m, 0);
     nn__plans_forget_model(c->root, m);
     nn__profile_forget_places(c); /* they may come again as another model's */
     if (m->waiting) nn__file_free(m->waiting);
@@ -6281,6 +6284,9 @@ NN_API nn_tensor *nn_forward(nn_model *m, nn_tensor *x) {
     return nn__ok_tensor("forward", x) && nn__ok_arg(x->ctx, "forward", m, "the model") ? nn__model_run(m, x, NN_TRAIN) : NULL;
 }
 
+static nn_plan *nn__predict_plan(nn_model *m, nn_tensor *x); /* >>plan */
+static nn_tensor *nn__plan_result(nn_plan *p);
+
 NN_API nn_tensor *nn_predict(nn_model *m, nn_tensor *x) {
     nn_ctx    *c;
     nn_tensor *y, *result = NULL;
@@ -6289,6 +6295,10 @@ NN_API nn_tensor *nn_predict(nn_model *m, nn_tensor *x) {
     if (!nn__ok_tensor("predict", x) || !nn__ok_arg(x->ctx, "predict", m, "the model")) return NULL;
     c = x->ctx;
     if (!m->made && !nn__model_make(m, c, x->dtype, nn_shape_of(x))) return NULL;
+    if (m->plans && c == m->ctx && !c->plan && !c->shape_only) {
+        nn_plan *p = nn__predict_plan(m, x);
+        if (p) return nn_plan_run(p) ? nn_clone(nn__plan_result(p)) : NULL;
+    }
     mark = nn__arena_mark(c);
     was  = nn_no_grad(c, 1);
     y    = nn__model_run(m, x, NN_EVAL);
@@ -7832,6 +7842,13 @@ static void nn__progress_bar(nn__progress *p, double loss, int64_t n) {
     (void)p; (void)loss; (void)n;
 #endif
 }
+static void nn__progress_line(nn__progress *p, const char *line) {
+    if (!p->on) return;
+#if !defined(NN_NO_STDIO)
+    if (p->bar) fprintf(stderr, "\r%79s\r", "");
+#endif
+    nn__note_v(p->ctx, NN_LOG_INFO, line);
+}
 static void nn__progress_epoch(nn__progress *p, const nn_history *h, int e) {
     char   line[300];
     size_t n;
@@ -7841,32 +7858,113 @@ static void nn__progress_epoch(nn__progress *p, const nn_history *h, int e) {
     if (h->valid_loss[e] == h->valid_loss[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  valid %.4f", h->valid_loss[e]);
     if (h->valid_accuracy[e] == h->valid_accuracy[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  %.4f", h->valid_accuracy[e]);
     snprintf(line + n, sizeof line - n, "  %.1f s", nn_time() - p->begin);
-#if !defined(NN_NO_STDIO)
-    if (p->bar) fprintf(stderr, "\r%79s\r", "");
-#endif
-    nn__note_v(p->ctx, NN_LOG_INFO, line);
+    nn__progress_line(p, line);
+}
+
+/* One step as anyone would write it. In *loss and *y what it computed; while a plan is recorded, what it will. */
+static void nn__fit_step(nn_model *m, nn_optim *o, const nn_fit_options *f, nn_tensor *x, nn_tensor *target, nn_tensor **loss, nn_tensor **y) {
+    *y    = nn_forward(m, x);
+    *loss = *y ? (f->loss ? f->loss : nn__default_loss)(*y, target) : NULL;
+    nn_backward(*loss);
+    if (f->clip > 0) nn_clip_grad_norm(o, f->clip);
+    nn_step(o);
+}
+
+/* -- steps that repeat run as plans: a cache by shape, for whole batches and the last short one. A step is trusted once two
+      recordings of it, made at different steps, are the same; it is recorded again once an epoch, and if it has changed,
+      or cannot be recorded (it looks at values), it stays as written. -- */
+typedef struct nn__cached {
+    nn_plan   *plan;
+    nn_dtype   dtype;
+    nn_shape   x, y;
+    int64_t    seen;          /* how often this shape came */
+    int        eager, looked; /* never a plan; the epoch in which it was recorded last */
+    uint64_t   signature;     /* of that recording */
+    nn_tensor *out[2];
+} nn__cached;
+enum { NN__CACHED = 4 };
+typedef struct nn__plans { nn__cached at[NN__CACHED]; } nn__plans;
+typedef struct nn__fit { nn_model *m; nn_optim *o; const nn_fit_options *f; nn__plans plans; nn__progress *progress; } nn__fit;
+
+static int nn__is_shape(const nn_tensor *x, const nn_shape *s) { return x->ndim == s->ndim && !memcmp(x->size, s->dim, (size_t)x->ndim * sizeof x->size[0]); }
+static nn__cached *nn__cached_for(nn__plans *p, const nn_tensor *x, const nn_tensor *y) { /* y may be NULL; NULL: no place left */
+    for (int i = 0; i < NN__CACHED; i++) {
+        nn__cached *k = &p->at[i];
+        if (!k->seen) {
+            k->dtype = x->dtype;
+            k->x     = nn_shape_of(x);
+            if (y) k->y = nn_shape_of(y);
+            return k;
+        }
+        if (k->dtype == x->dtype && nn__is_shape(x, &k->x) && (!y || nn__is_shape(y, &k->y))) return k;
+    }
+    return NULL;
+}
+/* What `step` records for x and y; make: into a plan that can run. An error in there is no error, but keeps the step eager. */
+static nn_plan *nn__record_quietly(nn_ctx *c, nn__cached *k, int make, void (*step)(void *arg, nn_tensor *x, nn_tensor *y, nn_tensor **out), void *arg, int outs, nn_tensor *x, nn_tensor *y);
+
+static void nn__fit_record(void *arg, nn_tensor *x, nn_tensor *y, nn_tensor **out) {
+    nn__fit *t = (nn__fit *)arg;
+    nn__fit_step(t->m, t->o, t->f, x, y, &out[0], &out[1]);
+}
+/* The plan for this batch, bound to it; NULL: run it as written */
+static nn__cached *nn__fit_plan(nn__fit *t, nn_batch *b, int epoch) {
+    nn_ctx     *c = t->m->ctx;
+    nn__cached *k = t->f->eager || !t->m->made ? NULL : nn__cached_for(&t->plans, b->x, b->y);
+    if (!k || k->eager || c->error) return NULL;
+    if (++k->seen < 3) { /* the first of its shape, and the second, which is recorded beside */
+        if (k->seen == 2) nn_plan_free(nn__record_quietly(c, k, 0, nn__fit_record, t, 2, b->x, b->y));
+        k->looked = epoch;
+        return NULL;
+    }
+    if (!k->plan) {
+        uint64_t was = k->signature;
+        k->plan = nn__record_quietly(c, k, 1, nn__fit_record, t, 2, b->x, b->y);
+        if (k->plan && k->signature != was) k->eager = 1;
+        if (k->plan && !k->eager && k == t->plans.at) {
+            nn_plan_stats s = nn_plan_stats_of(k->plan);
+            char          line[160];
+            snprintf(line, sizeof line, "steps run as a plan: %d ops in %d nodes, %.1f KB for its values instead of %.1f", s.recorded, s.nodes, (double)s.peak / 1e3, (double)s.naive / 1e3);
+            nn__progress_line(t->progress, line);
+        }
+    } else if (k->looked != epoch) {
+        uint64_t was = k->signature;
+        nn_plan_free(nn__record_quietly(c, k, 0, nn__fit_record, t, 2, b->x, b->y));
+        if (k->signature != was) k->eager = 1;
+    }
+    k->looked = epoch;
+    if (k->eager) {
+        nn__progress_line(t->progress, "steps run as written: the network does not do the same each time, or looks at values");
+        nn_plan_free(k->plan);
+        k->plan = NULL;
+        return NULL;
+    }
+    return nn_plan_bind(k->plan, "x", b->x) && nn_plan_bind(k->plan, "y", b->y) ? k : NULL;
 }
 
 /* One pass over the training part: the mean loss and accuracy */
-static int nn__fit_epoch(nn_model *m, nn_data *d, nn_optim *o, const nn_fit_options *f, nn__progress *p, nn_history *h, int e) {
-    nn_ctx  *c = m->ctx;
+static int nn__fit_epoch(nn__fit *t, nn_data *d, nn_history *h, int e) {
+    nn_ctx  *c = t->m->ctx;
     nn_batch b;
     double   loss_sum = 0, accuracy_sum = 0;
     int64_t  n = 0;
     int      classes = nn__is_class(d->samples->y);
-    p->epoch = e;
-    p->done  = 0;
+    t->progress->epoch = e;
+    t->progress->done  = 0;
     while (nn_data_next(d, &b)) {
-        nn_tensor *y = nn_forward(m, b.x), *loss = y ? (f->loss ? f->loss : nn__default_loss)(y, b.y) : NULL;
-        nn_backward(loss);
-        if (f->clip > 0) nn_clip_grad_norm(o, f->clip);
-        nn_step(o);
+        nn_tensor  *y, *loss;
+        nn__cached *k = nn__fit_plan(t, &b, e);
+        if (k) {
+            nn_plan_run(k->plan);
+            loss = k->out[0];
+            y    = k->out[1];
+        } else nn__fit_step(t->m, t->o, t->f, b.x, b.y, &loss, &y);
         loss_sum += nn_item(loss) * (double)b.n;
         if (classes && y) accuracy_sum += nn_accuracy(y, b.y) * (double)b.n;
         n += b.n;
         nn_reset(c);
         if (c->error) return 0;
-        nn__progress_bar(p, loss_sum / (double)n, b.n);
+        nn__progress_bar(t->progress, loss_sum / (double)n, b.n);
     }
     h->loss[e] = n ? loss_sum / (double)n : NAN;
     if (classes && n) h->accuracy[e] = accuracy_sum / (double)n;
@@ -7889,9 +7987,11 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
     nn_data       *train, *valid = NULL;
     nn_optim      *o;
     nn__progress   p;
+    nn__fit        t;
     int64_t        batch;
     int            drop_last;
     memset(&h, 0, sizeof h);
+    memset(&t, 0, sizeof t);
     if (!m || !nn__ok_arg(c, "fit", d, "the data")) return h;
     batch     = d->batch; /* as they were, afterwards */
     drop_last = d->drop_last;
@@ -7909,7 +8009,8 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
         memset(&p, 0, sizeof p);
         p.ctx = c; p.on = !f.quiet; p.bar = nn__is_terminal() && !c->config.log; p.epochs = f.epochs; p.all = train->n; p.begin = nn_time();
         nn_data_rewind(train);
-        for (int e = 0; e < f.epochs && nn__fit_epoch(m, train, o, &f, &p, &h, e); e++) {
+        t.m = m; t.o = o; t.f = &f; t.progress = &p;
+        for (int e = 0; e < f.epochs && nn__fit_epoch(&t, train, &h, e); e++) {
             if (valid) {
                 nn_scores s = nn_evaluate(m, valid, f.loss);
                 h.valid_loss[e]     = s.loss;
@@ -7921,6 +8022,7 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
             if (c->error || (f.on_epoch && !f.on_epoch(f.user, &h))) break;
         }
     }
+    for (int i = 0; i < NN__CACHED; i++) nn_plan_free(t.plans.at[i].plan);
     if (!f.optim) nn_optim_free(o);
     if (valid) { nn_data_free(train); nn_data_free(valid); }
     else if (d->batch != batch) nn_data_batch(d, batch, drop_last);
@@ -8215,6 +8317,8 @@ struct nn_plan {
     nn_plan         *next;     /* of the context's plans */
     nn_plan_options  options;
     nn_plan_stats    stats;
+    uint64_t         signature; /* of what was recorded: ops, attributes, shapes, who reads what, the constants' values */
+    nn_plan        **owner;    /* who else points to it */
     int              recording, ready;
     const char      *gone;     /* what was freed under it */
 
@@ -8318,6 +8422,7 @@ NN_API void nn_plan_free(nn_plan *p) {
         nn__plan_stop(p);
         nn__plan_swap(p);
     }
+    if (p->owner) *p->owner = NULL;
     for (at = &c->plans; *at && *at != p;) at = &(*at)->next;
     if (*at) *at = p->next;
     for (int64_t i = 0; i < p->inputs; i++)
@@ -9882,7 +9987,6 @@ static void nn__plan_number(nn_plan *p) { /* values are known by the order in wh
 /* The list becomes what it will be, and gets its memory. The plan's arena is in place. */
 static int nn__plan_make(nn_plan *p) {
     nn_ctx *c = p->ctx;
-    nn__plan_number(p);
     if (!nn__plan_log(p, NULL, 0, 0)) return 0;
     for (size_t k = 0; k < sizeof nn__passes / sizeof *nn__passes; k++) {
         int64_t before = p->n;
@@ -9910,7 +10014,41 @@ static int nn__plan_make(nn_plan *p) {
     return 1;
 }
 
-NN_API int nn_plan_end(nn_plan *p, nn_tensor **outputs, int n) {
+static uint64_t nn__hash(uint64_t h, const void *p, size_t n) { /* FNV-1a */
+    for (size_t i = 0; i < n; i++) h = (h ^ ((const unsigned char *)p)[i]) * 1099511628211u;
+    return h;
+}
+static uint64_t nn__hash_tensor(const nn_plan *p, uint64_t h, const nn_tensor *x) {
+    const void *st = x->st;
+    if (nn__is_planned(x->st)) h = nn__hash(h, &x->st->version, sizeof x->st->version);
+    else if (x->st->home == NN__STEP && x->st->data) h = nn__hash(h, x->st->data, x->st->bytes);
+    else {
+        for (int64_t i = 0; i < p->inputs; i++)
+            if (p->input[i]->x->st == x->st) st = (const void *)(uintptr_t)(i + 1);
+        h = nn__hash(h, &st, sizeof st);
+    }
+    h = nn__hash(h, &x->dtype, sizeof x->dtype);
+    h = nn__hash(h, &x->offset, sizeof x->offset);
+    h = nn__hash(h, x->size, (size_t)x->ndim * sizeof x->size[0]);
+    return nn__hash(h, x->stride, (size_t)x->ndim * sizeof x->stride[0]);
+}
+static uint64_t nn__plan_signature(const nn_plan *p) { /* values are numbered */
+    uint64_t h = 1469598103934665603u;
+    for (int64_t i = 0; i < p->n; i++) {
+        const nn_node *n = p->node[i];
+        h = nn__hash(h, &n->op, sizeof n->op);
+        h = nn__hash(h, &n->stream, sizeof n->stream);
+        if (n->op->attr_size) h = nn__hash(h, n->attr, n->op->attr_size);
+        for (int k = 0; k < n->n_in; k++) h = nn__hash_tensor(p, h, n->in[k]);
+        for (int k = 0; k < n->n_out; k++) h = nn__hash_tensor(p, h, n->out[k]);
+    }
+    for (int k = 0; k < p->outputs; k++) h = nn__hash_tensor(p, h, p->output[k]);
+    return h;
+}
+
+static int nn__plan_end(nn_plan *p, nn_tensor **outputs, int n, int make);
+NN_API int nn_plan_end(nn_plan *p, nn_tensor **outputs, int n) { return nn__plan_end(p, outputs, n, 1); }
+static int nn__plan_end(nn_plan *p, nn_tensor **outputs, int n, int make) { /* make: 0, only what was recorded is of interest */
     nn_ctx *c = p ? p->ctx : NULL;
     int     fine;
     if (!p || c->copy != &nn__this_copy) return 0;
@@ -9920,7 +10058,11 @@ NN_API int nn_plan_end(nn_plan *p, nn_tensor **outputs, int n) {
         if (!nn__live(c, outputs[k])) fine = !nn__operand_bad(c, "plan_end", outputs[k], k);
     fine = fine && nn__plan_collect(p, outputs, n);
     nn__plan_stop(p);
-    fine = fine && nn__plan_make(p);
+    if (fine) {
+        nn__plan_number(p);
+        p->signature = nn__plan_signature(p);
+        fine = make && nn__plan_make(p);
+    }
     nn__plan_swap(p);
     for (int k = 0; k < n && outputs; k++) outputs[k] = fine ? p->output[k] : NULL;
     p->ready = fine;
@@ -10024,6 +10166,55 @@ NN_API nn_plan_stats nn_plan_stats_of(const nn_plan *p) {
     nn_plan_stats s;
     memset(&s, 0, sizeof s);
     return p ? p->stats : s;
+}
+
+/* -- plans that nn_fit and nn_predict make by themselves -- */
+static nn_plan *nn__record_quietly(nn_ctx *c, nn__cached *k, int make, void (*step)(void *arg, nn_tensor *x, nn_tensor *y, nn_tensor **out), void *arg, int outs, nn_tensor *x, nn_tensor *y) {
+    nn_plan_options options = nn_plan_defaults();
+    nn_plan        *p;
+    int             quiet = c->config.quiet, fine;
+    c->config.quiet = 1;
+    options.exact   = 1;
+    p = nn_plan_begin(c, &options);
+    if (p) {
+        k->out[0] = k->out[1] = NULL;
+        x = nn_plan_input(p, "x", x);
+        if (y) y = nn_plan_input(p, "y", y);
+        step(arg, x, y, k->out);
+        fine = nn__plan_end(p, k->out, outs, make);
+        k->signature = p->signature;
+        if ((make && !fine) || c->error) {
+            k->eager = 1;
+            nn_plan_free(p);
+            p = NULL;
+        }
+    }
+    if (c->error && c->error != NN_ERR_MEMORY) nn_error_clear(c);
+    c->config.quiet = quiet;
+    return p;
+}
+static void nn__predict_record(void *arg, nn_tensor *x, nn_tensor *y, nn_tensor **out) {
+    (void)y;
+    out[0] = nn_predict((nn_model *)arg, x);
+}
+static nn_plan *nn__predict_plan(nn_model *m, nn_tensor *x) {
+    nn__cached *k = nn__cached_for(m->plans, x, NULL);
+    if (!k || k->eager || x->st->device) return NULL;
+    if (++k->seen < 2) return NULL;
+    if (!k->plan) {
+        k->plan = nn__record_quietly(m->ctx, k, 1, nn__predict_record, m, 1, x, NULL);
+        if (k->plan) k->plan->owner = &k->plan;
+    }
+    return k->plan && !k->plan->gone && nn_plan_bind(k->plan, "x", x) ? k->plan : NULL;
+}
+static nn_tensor *nn__plan_result(nn_plan *p) { return p->output[0]; }
+
+NN_API int nn_model_plan(nn_model *m, int on) {
+    if (!m || (on && !nn__ok(m->ctx))) return 0;
+    for (int i = 0; m->plans && i < NN__CACHED; i++) nn_plan_free(m->plans->at[i].plan);
+    nn__free(m->ctx, m->plans, sizeof *m->plans);
+    m->plans = on ? (nn__plans *)nn__alloc_zero(m->ctx, sizeof *m->plans) : NULL;
+    return !on || m->plans;
 }
 
 /* -- reports -- */
