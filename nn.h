@@ -3226,7 +3226,7 @@ static int nn__record(const nn_node *draft) {
         n->out[i]->node = n;
     }
     for (int i = 0; saves && i < slots; i++) n->versions[i] = n->in[i]->st->version; /* outputs follow the inputs */
-    n->phase = (c->in_backward ? NN_PHASE_BACK : c->no_grad ? NN_PHASE_NO_GRAD : 0u) | c->segment * NN_PHASE_SEGMENT;
+    n->phase = (uint32_t)(c->in_backward ? (int)NN_PHASE_BACK : c->no_grad ? (int)NN_PHASE_NO_GRAD : 0) | c->segment * NN_PHASE_SEGMENT;
     n->prev = c->tape;
     c->tape = n;
     return 1;
@@ -10172,17 +10172,18 @@ NN_API nn_plan_stats nn_plan_stats_of(const nn_plan *p) {
 static nn_plan *nn__record_quietly(nn_ctx *c, nn__cached *k, int make, void (*step)(void *arg, nn_tensor *x, nn_tensor *y, nn_tensor **out), void *arg, int outs, nn_tensor *x, nn_tensor *y) {
     nn_plan_options options = nn_plan_defaults();
     nn_plan        *p;
+    nn_tensor      *out[2] = {NULL, NULL};
     int             quiet = c->config.quiet, fine;
     c->config.quiet = 1;
     options.exact   = 1;
     p = nn_plan_begin(c, &options);
     if (p) {
-        k->out[0] = k->out[1] = NULL;
         x = nn_plan_input(p, "x", x);
         if (y) y = nn_plan_input(p, "y", y);
-        step(arg, x, y, k->out);
-        fine = nn__plan_end(p, k->out, outs, make);
+        step(arg, x, y, out);
+        fine = nn__plan_end(p, out, outs, make);
         k->signature = p->signature;
+        if (make) memcpy(k->out, out, sizeof out);
         if ((make && !fine) || c->error) {
             k->eager = 1;
             nn_plan_free(p);
