@@ -11,7 +11,9 @@ static nn_tensor *f(nn_ctx *c, nn_tensor **x, void *user) {          /* for the 
 int main(void) {
     nn_ctx    *c = nn_begin(NULL);
     nn_tensor *a, *b, *p, *y, *g[1], *gg[1], *x[2];
+    nn_plan   *plan;
     double     worst;
+    float      values[2];
 
     printf("1. Ops run at once, and each one that a gradient may need is written down.\n");
     a = nn_requires_grad(nn_full(c, NN_F32, NN_SCALAR, 3));          /* leaves: tensors that nobody computed */
@@ -46,6 +48,24 @@ int main(void) {
     x[1]  = nn_normal(c, NN_F64, NN_SHAPE(3), 0, 1);
     worst = nn_gradcheck(f, x, 2, 2, NULL);
     printf("   tanh(x) e^y, second order: largest relative error %.1e\n", worst);
+
+    printf("\n6. The list can be written down without running it, backward and all, and then run again and again:\n");
+    plan = nn_plan_begin(c, NULL);
+    a    = nn_plan_input(plan, "a", a);
+    b    = nn_plan_input(plan, "b", b);
+    y    = nn_add(nn_square(nn_mul(a, b)), a);
+    nn_grad_of(y, NULL, &a, 1, g, NN_CREATE_GRAPH);
+    nn_grad_of(g[0], NULL, &a, 1, gg, 0);
+    x[0] = y; x[1] = gg[0];
+    nn_plan_end(plan, x, 2);
+    for (int i = 3; i < 6; i++) {
+        values[0] = (float)i; values[1] = (float)i + 1;
+        nn_plan_bind_data(plan, "a", &values[0]);
+        nn_plan_bind_data(plan, "b", &values[1]);
+        nn_plan_run(plan);
+        printf("   a = %d, b = %d:  y = %g, d2y/da2 = %g\n", i, i + 1, nn_item(x[0]), nn_item(x[1]));
+    }
+    nn_plan_passes(plan);
 
     if (nn_error(c)) return 1;
     nn_end(c);
