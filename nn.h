@@ -297,20 +297,85 @@
    bf16 weights and inputs, half the memory and faster where the CPU has AMX. What hurts: a batch of one in a loop,
    reading values between ops, no nn_reset.
 
-   12. NUMERICS
+   12. FROM TAPE TO PLAN
+   Eager code is for reading and debugging: each op runs when it is called. A step that repeats need not be built anew
+   each time. Between nn_plan_begin and nn_plan_end the same lines are written down and not run; forward, backward and the
+   optimiser's step become one list of nodes. nn_plan_run walks it: to the same bits, without a call of the allocator, with
+   the values in one block, laid out by their lifetimes.
+
+      nn_optim *opt = nn_adam(m, 1e-3f);
+      nn_batch  batch;
+      nn_data_batch(d, 32, 1);                         // whole batches only: a plan is made for one shape
+      nn_data_next(d, &batch);
+      nn_plan   *p    = nn_plan_begin(c, NULL);
+      nn_tensor *px   = nn_plan_input(p, "x", batch.x), *py = nn_plan_input(p, "y", batch.y);
+      nn_tensor *loss = nn_cross_entropy(nn_forward(m, px), py);
+      nn_backward(loss);
+      nn_step(opt);
+      nn_plan_end(p, &loss, 1);                        // loss is the plan's now: the value of the last run
+      while (nn_data_next(d, &batch)) {
+          nn_plan_bind(p, "x", batch.x);               // or nn_plan_bind_data: an array of yours
+          nn_plan_bind(p, "y", batch.y);
+          nn_plan_run(p);
+          nn_reset(c);
+      }
+      nn_plan_report(p);                               // nodes, FLOPs, bytes, memory, times
+
+   nn_fit does this by itself: a step whose recordings at two different steps are equal runs as a plan from then on, one plan
+   a shape; once an epoch it is recorded and compared again. A step that looks at values stays as written, and the log says
+   so. nn_fit_options.eager, or NN_EAGER=1 in the environment, turns it off. For nn_predict, nn_model_plan(m, 1) turns
+   it on: there nobody looks again, so the net must do the same each time.
+
+   What a plan holds on to. Tensors named by nn_plan_input are bound anew; parameters, buffers, nn_state and kept tensors are
+   read and written where they are; what is made of known values meanwhile (nn_full, nn_from) is a constant of the plan.
+   Tensors of an earlier step are refused. Random ops draw on as they would eagerly. Gradients that no nn_step uses up
+   end in nn_grad, first written, then added to. Values cannot be read while a plan is recorded: nn_item, nn_get, nn_print
+   are errors there, and what nn_clip_grad_norm returns is NaN. When a model or another thing that a plan uses is freed,
+   nn_plan_run says so.
+
+   Passes. The list is a program, and a pass is a small function from list to list. nn_plan_passes shows what each did;
+   with options.trace also the nodes. Of y = tanh(x w + b), from nn_matmul, nn_add and nn_tanh, it prints
+
+      // recorded: 3 nodes
+      //     0  %1[4,8] = matmul  x[4,16], w[16,8]
+      //     1  %2[4,8] = add  %1[4,8], b[8]
+      //     2  %3[4,8] = tanh  %2[4,8]
+      // dead nodes                0 changes,       3 -> 3 nodes   whose results nobody reads
+      // constants                 0 changes,       3 -> 3 nodes   computed now, once
+      // views                     0 changes,       3 -> 3 nodes   resolved: headers over the same bytes; copies where an op needs them
+      // common subexpressions     0 changes,       3 -> 3 nodes   computed once
+      // softmax and loss          0 changes,       3 -> 3 nodes   cross-entropy and its gradient in one pass over the rows
+      // epilogues                 2 changes,       3 -> 1 nodes   bias, activation, residual in the last store of a product
+      //     0  %3[4,8] = product+bias+tanh  x[4,16], w[16,8], b[8]
+
+   and no more changes: a matrix product knows the element of y last, in a register; there the bias is added and tanh taken,
+   and %1 and %2 never exist. Of a training step the most is gained by chains (element-wise ops over a tile that stays in
+   the first cache), by optimiser steps that run as soon as their gradients are there, and by memory: a value's room is free
+   after its last reader. options.skip leaves passes out by name; all of them change no bit. The only thing that does is
+   one row times a weight that nn_model_pack packed (to 1e-6), unless options.exact forbids it.
+
+   Recomputation. Backward needs the values of forward, and so all of them live at once: most of a training step's memory. A plan can
+   drop some and compute them again when their turn comes: nn_checkpoint(block, s, x) keeps of a segment its result only;
+   options.checkpoint = k keeps every k-th numbered block's; options.budget computes again what it must for that many
+   bytes, cheapest first. Gradients stay the same to the bit. Eagerly, activations stay until nn_reset in any case.
+
+   Small independent nodes, such as the heads of a block, run side by side on several threads. nn_plan_dot and nn_plan_svg draw
+   the list; nn_export_c writes a trained net as one C file that needs nothing, not even nn.h.
+
+   13. NUMERICS
    f32 exp, log, tanh, erf, sigmoid, sin and cos are within 2 ulp; long sums are pairwise; softmax, log-softmax and cross-entropy
    are stable. Products of f16 and bf16 are summed in f32 and rounded once; those of int8 (nn_matmul_i8) are exact. Where
    the CPU has AMX, bf16 products use it, and then denormals count as zero. With -ffast-math, checks for NaN and infinity
    are off, and these promises with them.
 
-   13. DEVICES
+   14. DEVICES
    A tensor's storage knows its device: 0 is the host, 1 the context's backend (nn_config.backend), eight functions.
    What a backend cannot run runs on the host, over copies. nn_backend_null counts its calls and tests the plumbing.
 
-   14. WHAT nn.h DOES NOT DO
+   15. WHAT nn.h DOES NOT DO
    No Python, no package, no build system, no automatic download. No training across machines, cloud services, model
    zoo or IDE. No dtype promotion. No sparse tensors. Big-endian machines and MSVC's own compiler are refused (clang-cl
-   works). It computes in real time order: nothing is lazy.
+   works). Nothing is lazy: an op runs when it is called, or, in a plan, when the plan is run. Plans run on the host only.
 
    ---- >>options --------------------------------------------------------------------------------------
    Define before including nn.h; those marked * matter only where NN_IMPLEMENTATION is defined.
@@ -335,6 +400,7 @@
    environment NN_THREADS number of threads; nn_config.threads wins                             all cores
    environment NN_ISA     scalar, sse2, avx2, avx512, neon: this one, or an error               best
    environment NN_QUIET   1: the first error is not printed on stderr                           off
+   environment NN_EAGER   1: nn_fit and nn_predict make no plans                                off
 */
 
 /* ---- >>config --------------------------------------------------------------------------------------- */
@@ -1099,6 +1165,7 @@ struct nn_ctx {
     nn_node    *tape;     /* the last node */
     int64_t     pending;  /* backward: intermediates whose gradient is still on its way */
     int         no_grad, in_backward, shape_only, summing; /* summing: nn_summary's own run */
+    int         eager;    /* NN_EAGER: no plans but those that are asked for */
     nn_tensor **targets;  /* nn_grad_of: what is asked for */
     int         n_targets;
 
@@ -3726,12 +3793,13 @@ NN_API nn_config nn_config_defaults(void) {
 }
 
 NN_API nn_ctx *nn_begin(const nn_config *config) {
-    const char *quiet = getenv("NN_QUIET"), *isa = getenv("NN_ISA");
+    const char *quiet = getenv("NN_QUIET"), *isa = getenv("NN_ISA"), *eager = getenv("NN_EAGER");
     nn_ctx     *c;
     if (config && (!config->alloc != !config->release)) return NULL;
     c = nn__ctx_new(config, NULL);
     if (!c) return NULL;
     if (quiet && *quiet && strcmp(quiet, "0")) c->config.quiet = 1;
+    c->eager = eager && *eager && strcmp(eager, "0");
     if (c->config.isa) isa = c->config.isa;
     nn__choose_isa(c, isa && *isa ? isa : NULL);
     if (!nn__ctx_workers(c)) {
@@ -6295,7 +6363,7 @@ NN_API nn_tensor *nn_predict(nn_model *m, nn_tensor *x) {
     if (!nn__ok_tensor("predict", x) || !nn__ok_arg(x->ctx, "predict", m, "the model")) return NULL;
     c = x->ctx;
     if (!m->made && !nn__model_make(m, c, x->dtype, nn_shape_of(x))) return NULL;
-    if (m->plans && c == m->ctx && !c->plan && !c->shape_only) {
+    if (m->plans && !c->eager && c == m->ctx && !c->plan && !c->shape_only) {
         nn_plan *p = nn__predict_plan(m, x);
         if (p) return nn_plan_run(p) ? nn_clone(nn__plan_result(p)) : NULL;
     }
@@ -7910,7 +7978,7 @@ static void nn__fit_record(void *arg, nn_tensor *x, nn_tensor *y, nn_tensor **ou
 /* The plan for this batch, bound to it; NULL: run it as written */
 static nn__cached *nn__fit_plan(nn__fit *t, nn_batch *b, int epoch) {
     nn_ctx     *c = t->m->ctx;
-    nn__cached *k = t->f->eager || !t->m->made ? NULL : nn__cached_for(&t->plans, b->x, b->y);
+    nn__cached *k = t->f->eager || c->eager || !t->m->made ? NULL : nn__cached_for(&t->plans, b->x, b->y);
     if (!k || k->eager || c->error) return NULL;
     if (++k->seen < 3) { /* the first of its shape, and the second, which is recorded beside */
         if (k->seen == 2) nn_plan_free(nn__record_quietly(c, k, 0, nn__fit_record, t, 2, b->x, b->y));

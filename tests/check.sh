@@ -112,12 +112,16 @@ else skip "Windows" "no x86_64-w64-mingw32-gcc"; fi
 step "examples compile" make -s all
 step "xor" build/xor
 for e in autodiff custom_op threads cpp; do step "$e" build/$e; done
+for e in xor custom_op threads; do step "$e: the same as a plan" sh -c "build/$e > $B/eager && build/$e plan > $B/plan && cmp $B/eager $B/plan"; done
+step "cpp: the same without plans" sh -c "build/cpp > $B/plan && NN_EAGER=1 build/cpp > $B/eager && cmp $B/eager $B/plan"
+step "digits: the same without plans" sh -c "for e in 0 1; do NN_EAGER=\$e build/digits examples/data/digits.csv 1 $B/digits.e\$e > /dev/null 2>&1 || exit 1; done; cmp $B/digits.e0 $B/digits.e1"
 step "demo reaches 97 %" sh -c "make -s demo 2> /dev/null | awk '/^test accuracy/ { a = \$3 } END { exit !(a >= 97) }'"
 step "demo: equal files for 1, 2 and 3 threads" sh -c "for t in 1 2 3; do NN_THREADS=\$t make -s demo > /dev/null 2>&1 && cp build/digits.safetensors $B/digits.\$t || exit 1; done; cmp $B/digits.1 $B/digits.2 && cmp $B/digits.1 $B/digits.3"
 step "make mnist says what it needs" sh -c "! make -s mnist MNIST= 2> $B/mnist.err && grep -q 'say where the data is' $B/mnist.err && ! make -s mnist MNIST=/nonexistent 2> $B/mnist.err && grep -q 'has no train-images' $B/mnist.err"
 data=${NN_DATA:-../shared/data}
 if [ -d "$data/mnist" ]; then
     step "mnist reaches 98 %" sh -c "make -s mnist MNIST=$data/mnist 2> /dev/null | awk '/^test accuracy/ { a = \$3 } END { exit !(a >= 98) }'"
+    step "mnist: the same without plans" sh -c "for e in 0 1; do NN_EAGER=\$e build/mnist build/mnist-data 2 1 $B/mnist.e\$e > /dev/null 2>&1 || exit 1; done; cmp $B/mnist.e0 $B/mnist.e1"
     step "mnist: equal files for 1, 2 and 3 threads" sh -c "for t in 1 2 3; do NN_THREADS=\$t build/mnist build/mnist-data 2 1 $B/mnist.\$t > /dev/null 2>&1 || exit 1; done; cmp $B/mnist.1 $B/mnist.2 && cmp $B/mnist.1 $B/mnist.3"
 else skip "mnist" "no data at $data/mnist"; fi
 

@@ -87,6 +87,28 @@ awk '/>>manual/ { on = 1 } />>options/ { on = 0 }
      on && code && /^   [A-Za-z0-9]/ { print "}"; code = 0 }
      END { if (code) print "}"; print "int main(void) { return 0; }" }' nn.h > $B/manual.c
 check "the pieces of the manual compile" sh -c "$CC $small -std=c99 $strict -I. -o $B/manual $B/manual.c -lm -lpthread"
+# What the manual prints of a plan's passes is what they print.
+cat > $B/passes.c << 'END'
+#define NN_IMPLEMENTATION
+#include "nn.h"
+int main(void) {
+    nn_ctx         *c = nn_begin(NULL);
+    nn_tensor      *x = nn_zeros(c, NN_F32, NN_SHAPE(4, 16)), *w = nn_zeros(c, NN_F32, NN_SHAPE(16, 8)), *b = nn_zeros(c, NN_F32, NN_SHAPE(8)), *y;
+    nn_plan_options o = nn_plan_defaults();
+    nn_plan        *p;
+    o.trace = 1;
+    p = nn_plan_begin(c, &o);
+    x = nn_plan_input(p, "x", x); w = nn_plan_input(p, "w", w); b = nn_plan_input(p, "b", b);
+    y = nn_tanh(nn_add(nn_matmul(x, w), b));
+    nn_plan_end(p, &y, 1);
+    nn_plan_passes(p);
+    nn_end(c);
+    return 0;
+}
+END
+check "the passes example compiles" sh -c "$CC $small -std=c99 $strict -I. -o $B/passes $B/passes.c -lm -lpthread && $B/passes > $B/passes.out"
+sed -n 's|^      // \(recorded: \)|\1|p; s|^      // \(  .*%[0-9].*\)|\1|p; s|^      // \([a-z ]* [0-9]* changes,.*\)|\1|p' nn.h | sed 's/^    \( *[0-9]  %\)/    \1/' > $B/passes.manual
+check "the manual's passes differ from what is printed" sh -c "head -n \$(wc -l < $B/passes.manual) $B/passes.out | sed 's/^ *//' > $B/passes.a; sed 's/^ *//' $B/passes.manual > $B/passes.b; test -s $B/passes.b && diff $B/passes.a $B/passes.b"
 check "all pieces of the manual were found" sh -c "test \$(grep -c '^void piece.*{' $B/manual.c) -ge 7"
 
 printf 'structure: %d passed, %d failed' $passed $failed
