@@ -529,7 +529,7 @@ typedef struct nn_sample {     /* one test case of an op, made by its sample fun
     int        no_grad;        /* bit i: input i has no gradient (labels) */
 } nn_sample;
 
-enum { NN_PHASE_BACK = 1, NN_PHASE_NO_GRAD = 2, NN_PHASE_SEGMENT = 4 }; /* called by backward; without gradients (nn_predict); 1 segment */
+enum { NN_PHASE_BACK = 1, NN_PHASE_NO_GRAD = 2, NN_PHASE_SUM = 4, NN_PHASE_SEGMENT = 8 }; /* called by backward; without gradients (nn_predict); adds up gradients of one tensor; 1 segment */
 
 enum {                         /* nn_op.flags */
     NN_OP_MAP       = 1 << 0,  /* element-wise */
@@ -2708,6 +2708,7 @@ NN_API void nn_parallel_for(nn_ctx *c, int64_t n, double cost, void (*task)(void
 /* How a product is computed: tiles, with A or B packed or read where they lie; or dot products. 0: decide from the product
    itself, which is right for a whole one only (see "Determinism" at the kernel). PACKED_B, set by the caller: b is what gemm_pack
    made, b_row = gemm_columns, b_col = k. */
+enum { NN__GEMM_KC_LEAST = 256 }; /* every set of kernels sums so many products at a time, or more */
 enum { NN__GEMM_TILES = 1, NN__GEMM_PACK_A = 2, NN__GEMM_PACK_B = 4, NN__GEMM_DOT = 8, NN__GEMM_PACKED_B = 16 };
 typedef void (*nn__unary_fn)(const void *x, void *y, int64_t n, const double *p);
 typedef struct nn__gemm {                /* C[m,n] = activation(A[m,k] B[k,n] + bias[n]) + residual[m,n] */
@@ -3505,7 +3506,9 @@ static nn_tensor *nn__accumulate(nn_ctx *c, nn_tensor *sum, nn_tensor *g, int cr
         nn__kernels_for(c, sum->dtype)->add(nn__data(sum), 1, nn__data(g), 1, nn__data(sum), nn_numel(sum), NULL);
         return sum;
     }
-    return nn_add(sum, g);
+    sum = nn_add(sum, g);
+    if (sum && c->plan) sum->node->phase |= NN_PHASE_SUM;
+    return sum;
 }
 
 static int nn__is_target(const nn_ctx *c, const nn_tensor *x) {
@@ -4646,15 +4649,15 @@ static void nn__run_linear(nn_node *n) {
     if (w->st->packed && n->ctx->no_grad) nn__gemm_use_packed(n->ctx, y->dtype, &g, w);
     nn__gemm_one(n->ctx, y->dtype, &g);
 }
-/* C[m,n] = A[m,k] B[k,n] + residual[m,n], which may be NULL; strides in elements, the rows of C and residual follow each other */
+/* C[m,n] = A[m,k] B[k,n] + residual[m,n], which may be NULL, + C where it accumulates; strides in elements, the rows of C and residual follow each other */
 static void nn__gemm_plain(nn_ctx *ctx, nn_dtype real, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_col, const void *b, int64_t b_row, int64_t b_col,
-                           const void *residual, void *c) {
+                           const void *residual, int accumulate, void *c) {
     nn__gemm g;
     g.m = m; g.n = n; g.k = k;
     g.a = a; g.a_row = a_row; g.a_col = a_col;
     g.b = b; g.b_row = b_row; g.b_col = b_col;
     g.c = c; g.c_row = n;
-    g.bias = NULL; g.act = NULL; g.residual = residual; g.r_row = n; g.accumulate = 0; g.path = 0;
+    g.bias = NULL; g.act = NULL; g.residual = residual; g.r_row = n; g.accumulate = accumulate; g.path = 0;
     nn__gemm_one(ctx, real, &g);
 }
 static nn_tensor *nn__rows(nn_tensor *x) { /* [...,n] -> [rows,n] */
@@ -4677,8 +4680,9 @@ static void nn__grad_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     }
     if (dz) nn__linear_grad(n, dz, dx);
 }
-/* linear_back: dy, y, x, w [, r] -> dx + r, dw, db in one node: those that attr wants, the others empty. */
-typedef struct nn__linear_back { int32_t act, wants; } nn__linear_back;
+/* linear_back: dy, y, x, w [, r] -> dx + r, dw, db in one node: those that attr wants, the others empty. A plan may have dw added to
+   what its room holds (adds). */
+typedef struct nn__linear_back { int32_t act, wants, adds; } nn__linear_back;
 static int nn__shape_linear_back(nn_node *n, nn_spec *out) {
     const nn__linear_back *a = (const nn__linear_back *)n->attr;
     nn_spec_like(&out[0], n->in[2]);
@@ -4711,8 +4715,8 @@ static void nn__run_linear_back(nn_node *n) {
         dz = room;
     }
     if (a->wants & 1 && out == 0) nn__fill_data(n->out[0], 0);
-    else if (a->wants & 1) nn__gemm_plain(n->ctx, dtype, rows, in, out, dz, out, 1, nn__data(w), in, 1, n->n_in > 4 ? nn__data(n->in[4]) : NULL, nn__data(n->out[0]));
-    if (a->wants & 2) nn__gemm_plain(n->ctx, dtype, out, in, rows, dz, 1, out, nn__data(x), in, 1, NULL, nn__data(n->out[1]));
+    else if (a->wants & 1) nn__gemm_plain(n->ctx, dtype, rows, in, out, dz, out, 1, nn__data(w), in, 1, n->n_in > 4 ? nn__data(n->in[4]) : NULL, 0, nn__data(n->out[0]));
+    if (a->wants & 2) nn__gemm_plain(n->ctx, dtype, out, in, rows, dz, 1, out, nn__data(x), in, 1, NULL, a->adds, nn__data(n->out[1]));
     if (a->wants & 4) nn__sum_rows(n->ctx, dtype, dz, rows, out, nn__data(n->out[2]));
     if (room != few) nn__pool_put(n->ctx, room, bytes);
 }
@@ -4728,6 +4732,7 @@ static void nn__grad_fast_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     nn__linear_back a;
     nn_tensor      *in[4], *out[3];
     a.act   = *(const int *)n->attr;
+    a.adds  = 0;
     a.wants = nn_wants(n, 0) | nn_wants(n, 1) << 1 | (n->n_in > 2 && nn_wants(n, 2)) << 2;
     in[0] = dy[0]; in[1] = a.act == NN_ACT_NONE ? dy[0] : n->out[0]; in[2] = n->in[0]; in[3] = n->in[1]; /* without one, y is not needed */
     if (!nn_apply(&nn__op_linear_back, in, 4, &a, out)) return;
@@ -8407,6 +8412,8 @@ struct nn_plan {
     int              outputs;
 
     char            *block;    /* the values' bytes */
+    nn_tensor      **loose;    /* gradients that leaves take over, from the pool */
+    int64_t          loose_n, loose_room;
     uint32_t         stream_base, streams; /* as in the nodes now; how many a run draws from */
     nn__branch      *branch;
     int64_t          branches, branch_room;
@@ -8498,6 +8505,8 @@ NN_API void nn_plan_free(nn_plan *p) {
             nn__grad_release(p->input[i]->x);
             nn__free(c, p->input[i]->x->grad_room, sizeof(nn_tensor));
         }
+    for (int64_t i = 0; i < p->loose_n; i++) nn__pool_put(c, p->loose[i]->own.data, p->loose[i]->own.bytes);
+    nn__free(c, p->loose, (size_t)p->loose_room * sizeof *p->loose);
     for (int i = 1; i < p->lanes; i++) nn_end(p->lane[i]);
     while (p->blocks) {
         nn__block *b = p->blocks;
@@ -8778,23 +8787,41 @@ static void nn__run_leave(nn_node *n) {
 }
 static const nn_op nn__op_leave = {"gradient", 1, 0, sizeof(nn_tensor *), NN_OP_WRITES, nn__shape_leave, nn__run_leave, NULL, NULL, NULL, NULL, 0};
 
+/* The contributions of which g is the sum, as they arrived: a leaf gets one after the other, since in eager mode each is added to
+   what earlier backwards left there. Returns how many; list may be NULL. */
+static int nn__contributions(nn_tensor *g, nn_tensor **list) {
+    const nn_node *n = g->epoch == NN__PLAN_EPOCH ? g->node : NULL;
+    int            before = n && n->op == &nn__op_add && n->phase & NN_PHASE_SUM ? nn__contributions(n->in[0], list) : 0;
+    if (list) list[before] = before ? n->in[1] : g;
+    return before + 1;
+}
 static int nn__plan_collect(nn_plan *p, nn_tensor **outputs, int n_outputs) {
     nn_ctx *c = p->ctx;
-    int64_t n = 0;
-    for (nn_node *t = c->tape; t; t = t->prev) n++;
-    for (nn_tensor *x = c->graded; x; x = x->next_graded) n += x->persistent;
+    int64_t n = 0, tape = 0;
+    for (nn_node *t = c->tape; t; t = t->prev) tape++;
+    n = tape;
+    for (nn_tensor *x = c->graded; x; x = x->next_graded) n += x->persistent ? nn__contributions(x->grad, NULL) : 0;
     if (!nn__grow(c, &p->node, &p->room, n + 1, sizeof *p->node)) return 0;
     p->n = n;
+    n    = tape;
     for (nn_tensor *x = c->graded; x; x = x->next_graded) { /* leaves' gradients, after all else */
-        nn_node  like;
-        nn_node *g;
+        nn_node     like;
+        int         count;
+        nn_tensor **list;
         if (!x->persistent) continue; /* a constant's: nobody can ask for it */
+        count = nn__contributions(x->grad, NULL);
+        list  = (nn_tensor **)nn__arena(c, (size_t)count * sizeof *list);
+        if (!list || !nn__plan_own(p, x)) return 0;
+        nn__contributions(x->grad, list);
         memset(&like, 0, sizeof like);
         like.phase = NN_PHASE_BACK;
-        g = nn__node_new(p, &nn__op_leave, 1, 0, &x, &like);
-        if (!g || !(g->in[0] = nn__plan_own(p, x->grad)) || !nn__plan_own(p, x)) return 0;
-        p->node[--n] = g;
+        for (int k = 0; k < count; k++) {
+            nn_node *g = nn__node_new(p, &nn__op_leave, 1, 0, &x, &like);
+            if (!g || !(g->in[0] = nn__plan_own(p, list[k]))) return 0;
+            p->node[n++] = g;
+        }
     }
+    n = tape;
     for (nn_node *t = c->tape; t; t = t->prev) {
         for (int k = 0; k < t->n_in; k++)
             if (!(t->in[k] = nn__plan_own(p, t->in[k]))) return 0;
@@ -9395,6 +9422,69 @@ static int nn__pass_chains(nn_plan *p) {
     return changes;
 }
 
+/* -- gradients: what a leaf will hold is made in the block that it will hold, not copied there; and where a weight is used several
+      times, later contributions are added by the product's last store. (Only sums short enough for one block of k, which
+      are the same to the bit then.) -- */
+static int nn__accumulates(nn_plan *p, int64_t j) { /* an add at j of a weight's gradient to what came before; 1: done, -1: no memory */
+    nn_node *t = p->node[j];
+    for (int k = 0; k < 2 && t->op == &nn__op_add; k++) {
+        nn_tensor      *dw = t->in[k], *sum = t->in[1 - k];
+        int64_t         i = nn__sole_maker(p, dw, &nn__op_linear_back), at = nn__maker(p, sum);
+        nn_node        *b, *n;
+        nn__linear_back a;
+        if (i < 0 || at < 0 || at >= i || p->value[sum->st->uses].uses != 1 || !nn__same_shape(dw, sum) || !nn__same_shape(dw, t->out[0])) continue;
+        b = p->node[i];
+        a = *(const nn__linear_back *)b->attr;
+        if (b->out[1]->st != dw->st || a.adds || dw->ndim != 2 || dw->size[0] < 2 || dw->size[1] < 2 || nn_numel(b->in[0]) / dw->size[0] > NN__GEMM_KC_LEAST) continue;
+        a.adds = 1;
+        n = nn__node_new(p, b->op, b->n_in, 3, &a, b);
+        if (!n) return -1;
+        memcpy(n->in, b->in, (size_t)b->n_in * sizeof *n->in);
+        memcpy(n->out, b->out, 3 * sizeof *n->out);
+        n->out[1] = t->out[0];
+        p->node[i] = n;
+        nn__plan_redirect(p, t->out[0]->st, sum->st);
+        nn__node_drop(p, j);
+        return nn__plan_values(p) ? 1 : -1;
+    }
+    return 0;
+}
+static int nn__pass_gradients(nn_plan *p) {
+    int changes = 0;
+    if (!nn__plan_values(p)) return -1;
+    for (int64_t j = 0; j < p->n; j++) {
+        int done = nn__accumulates(p, j);
+        if (done < 0) return -1;
+        changes += done;
+        j -= done;
+    }
+    for (int64_t j = 0; j < p->n; j++) { /* as soon as it is there, after what the same leaf got before */
+        nn_node *t = p->node[j];
+        int64_t  i = t->op == &nn__op_leave ? nn__maker(p, t->in[0]) : -1;
+        if (i < 0 || nn__is_written(p, t->in[0], i, j)) continue;
+        for (int64_t k = i + 1; k < j; k++)
+            if (p->node[k]->op == &nn__op_leave && !memcmp(p->node[k]->attr, t->attr, sizeof(nn_tensor *))) i = k;
+        for (int64_t k = j; k > i + 1; k--) p->node[k] = p->node[k - 1];
+        p->node[i + 1] = t;
+        if (!nn__plan_values(p)) return -1;
+    }
+    for (int64_t j = 0; j < p->n; j++) {
+        nn_tensor   *g = p->node[j]->n_in ? p->node[j]->in[0] : NULL;
+        nn__storage *st;
+        if (p->node[j]->op != &nn__op_leave || nn__maker(p, g) < 0 || nn__value_of(p, g)->uses != 1) continue;
+        st = g->st;
+        if (!nn__grow(p->ctx, &p->loose, &p->loose_room, p->loose_n + 1, sizeof *p->loose)) return -1;
+        p->loose[p->loose_n++] = g;
+        g->own.bytes   = st->bytes;
+        g->own.home    = NN__POOL;
+        g->own.version = st->version;
+        nn__plan_redirect(p, st, &g->own);
+        if (!nn__plan_values(p)) return -1;
+        changes++;
+    }
+    return changes;
+}
+
 /* -- recomputation: a value that backward needs need not wait for it; what made it can run again (Chen et al. 2016). A set of values
       is dropped after its last use by a forward node; at the first backward node that wants one of them, clones of the nodes
       that made it, and of what those need in turn, are put before it. Clones compute the same bits: same kernels, same operands,
@@ -9954,6 +10044,7 @@ static const nn__pass nn__passes[] = {
     {"epilogues", "bias, activation, residual in the last store of a product", nn__pass_epilogues, 1},
     {"norm and product", "rows normalised where they are multiplied", nn__pass_norms, 1},
     {"chains", "element-wise ops tile by tile in the first cache", nn__pass_chains, 1},
+    {"gradients", "made and summed where they will be held", nn__pass_gradients, 1},
     {"updates", "optimiser steps moved to where their gradients are ready", nn__pass_updates, 1},
     {"recompute", "computed again for backward instead of kept", nn__pass_recompute, 0},
     {"branches", "independent nodes side by side", nn__pass_branches, 1},
@@ -9981,7 +10072,7 @@ static void nn__put_tensor(nn__out *o, const nn_plan *p, const nn_tensor *x) {
         if (p->input[i]->x->st == x->st) name = p->input[i]->name;
     for (int64_t i = 0; i < p->uses; i++)
         if (p->use[i].own->st == x->st) name = p->use[i].name;
-    if (nn__is_planned(x->st)) nn__put(o, "%%%u", (unsigned)x->st->version);
+    if (nn__is_planned(x->st) || x->st->home == NN__POOL) nn__put(o, "%%%u", (unsigned)x->st->version);
     else nn__put(o, "%s", name ? name : x->st->home == NN__STEP ? "const" : "outside");
     nn__put(o, "%s", nn__shape_text(&t, x->ndim, x->size));
     if (x->dtype != NN_F32) nn__put(o, " %s", nn_dtype_name(x->dtype));
@@ -10199,6 +10290,11 @@ static int nn__plan_check(nn_plan *p) { /* is all that it uses still there, and 
         if (k->check && !nn__same_shape(k->live, k->own))
             return nn__fail(c, "plan_run", NN__M_PLAN_CHANGED, k->name, nn__shape_text(&t, k->own->ndim, k->own->size), nn__shape_text(&u, k->live->ndim, k->live->size));
     }
+    for (int64_t i = 0; i < p->loose_n; i++) {
+        nn__storage *st = &p->loose[i]->own;
+        st->uses = 0;
+        if (!st->data && !(st->data = nn__pool_get(c, st->bytes))) return 0;
+    }
     if (p->streams && p->stream_base != c->streams) { /* random ops draw on from where this step is */
         for (int64_t i = 0; i < p->n; i++)
             if (p->node[i]->op->flags & NN_OP_RANDOM) p->node[i]->stream += c->streams - p->stream_base;
@@ -10393,7 +10489,7 @@ static inline NN__UNUSED void nn__fetch(const void *p, int64_t ahead) { __builti
 #define NN__GEMM_NOINLINE static __attribute__((noinline, unused))
 
 // Steps of k in a block, for 512-bit and for smaller vectors; rows of B fetched ahead. KC is part of the results' bits.
-enum { NN__GEMM_KC512 = 384, NN__GEMM_KC256 = 256, NN__GEMM_AHEAD = 8 };
+enum { NN__GEMM_KC512 = 384, NN__GEMM_KC256 = NN__GEMM_KC_LEAST, NN__GEMM_AHEAD = 8 };
 
 // One tile of C as the microkernels see it: at most MR rows, and one strip of columns.
 typedef struct nn__gemm_tile {
