@@ -1271,7 +1271,7 @@ static const char nn__this_copy = 'n';
     X(PLAN_STATE,      NN_ERR_PLAN,    "%s") \
     X(PLAN_NAME,       NN_ERR_PLAN,    "the plan has no input '%s'") \
     X(PLAN_FITS_NOT,   NN_ERR_PLAN,    "input '%s' is %s %s, the tensor is %s %s; a plan is made for one shape") \
-    X(PLAN_DROPPED,    NN_ERR_PLAN,    "input '%s' is bound to a tensor that nn_reset dropped; nn_plan_bind it again") \
+    X(PLAN_DROPPED,    NN_ERR_PLAN,    "input '%s' is bound to a tensor that was dropped (by nn_reset) or freed; nn_plan_bind it again") \
     X(PLAN_GONE,       NN_ERR_PLAN,    "the plan uses '%s', which was freed; record it again") \
     X(PLAN_CHANGED,    NN_ERR_PLAN,    "the plan was made for '%s' of %s, which is now %s; nn_plan_input names what changes") \
     X(PLAN_BUDGET,     NN_ERR_PLAN,    "a budget of %llu bytes cannot be met: %llu is the least found, with all that can be computed again left out") \
@@ -2264,12 +2264,18 @@ static nn_tensor *nn__alias(nn_ctx *c, const nn_tensor *x) {
     return y;
 }
 
-NN_API nn_tensor *nn_detach(nn_tensor *x) { return nn__ok_tensor("detach", x) ? nn__alias(x->ctx, x) : NULL; }
+static nn_tensor *nn__detach_later(nn_tensor *x); /* >>ops move */
+
+NN_API nn_tensor *nn_detach(nn_tensor *x) {
+    if (!nn__ok_tensor("detach", x)) return NULL;
+    return x->ctx->plan ? nn__detach_later(x) : nn__alias(x->ctx, x);
+}
 
 NN_API nn_tensor *nn_share(nn_ctx *c, nn_tensor *x) {
     nn__text   t;
     nn_tensor *y;
     if (!nn__ok_arg(c, "share", x, "x")) return NULL;
+    if (c->plan) return nn__fail(c, NULL, NN__M_PLAN_HOST, "share"), (nn_tensor *)NULL;
     if (!nn__live(x->ctx, x)) return nn__fail(c, "share", NN__M_DROPPED, 1, nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
     y = nn__alias(c, x);
     if (y && c->shape_only) { /* only its shape can come along */
@@ -5445,6 +5451,14 @@ NN_API nn_tensor *nn_reshape(nn_tensor *x, nn_shape s) {
     l = nn__list_of(s);
     return nn__apply1(&nn__op_reshape, x, &l);
 }
+/* What a plan knows of x must come by a node */
+static nn_tensor *nn__detach_later(nn_tensor *x) {
+    nn__list   l = nn__list_of(nn_shape_of(x));
+    int        was = nn_no_grad(x->ctx, 1);
+    nn_tensor *y = nn__apply1(&nn__op_reshape, x, &l);
+    nn_no_grad(x->ctx, was);
+    return y;
+}
 NN_API nn_tensor *nn_squeeze(nn_tensor *x, int axis) {
     nn__text t;
     int64_t  a = axis;
@@ -8529,6 +8543,9 @@ NN_API void nn_plan_free(nn_plan *p) {
 /* x ends: plans that use it can no longer run. Models may belong to another context than a plan of theirs. */
 static void nn__plans_forget(nn_ctx *c, const nn_tensor *x) {
     for (nn_plan *p = c->plans; p; p = p->next) {
+        for (nn_node *t = p->recording ? c->tape : NULL; t; t = t->prev)
+            for (int k = 0; k < t->n_in; k++)
+                if (t->in[k] == x) p->gone = "a tensor freed while it was recorded";
         for (int64_t i = 0; i < p->uses; i++)
             if (p->use[i].live == x || p->use[i].own->st == x->st) { p->use[i].live = NULL; p->gone = p->use[i].name; }
         for (int64_t i = 0; i < p->inputs; i++)
@@ -8746,10 +8763,15 @@ static nn_tensor *nn__planned_like(nn_plan *p, const nn_tensor *x, nn_dtype dtyp
 }
 
 /* -- what was recorded becomes the list -- */
-static const char *nn__use_name(nn_plan *p, const nn_tensor *x) {
-    if (x->persistent && x->st != &x->own && x->st->home == NN__OUTSIDE) return ((const nn__param *)((const char *)x->st - offsetof(nn__param, st)))->path;
-    (void)p;
-    return x->persistent == 2 ? "kept" : "state";
+static const char *nn__use_name(nn_plan *p, const nn_tensor *x) { /* a parameter's own goes with its model: a copy */
+    const char *path;
+    size_t      n;
+    char       *copy;
+    if (x->st == &x->own || x->st->home != NN__OUTSIDE) return x->persistent == 2 ? "kept" : "state";
+    path = ((const nn__param *)((const char *)x->st - offsetof(nn__param, st)))->path; /* only models' handles have a storage elsewhere */
+    n    = strlen(path) + 1;
+    copy = (char *)nn__arena(p->ctx, n);
+    return copy ? (const char *)memcpy(copy, path, n) : "parameter";
 }
 static nn_tensor *nn__plan_own(nn_plan *p, nn_tensor *x) {
     nn_tensor *y;
@@ -9876,7 +9898,7 @@ static nn_ctx *nn__lane_new(nn_ctx *c) { /* scratch, arena and pool for one lane
 static int nn__pass_branches(nn_plan *p) {
     nn_ctx *c = p->ctx;
     int     most = c->workers < 16 ? c->workers : 16, changes = 0;
-    if (p->options.serial || most < 2) return 0;
+    if (p->options.serial || most < 2 || c->config.parallel) return 0; /* a user's pool may not be entered from its own jobs */
     p->lane_of = (int64_t *)nn__arena(c, (size_t)p->n * sizeof *p->lane_of);
     if (!p->lane_of) return -1;
     for (int64_t i = 0; i < p->n; i++) {
@@ -10213,6 +10235,7 @@ static int nn__plan_end(nn_plan *p, nn_tensor **outputs, int n, int make) { /* m
     if (!p || c->copy != &nn__this_copy) return 0;
     if (!p->recording) return nn__ok(c) && nn__fail(c, "plan_end", NN__M_PLAN_STATE, "the plan is made already");
     fine = nn__ok(c) && (n == 0 || nn__ok_arg(c, "plan_end", outputs, "outputs"));
+    if (fine && p->gone) fine = nn__fail(c, "plan_end", NN__M_PLAN_GONE, p->gone);
     for (int k = 0; k < n && fine; k++)
         if (!nn__live(c, outputs[k])) fine = !nn__operand_bad(c, "plan_end", outputs[k], k);
     fine = fine && nn__plan_collect(p, outputs, n);
