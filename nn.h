@@ -9806,7 +9806,7 @@ static int nn__pass_updates(nn_plan *p) {
         for (int i = 0, from = 0; i < count; i++) { /* parts in the order in which they can run */
             nn_node *u;
             bytes += t->in[order[i].i * each]->st->bytes;
-            if (i + 1 < count && bytes < NN__UPDATE_PART) continue;
+            if (i + 1 < count && (bytes < NN__UPDATE_PART || order[i + 1].at == order[i].at)) continue;
             u = nn__node_new(p, t->op, (i + 1 - from) * each + 1, 0, NULL, t);
             if (!u) return -1;
             for (int k = from; k <= i; k++) memcpy(u->in + (k - from) * each, t->in + order[k].i * each, (size_t)each * sizeof *u->in);
