@@ -8737,6 +8737,14 @@ static nn_node *nn__node_new(nn_plan *p, const nn_op *op, int n_in, int n_out, c
     n->phase = like->phase;
     return n;
 }
+static nn_node *nn__node_like(nn_plan *p, const nn_node *t, int n_in, const void *attr) { /* t with n_in operands, those past its own still to be set */
+    nn_node *n = nn__node_new(p, t->op, n_in, t->n_out, attr, t);
+    if (!n) return NULL;
+    n->stream = t->stream;
+    memcpy(n->in, t->in, (size_t)(n_in < t->n_in ? n_in : t->n_in) * sizeof *n->in);
+    memcpy(n->out, t->out, (size_t)t->n_out * sizeof *n->out);
+    return n;
+}
 static nn_tensor *nn__plan_header(nn_plan *p, nn_dtype dtype) { /* headers that nodes run with */
     nn_tensor *y = (nn_tensor *)nn__arena(p->ctx, sizeof *y);
     if (!y) return NULL;
@@ -9000,6 +9008,41 @@ static int nn__pass_common(nn_plan *p) { /* the same op on the same operands twi
     return changes;
 }
 
+/* Is the value that x shows made by a node of op, and read only here? Its place, else -1 */
+static int64_t nn__sole_maker(nn_plan *p, const nn_tensor *x, const nn_op *op) {
+    int64_t i = nn__maker(p, x);
+    return i >= 0 && p->node[i]->op == op && p->value[x->st->uses].uses == 1 ? i : -1;
+}
+/* Can the node that makes y at j be made at i < j? Its other operands must be there, and unchanged between. */
+static int nn__is_ready(nn_plan *p, const nn_tensor *x, int64_t i, int64_t j) {
+    return (!nn__is_planned(x->st) || p->value[x->st->uses].def < i) && !nn__is_written(p, x, i - 1, j);
+}
+static void nn__node_drop(nn_plan *p, int64_t i) {
+    for (; i + 1 < p->n; i++) p->node[i] = p->node[i + 1];
+    p->n--;
+}
+
+/* A pattern: given the node at j, finds one at *i < j with which it makes one node, which takes the place *at, one of the two. NULL: none */
+typedef nn_node *(*nn__pattern)(nn_plan *p, int64_t j, int64_t *i, int64_t *at);
+static int nn__fuse(nn_plan *p, const nn__pattern *patterns, int count) {
+    int changes = 0;
+    if (!nn__plan_values(p)) return -1;
+    for (int64_t j = 0; j < p->n; j++)
+        for (int k = 0; k < count; k++) {
+            int64_t  i = -1, at = -1;
+            nn_node *n = patterns[k](p, j, &i, &at);
+            if (p->ctx->error) return -1;
+            if (!n) continue;
+            p->node[at] = n;
+            nn__node_drop(p, at == i ? j : i);
+            if (!nn__plan_values(p)) return -1;
+            changes++;
+            j = i - 1; /* look again: more may follow */
+            break;
+        }
+    return changes;
+}
+
 /* -- softmax and cross-entropy: loss and gradient of a row while it is in the first cache.  x, classes, dy -> loss, lse, dx -- */
 static void nn__loss_rows(void *arg, int64_t begin, int64_t end, int worker) {
     nn__row_work *w  = (nn__row_work *)arg;
@@ -9025,26 +9068,17 @@ static void nn__run_loss(nn_node *n) {
 }
 static const nn_op nn__op_loss = {"cross_entropy+back", 3, 3, 0, 0, nn__shape_update, nn__run_loss, NULL, NULL, nn__cost_rows, NULL, 0};
 
-static int nn__pass_loss(nn_plan *p) {
-    int changes = 0;
-    for (int64_t j = 0; j < p->n; j++) {
-        nn_node *b = p->node[j], *n;
-        int64_t  i;
-        if (!b || b->op != &nn__op_cross_entropy_back || !nn__plan_values(p)) continue;
-        i = nn__maker(p, b->in[2]);
-        if (i < 0 || p->node[i]->op != &nn__op_cross_entropy || !nn__same_operand(p->node[i]->in[0], b->in[0]) || !nn__same_operand(p->node[i]->in[1], b->in[1])) continue;
-        if (nn__is_planned(b->in[3]->st) ? p->value[b->in[3]->st->uses].def >= i : !nn__is_constant(p, b->in[3])) continue; /* its dy must be known by then */
-        if (nn__inputs_are_written(p, b, i, j) || p->node[i]->out[0]->dtype != b->out[0]->dtype) continue;
-        n = nn__node_new(p, &nn__op_loss, 3, 3, NULL, p->node[i]);
-        if (!n) return -1;
-        n->in[0] = b->in[0]; n->in[1] = b->in[1]; n->in[2] = b->in[3];
-        n->out[0] = p->node[i]->out[0]; n->out[1] = p->node[i]->out[1]; n->out[2] = b->out[0];
-        p->node[i] = n;
-        for (int64_t k = j; k + 1 < p->n; k++) p->node[k] = p->node[k + 1];
-        p->n--;
-        changes++;
-    }
-    return changes;
+static nn_node *nn__fuse_loss(nn_plan *p, int64_t j, int64_t *i, int64_t *at) {
+    nn_node *b = p->node[j], *a, *n;
+    if (b->op != &nn__op_cross_entropy_back || (*i = nn__maker(p, b->in[2])) < 0) return NULL;
+    a = p->node[*at = *i];
+    if (a->op != &nn__op_cross_entropy || !nn__same_operand(a->in[0], b->in[0]) || !nn__same_operand(a->in[1], b->in[1]) || a->out[0]->dtype != b->out[0]->dtype) return NULL;
+    if (!nn__is_ready(p, b->in[3], *i, j) || nn__inputs_are_written(p, b, *i, j)) return NULL; /* its dy must be known by then */
+    n = nn__node_new(p, &nn__op_loss, 3, 3, NULL, a);
+    if (!n) return NULL;
+    n->in[0] = b->in[0]; n->in[1] = b->in[1]; n->in[2] = b->in[3];
+    n->out[0] = a->out[0]; n->out[1] = a->out[1]; n->out[2] = b->out[0];
+    return n;
 }
 
 /* -- product: linear and matmul of matrices, with what follows them done in the last store of the kernel, and a layer norm before.
@@ -9166,135 +9200,113 @@ static nn_node *nn__as_product(nn_plan *p, const nn_node *t) {
     n->out[0] = y;
     return n->in[0] && n->in[1] ? n : NULL;
 }
-static nn_node *nn__product_with(nn_plan *p, const nn_node *t, nn_tensor *more, nn_tensor *y, nn__product *a, int32_t *place) { /* one operand more */
-    nn_node *n;
-    if (more) *place = t->n_in;
-    n = nn__node_new(p, t->op, t->n_in + (more != NULL), 1, a, t);
+static nn_node *nn__product_with(nn_plan *p, const nn_node *t, nn_tensor *more, nn_tensor *y, const nn__product *a) { /* with other attributes, another result, one operand more */
+    nn_node *n = nn__node_like(p, t, t->n_in + (more != NULL), a);
     if (!n) return NULL;
-    for (int k = 0; k < t->n_in; k++) n->in[k] = t->in[k];
     if (more) n->in[t->n_in] = more;
     n->out[0] = y;
     return n;
 }
-/* Is the value that x shows made by a node of op, and read only here? Its place, else -1 */
-static int64_t nn__sole_maker(nn_plan *p, const nn_tensor *x, const nn_op *op) {
-    int64_t i = nn__maker(p, x);
-    return i >= 0 && p->node[i]->op == op && p->value[x->st->uses].uses == 1 ? i : -1;
-}
-/* Can the node that makes y at j be made at i < j? Its other operands must be there, and unchanged between. */
-static int nn__is_ready(nn_plan *p, const nn_tensor *x, int64_t i, int64_t j) {
-    return (!nn__is_planned(x->st) || p->value[x->st->uses].def < i) && !nn__is_written(p, x, i - 1, j);
-}
-static void nn__node_drop(nn_plan *p, int64_t i) {
-    for (; i + 1 < p->n; i++) p->node[i] = p->node[i + 1];
-    p->n--;
-}
 
+static nn_node *nn__fuse_activation(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* an element-wise op on a product */
+    nn_node    *t = p->node[j];
+    nn__product a;
+    if (t->op->run != nn__run_map || t->n_in != 1 || t->op->attr_size || (*i = nn__sole_maker(p, t->in[0], &nn__op_product)) < 0) return NULL;
+    a = *(const nn__product *)p->node[*i]->attr;
+    if (a.act >= 0 || a.residual >= 0) return NULL;
+    a.act = (int64_t)t->op->kernel;
+    a.flops += (double)nn_numel(t->out[0]);
+    *at = *i;
+    return nn__product_with(p, p->node[*i], NULL, t->out[0], &a);
+}
+static nn_node *nn__fuse_add(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* a bias or a residual; which operand is the product? */
+    nn_node   *t = p->node[j];
+    nn_tensor *y;
+    if (t->op != &nn__op_add) return NULL;
+    y = t->out[0];
+    for (int k = 0; k < 2; k++) {
+        nn_tensor  *other = t->in[1 - k];
+        nn__product a;
+        int         bias;
+        if ((*i = nn__sole_maker(p, t->in[k], &nn__op_product)) < 0 || !nn__same_shape(t->in[k], y) || !nn_is_contiguous(other) || other->st == t->in[k]->st) continue;
+        a    = *(const nn__product *)p->node[*i]->attr;
+        bias = other->ndim == 1 && y->ndim > 1 && other->size[0] == y->size[y->ndim - 1] && a.bias < 0 && a.act < 0 && a.residual < 0;
+        if (!bias && (a.residual >= 0 || !nn__same_shape(other, y))) continue;
+        if (nn__is_ready(p, other, *i, j)) *at = *i;
+        else if (!nn__inputs_are_written(p, p->node[*i], *i, j)) *at = j;
+        else continue;
+        a.flops += (double)nn_numel(y);
+        if (bias) a.bias = p->node[*i]->n_in;
+        else a.residual = p->node[*i]->n_in;
+        return nn__product_with(p, p->node[*i], other, y, &a);
+    }
+    return NULL;
+}
+static nn_node *nn__fuse_activation_back(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* dz = dy act'(y) before a linear layer's gradient */
+    static const struct { const nn_op *op; int act; } backs[] = {{&nn__op_relu_back, NN_ACT_RELU}, {&nn__op_tanh_back, NN_ACT_TANH}, {&nn__op_sigmoid_back, NN_ACT_SIGMOID}, {&nn__op_gelu_back, NN_ACT_GELU}};
+    nn_node *t = p->node[j], *b, *n;
+    if (t->op != &nn__op_linear_back || ((const nn__linear_back *)t->attr)->act != NN_ACT_NONE || (*i = nn__maker(p, t->in[0])) < 0) return NULL;
+    b   = p->node[*i];
+    *at = j;
+    for (int k = 0; k < 4; k++) {
+        nn__linear_back a = *(const nn__linear_back *)t->attr;
+        if (b->op != backs[k].op || p->value[t->in[0]->st->uses].uses != 2 || nn__inputs_are_written(p, b, *i, j)) continue; /* dz stands for dy and y here */
+        if (!nn__same_shape(b->in[0], b->out[0]) || !nn__same_shape(b->in[1], b->out[0]) || !nn_is_contiguous(b->in[0]) || !nn_is_contiguous(b->in[1])) continue;
+        a.act = backs[k].act;
+        n = nn__node_like(p, t, t->n_in, &a);
+        if (n) { n->in[0] = b->in[0]; n->in[1] = b->in[1]; }
+        return n;
+    }
+    return NULL;
+}
+static nn_node *nn__fuse_add_back(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* dx of a linear layer, and what came along beside it */
+    nn_node *t = p->node[j], *b, *n;
+    if (t->op != &nn__op_add) return NULL;
+    for (int k = 0; k < 2; k++) {
+        nn_tensor *other = t->in[1 - k];
+        if ((*i = nn__sole_maker(p, t->in[k], &nn__op_linear_back)) < 0 || (b = p->node[*i])->n_in != 4 || b->out[0]->st != t->in[k]->st || b->in[3]->size[0] == 0) continue;
+        if (!nn__same_shape(t->in[k], t->out[0]) || !nn__same_shape(other, t->out[0]) || !nn_is_contiguous(other) || !nn__is_ready(p, other, *i, j)) continue;
+        *at = *i;
+        n   = nn__node_like(p, b, 5, b->attr);
+        if (n) { n->in[4] = other; n->out[0] = t->out[0]; }
+        return n;
+    }
+    return NULL;
+}
 static int nn__pass_epilogues(nn_plan *p) {
-    int changes = 0;
+    static const nn__pattern patterns[] = {nn__fuse_activation, nn__fuse_add, nn__fuse_activation_back, nn__fuse_add_back};
     for (int64_t i = 0; i < p->n; i++) {
         nn_node *n = nn__as_product(p, p->node[i]);
         if (p->ctx->error) return -1;
         if (n) p->node[i] = n;
     }
-    if (!nn__plan_values(p)) return -1;
-    for (int64_t j = 0; j < p->n; j++) {
-        nn_node    *t = p->node[j], *n = NULL;
-        nn_tensor  *y = t->n_out ? t->out[0] : NULL;
-        int64_t     i = -1, at = 0;
-        if (t->op->run == nn__run_map && t->n_in == 1 && !t->op->attr_size && (i = nn__sole_maker(p, t->in[0], &nn__op_product)) >= 0) { /* an activation */
-            nn__product a = *(const nn__product *)p->node[i]->attr;
-            if (a.act >= 0 || a.residual >= 0) continue;
-            a.act = (int64_t)t->op->kernel;
-            a.flops += (double)nn_numel(y);
-            n  = nn__product_with(p, p->node[i], NULL, y, &a, NULL);
-            at = i;
-        } else if (t->op == &nn__op_add) { /* a bias or a residual; which operand is the product? */
-            for (int k = 0; k < 2 && !n && !p->ctx->error; k++) {
-                nn_tensor  *other = t->in[1 - k];
-                nn__product a;
-                int         bias;
-                if ((i = nn__sole_maker(p, t->in[k], &nn__op_product)) < 0 || !nn__same_shape(t->in[k], y) || !nn_is_contiguous(other) || other->st == t->in[k]->st) continue;
-                a    = *(const nn__product *)p->node[i]->attr;
-                bias = other->ndim == 1 && y->ndim > 1 && other->size[0] == y->size[y->ndim - 1] && a.bias < 0 && a.act < 0 && a.residual < 0;
-                if (!bias && (a.residual >= 0 || !nn__same_shape(other, y))) continue;
-                if (nn__is_ready(p, other, i, j)) at = i;
-                else if (!nn__inputs_are_written(p, p->node[i], i, j)) at = j;
-                else continue;
-                a.flops += (double)nn_numel(y);
-                n = nn__product_with(p, p->node[i], other, y, &a, bias ? &a.bias : &a.residual);
-                if (n) memcpy((void *)(uintptr_t)n->attr, &a, sizeof a);
-            }
-        } else if (t->op == &nn__op_linear_back && ((const nn__linear_back *)t->attr)->act == NN_ACT_NONE && (i = nn__maker(p, t->in[0])) >= 0) { /* dz = dy act'(y) before it */
-            static const struct { const nn_op *op; int act; } backs[] = {{&nn__op_relu_back, NN_ACT_RELU}, {&nn__op_tanh_back, NN_ACT_TANH}, {&nn__op_sigmoid_back, NN_ACT_SIGMOID}, {&nn__op_gelu_back, NN_ACT_GELU}};
-            nn_node *b = p->node[i];
-            for (int k = 0; k < 4; k++) {
-                nn__linear_back a = *(const nn__linear_back *)t->attr;
-                if (b->op != backs[k].op || p->value[t->in[0]->st->uses].uses != 2 || !nn_is_contiguous(b->in[0]) || !nn_is_contiguous(b->in[1]) || nn__inputs_are_written(p, b, i, j)) continue;
-                if (!nn__same_shape(b->in[0], b->out[0]) || !nn__same_shape(b->in[1], b->out[0])) continue;
-                a.act = backs[k].act;
-                n = nn__node_new(p, t->op, t->n_in, t->n_out, &a, t);
-                if (!n) break;
-                for (int m = 0; m < t->n_in; m++) n->in[m] = m < 2 ? b->in[m] : t->in[m];
-                for (int m = 0; m < t->n_out; m++) n->out[m] = t->out[m];
-                at = j;
-            }
-        }
-        if (p->ctx->error) return -1;
-        if (!n && t->op == &nn__op_add) /* dx of a linear layer, and what came along beside it */
-            for (int k = 0; k < 2 && !n; k++) {
-                nn_tensor *other = t->in[1 - k];
-                nn_node   *b;
-                if ((i = nn__sole_maker(p, t->in[k], &nn__op_linear_back)) < 0 || (b = p->node[i])->n_in != 4 || b->out[0]->st != t->in[k]->st || b->in[3]->size[0] == 0) continue;
-                if (!nn__same_shape(t->in[k], y) || !nn__same_shape(other, y) || !nn_is_contiguous(other) || !nn__is_ready(p, other, i, j)) continue;
-                n = nn__node_new(p, b->op, 5, 3, b->attr, b);
-                if (!n) return -1;
-                for (int m = 0; m < 4; m++) n->in[m] = b->in[m];
-                n->in[4] = other;
-                n->out[0] = y; n->out[1] = b->out[1]; n->out[2] = b->out[2];
-                at = i;
-            }
-        if (!n) continue;
-        p->node[at] = n;
-        nn__node_drop(p, at == i ? j : i);
-        j = at > i ? at - 2 : i; /* look again: more may follow */
-        if (!nn__plan_values(p)) return -1;
-        changes++;
-    }
-    return changes;
+    return nn__fuse(p, patterns, 4);
 }
 
-static int nn__pass_norms(nn_plan *p) { /* a layer norm whose only reader is a product */
-    int changes = 0;
-    if (!nn__plan_values(p)) return -1;
-    for (int64_t j = 0; j < p->n; j++) {
-        nn_node    *t = p->node[j], *b, *n;
-        nn__product a;
-        int64_t     i;
-        if (t->op != &nn__op_product || !nn_is_contiguous(t->in[0]) || (i = nn__sole_maker(p, t->in[0], &nn__op_layernorm)) < 0) continue;
-        b = p->node[i];
-        if (b->out[0]->st != t->in[0]->st || nn__value_of(p, b->out[1])->uses || nn__value_of(p, b->out[2])->uses || b->in[0]->size[b->in[0]->ndim - 1] != t->in[0]->size[1]) continue;
-        if (nn__inputs_are_written(p, b, i, j)) continue;
-        a = *(const nn__product *)t->attr;
-        a.norm = t->n_in;
-        a.eps  = *(const double *)b->attr;
-        a.flops += b->op->cost(b).flops;
-        n = nn__node_new(p, &nn__op_norm_product, t->n_in + 2, 1, &a, t);
-        if (!n) return -1;
-        for (int k = 0; k < t->n_in; k++) n->in[k] = t->in[k];
-        n->in[0] = nn__as_matrix(p, b->in[0], t->in[0]->size[0], t->in[0]->size[1], t->in[0]->size[1], 1);
-        n->in[t->n_in] = b->in[1];
-        n->in[t->n_in + 1] = b->in[2];
-        n->out[0] = t->out[0];
-        if (!n->in[0]) return -1;
-        p->node[j] = n;
-        nn__node_drop(p, i);
-        if (!nn__plan_values(p)) return -1;
-        j--;
-        changes++;
-    }
-    return changes;
+static nn_node *nn__fuse_norm(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* a layer norm whose only reader is a product */
+    nn_node    *t = p->node[j], *b, *n;
+    nn__product a;
+    if (t->op != &nn__op_product || !nn_is_contiguous(t->in[0]) || (*i = nn__sole_maker(p, t->in[0], &nn__op_layernorm)) < 0) return NULL;
+    b   = p->node[*i];
+    *at = j;
+    if (b->out[0]->st != t->in[0]->st || nn__value_of(p, b->out[1])->uses || nn__value_of(p, b->out[2])->uses || b->in[0]->size[b->in[0]->ndim - 1] != t->in[0]->size[1]) return NULL;
+    if (nn__inputs_are_written(p, b, *i, j)) return NULL;
+    a = *(const nn__product *)t->attr;
+    a.norm = t->n_in;
+    a.eps  = *(const double *)b->attr;
+    a.flops += b->op->cost(b).flops;
+    n = nn__node_new(p, &nn__op_norm_product, t->n_in + 2, 1, &a, t);
+    if (!n) return NULL;
+    memcpy(n->in, t->in, (size_t)t->n_in * sizeof *n->in);
+    n->in[0] = nn__as_matrix(p, b->in[0], t->in[0]->size[0], t->in[0]->size[1], t->in[0]->size[1], 1);
+    n->in[t->n_in]     = b->in[1];
+    n->in[t->n_in + 1] = b->in[2];
+    n->out[0] = t->out[0];
+    return n->in[0] ? n : NULL;
 }
+static const nn__pattern nn__loss_patterns[] = {nn__fuse_loss}, nn__norm_patterns[] = {nn__fuse_norm};
+static int nn__pass_loss(nn_plan *p) { return nn__fuse(p, nn__loss_patterns, 1); }
+static int nn__pass_norms(nn_plan *p) { return nn__fuse(p, nn__norm_patterns, 1); }
 
 /* -- chain: element-wise ops one after the other, tile by tile: what lies between them stays in the first cache -- */
 enum { NN__CHAIN_STEPS = 16, NN__CHAIN_IN = 8, NN__CHAIN_OUT = 4, NN__CHAIN_ROOMS = 6, NN__CHAIN_TILE = 4096, NN__CHAIN_ROW = 64 }; /* tile: bytes */
@@ -9447,39 +9459,29 @@ static int nn__pass_chains(nn_plan *p) {
 /* -- gradients: what a leaf will hold is made in the block that it will hold, not copied there; and where a weight is used several
       times, later contributions are added by the product's last store. (Only sums short enough for one block of k, which
       are the same to the bit then.) -- */
-static int nn__accumulates(nn_plan *p, int64_t j) { /* an add at j of a weight's gradient to what came before; 1: done, -1: no memory */
-    nn_node *t = p->node[j];
+static nn_node *nn__fuse_sum(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* an add of a weight's gradient to what came before */
+    nn_node *t = p->node[j], *b, *n;
     for (int k = 0; k < 2 && t->op == &nn__op_add; k++) {
         nn_tensor      *dw = t->in[k], *sum = t->in[1 - k];
-        int64_t         i = nn__sole_maker(p, dw, &nn__op_linear_back), at = nn__maker(p, sum);
-        nn_node        *b, *n;
+        int64_t         first = nn__maker(p, sum);
         nn__linear_back a;
-        if (i < 0 || at < 0 || at >= i || p->value[sum->st->uses].uses != 1 || !nn__same_shape(dw, sum) || !nn__same_shape(dw, t->out[0])) continue;
-        b = p->node[i];
+        if ((*i = nn__sole_maker(p, dw, &nn__op_linear_back)) < 0 || first < 0 || first >= *i || p->value[sum->st->uses].uses != 1 || !nn__same_shape(dw, sum) || !nn__same_shape(dw, t->out[0])) continue;
+        b = p->node[*at = *i];
         a = *(const nn__linear_back *)b->attr;
         if (b->out[1]->st != dw->st || a.adds || dw->ndim != 2 || dw->size[0] < 2 || dw->size[1] < 2 || nn_numel(b->in[0]) / dw->size[0] > NN__GEMM_KC_LEAST) continue;
         a.adds = 1;
-        n = nn__node_new(p, b->op, b->n_in, 3, &a, b);
-        if (!n) return -1;
-        memcpy(n->in, b->in, (size_t)b->n_in * sizeof *n->in);
-        memcpy(n->out, b->out, 3 * sizeof *n->out);
+        n = nn__node_like(p, b, b->n_in, &a);
+        if (!n) return NULL;
         n->out[1] = t->out[0];
-        p->node[i] = n;
         nn__plan_redirect(p, t->out[0]->st, sum->st);
-        nn__node_drop(p, j);
-        return nn__plan_values(p) ? 1 : -1;
+        return n;
     }
-    return 0;
+    return NULL;
 }
+static const nn__pattern nn__sum_patterns[] = {nn__fuse_sum};
 static int nn__pass_gradients(nn_plan *p) {
-    int changes = 0;
-    if (!nn__plan_values(p)) return -1;
-    for (int64_t j = 0; j < p->n; j++) {
-        int done = nn__accumulates(p, j);
-        if (done < 0) return -1;
-        changes += done;
-        j -= done;
-    }
+    int changes = nn__fuse(p, nn__sum_patterns, 1);
+    if (changes < 0) return -1;
     for (int64_t j = 0; j < p->n; j++) { /* as soon as it is there, after what the same leaf got before */
         nn_node *t = p->node[j];
         int64_t  i = t->op == &nn__op_leave ? nn__maker(p, t->in[0]) : -1;
@@ -9541,11 +9543,8 @@ static nn_node *nn__again_node(nn__again *a, nn_node *t, int clone) { /* t with 
         int64_t v = k < t->n_in && nn__is_planned(t->in[k]->st) ? t->in[k]->st->uses : -1;
         if (!clone && !(v >= 0 && a->now[v])) continue;
         if (!n) {
-            n = nn__node_new(p, t->op, t->n_in, t->n_out, t->attr, t);
+            n = nn__node_like(p, t, t->n_in, t->attr);
             if (!n) return NULL;
-            n->stream = t->stream;
-            for (int m = 0; m < t->n_in; m++) n->in[m] = t->in[m];
-            for (int m = 0; m < t->n_out; m++) n->out[m] = t->out[m];
         }
         if (v >= 0 && a->now[v] && !(n->in[k] = nn__moved(p, t->in[k], a->now[v]))) return NULL;
     }
