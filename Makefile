@@ -4,7 +4,8 @@
 # make check    the wide matrix: compilers, standards, sanitizers, instruction sets, fuzzing (needs gcc and clang)
 # make mnist MNIST=folder    train on MNIST, packed or unpacked
 # make bench    timings, one line a workload, beside the least possible; BENCH="--threads 1 gemm" for some of them
-# make bench-peers    the same by turns with PyTorch, ONNX Runtime and OpenBLAS, into bench/RESULTS.md (needs Python and the network)
+# make bench-peers    the same by turns with PyTorch, ONNX Runtime and OpenBLAS, into bench/RESULTS.md (needs Python and the network);
+#                     GENANN=folder: also with the genann.c and genann.h in that folder
 # make bench-check    fails if a row has become much slower than bench/baseline.json; make bench-baseline writes that
 # make ulp      the largest errors of exp, log, tanh, erf ...; minutes
 # make size     lines a section, seconds to compile, bytes of the demo

@@ -2,6 +2,10 @@
 //
 //     name  median us  min us  rate unit  least us  share  limit
 //
+// or, of a figure made of two others (names plan_..._gain, _cut, _more, _layout, _overhead), its value and what it is made of:
+//
+//     name  value unit  ours, and what it is held against
+//
 // least is the larger of (operations / peak rate) and (bytes / bandwidth); share = least / min. Peak rates and bandwidths
 // are measured in this very run, on as many threads, at the workload's own footprint: see machine.h.
 //
@@ -22,10 +26,16 @@
 #endif
 
 // ---- what a row is ---------------------------------------------------------------------------------
+typedef struct row row;
+/* How a figure follows from two numbers: ours / other; other / ours; in percent: how much more ours is; how much less. */
+enum form { NO_FIGURE, RATIO, GAIN, MORE, CUT };
+static const char *const form_names[] = {"", "ratio", "gain", "more", "cut"}, *const form_units[] = {"", "x", "x", "%", "%"};
+typedef struct figure { double ours, other; char note[120]; } figure;
+
 enum where { AS_TOLD, SERIAL, SCALAR }; /* threads and instruction set of its context */
 static const char *const where_names[] = {"", ", one thread", ", one thread, scalar kernels"};
 
-typedef struct row {
+struct row {
     char        name[40];
     const char *group, *what;  /* what: what is timed */
     void      (*start)(void);  /* makes the operands, in a fresh context */
@@ -36,7 +46,11 @@ typedef struct row {
     int64_t     m, k, n;
     nn_dtype    dtype;
     nn_tensor *(*op)(nn_tensor *x);
-    int64_t     layer[6];      /* sizes, closed by a 0 */
+    int64_t     layer[16];     /* sizes, closed by a 0 */
+    nn_net      net;           /* NULL: by layer */
+    int         real;          /* real targets: mean squared error and SGD, as for a single output */
+    float       rate;          /* SGD's; 0: 0.1 */
+    int         every;         /* the plan's option checkpoint */
     nn_act      act;
     int         pack;          /* nn_model_pack before the first run */
     int         per;           /* what run does so many times; the time is of one */
@@ -46,7 +60,12 @@ typedef struct row {
     double      bytes, footprint;
     enum pattern pattern;
     const char *unit;
-} row;
+    /* a figure */
+    enum form   form;
+    int       (*measure)(const row *r, double limit, figure *f); /* 0: failed */
+    const row  *of, *beside;   /* what it is about */
+    const char *ours, *other, *in; /* what the two numbers are, and in what: "us" or "bytes" */
+};
 
 static row    rows[160];
 static int    n_rows;
@@ -62,6 +81,8 @@ static struct {                    /* and its operands */
     nn_optim  *o;
     nn_loss    loss;
     float     *raw, *raw2;
+    nn_plan   *p;
+    nn_tensor *out;
 } t;
 
 static nn_ctx *begin(enum where where) {
@@ -210,7 +231,7 @@ static void run_gather(void) {
 // ---- networks ---------------------------------------------------------------------------------------
 /* Linear layers of at->layer's sizes, with at->act between them. */
 static nn_tensor *net(nn_scope s, nn_tensor *x) {
-    static const char *const names[] = {"fc1", "fc2", "fc3", "fc4", "fc5"};
+    static const char *const names[] = {"fc1", "fc2", "fc3", "fc4", "fc5", "fc6", "fc7", "fc8", "fc9", "fc10", "fc11", "fc12"};
     int i = 0;
     for (; at->layer[i + 2]; i++) x = nn_layer_linear_act(s, names[i], x, at->layer[i + 1], at->act);
     return nn_layer_linear(s, names[i], x, at->layer[i + 1]);
@@ -226,17 +247,27 @@ static nn_tensor *ten_net(nn_scope s, nn_tensor *x) { /* ten matrices that only 
     return x;
 }
 
+static nn_tensor *residual_net(nn_scope s, nn_tensor *x) { /* k blocks x + linear(relu(linear(x))), as wide as x */
+    int64_t n = nn_dim(x, 1);
+    for (int i = 0; i < at->k; i++) {
+        nn_scope b = nn_in_i(s, "h", i);
+        x = nn_leave(b, nn_add(x, nn_layer_linear(b, "fc2", nn_layer_linear_act(b, "fc1", x, n, NN_ACT_RELU), n)));
+    }
+    return x;
+}
+
 static void start_net(void) {
-    int     last = 0;
+    int     last = 0, real;
     int64_t out;
     while (at->layer[last + 1]) last++;
-    out = at->layer[last];
-    t.m = nn_model_new(c, net, NULL);
+    out  = at->layer[last];
+    real = at->real || out == 1;
+    t.m  = nn_model_new(c, at->net ? at->net : net, NULL);
     if (at->dtype != NN_F32) nn_model_dtype(t.m, at->dtype);
     t.x    = normal(at->dtype, NN_SHAPE(at->m, at->layer[0]));
-    t.y    = out == 1 ? normal(at->dtype, NN_SHAPE(at->m, 1)) : nn_keep(nn_cast(nn_uniform(c, NN_F32, NN_SHAPE(at->m), 0, (double)out), NN_I32));
-    t.loss = out == 1 ? nn_mse : nn_cross_entropy;
-    t.o    = out == 1 ? nn_sgd(t.m, 0.1f, 0) : nn_adam(t.m, 1e-3f);
+    t.y    = real ? normal(at->dtype, NN_SHAPE(at->m, out)) : nn_keep(nn_cast(nn_uniform(c, NN_F32, NN_SHAPE(at->m), 0, (double)out), NN_I32));
+    t.loss = real ? nn_mse : nn_cross_entropy;
+    t.o    = real ? nn_sgd(t.m, at->rate > 0 ? at->rate : 0.1f, 0) : nn_adam(t.m, 1e-3f);
     if (at->pack) {
         nn_model_build(t.m, at->dtype, NN_SHAPE(at->m, at->layer[0]));
         nn_model_pack(t.m, 1);
@@ -260,6 +291,46 @@ static void run_infer(void) {
     read = y ? *(char *)nn_ptr(y) : 0;
     (void)read;
     nn_reset(c);
+}
+/* The same by a plan */
+static void plan_begin(void) {
+    nn_plan_options o = nn_plan_defaults();
+    o.checkpoint = at->every;
+    nn_reset(c);
+    t.p = nn_plan_begin(c, &o);
+}
+static void start_plan_train(void) {
+    nn_tensor *x, *y;
+    start_net();
+    plan_begin();
+    x     = nn_plan_input(t.p, "x", t.x);
+    y     = nn_plan_input(t.p, "y", t.y);
+    t.out = t.loss(nn_forward(t.m, x), y);
+    nn_backward(t.out);
+    nn_step(t.o);
+    nn_plan_end(t.p, &t.out, 1);
+}
+static void run_plan_train(void) {
+    nn_plan_run(t.p);
+    nn_reset(c);
+}
+static void run_plan_bound(void) {
+    nn_plan_bind(t.p, "x", t.x);
+    nn_plan_bind(t.p, "y", t.y);
+    run_plan_train();
+}
+static void start_plan_infer(void) {
+    start_net();
+    plan_begin();
+    t.out = nn_predict(t.m, nn_plan_input(t.p, "x", t.x));
+    nn_plan_end(t.p, &t.out, 1);
+    t.raw = nn_f32(t.x);
+}
+static void run_plan_infer(void) {
+    volatile float read;
+    nn_plan_bind_data(t.p, "x", t.raw);
+    read = nn_plan_run(t.p) ? nn_f32(t.out)[0] : 0;
+    (void)read;
 }
 static void run_step(void) { nn_step(t.o); }
 static void between_step(void) {
@@ -408,7 +479,7 @@ static row *map(const char *group, const char *name, nn_tensor *(*op)(nn_tensor 
     return with_memory(r, pattern, bytes * (double)m * (double)n);
 }
 
-typedef struct sizes { int64_t layer[6]; } sizes;
+typedef struct sizes { int64_t layer[16]; } sizes;
 /* Train: forward, loss, backward, optimiser. Least work: a product forward, one for each weight's gradient, one for each inner
    layer's input; least traffic: the optimiser's (parameter, gradient and two moments in, three out). */
 static row *network(const char *group, const char *name, sizes s, nn_act act, int64_t batch, int train) {
@@ -424,7 +495,10 @@ static row *network(const char *group, const char *name, sizes s, nn_act act, in
     return r;
 }
 
-static const sizes mlp = {{784, 512, 256, 10, 0, 0}}, tiny = {{16, 32, 10, 0, 0, 0}}, xor_sizes = {{2, 16, 1, 0, 0, 0}}, adam_sizes = {{1000, 500, 200, 50, 10, 0}};
+enum { CHECKPOINT = 6 }; /* blocks of plan_res64_recompute that make one segment */
+static const sizes mlp = {{784, 512, 256, 10, 0}}, tiny = {{16, 32, 10, 0}}, xor_sizes = {{2, 16, 1, 0}}, adam_sizes = {{1000, 500, 200, 50, 10, 0}};
+
+static row *xor_eager;
 
 static void rows_main(void) {
     static const int64_t squares[] = {32, 64, 128, 256, 512, 1024, 2048};
@@ -467,7 +541,7 @@ static void rows_main(void) {
     r->m = r->n = 1024;
     with_memory(r, UPDATE, 28.0 * 10 * 1024 * 1024)->footprint = 16.0 * 10 * 1024 * 1024;
     network("training", "mlp_train_b128", mlp, NN_ACT_RELU, 128, 1);
-    network("training", "xor_train", xor_sizes, NN_ACT_TANH, 4, 1);
+    xor_eager = network("training", "xor_train", xor_sizes, NN_ACT_TANH, 4, 1);
     for (int batch = 128; batch > 0; batch = batch > 1 ? 1 : 0) {
         snprintf(name, sizeof name, "mlp_infer_b%d", batch);
         r = network("inference", name, mlp, NN_ACT_RELU, batch, 0);
@@ -516,7 +590,7 @@ static void rows_scratch(void) {
     static const int64_t softmaxes[][2] = {{10, 50000}, {100, 50000}, {1000, 50000}, {1000, 10000}};
     static const int64_t tables[][2] = {{1000, 128}, {10000, 256}, {50000, 512}};
     static const int64_t gradients[][3] = {{100, 50, 30}, {2000, 1000, 500}};
-    static const struct { const char *name; sizes s; } nets[] = {{"1K", {{16, 32, 10, 0, 0, 0}}}, {"10K", {{64, 128, 10, 0, 0, 0}}}, {"100K", {{256, 256, 128, 10, 0, 0}}}, {"1M", {{784, 800, 400, 128, 10, 0}}}};
+    static const struct { const char *name; sizes s; } nets[] = {{"1K", {{16, 32, 10, 0}}}, {"10K", {{64, 128, 10, 0}}}, {"100K", {{256, 256, 128, 10, 0}}}, {"1M", {{784, 800, 400, 128, 10, 0}}}};
     char name[40];
     row *r;
     for (int64_t n = 100; n < 1000; n += 400) {
@@ -529,7 +603,7 @@ static void rows_scratch(void) {
         gemm("scratch", products[i][0], products[i][1], products[i][2], NN_F32, name);
     }
     for (int i = 0; i < 5; i++) {
-        sizes s = {{linears[i][0], linears[i][1], 0, 0, 0, 0}};
+        sizes s = {{linears[i][0], linears[i][1], 0}};
         snprintf(name, sizeof name, "fs_linear_%dto%d_b32", (int)linears[i][0], (int)linears[i][1]);
         network("scratch", name, s, NN_ACT_NONE, 32, 0);
     }
@@ -566,6 +640,66 @@ static void rows_scratch(void) {
     }
     network("scratch", "fs_train_1M_b1", nets[3].s, NN_ACT_RELU, 1, 1);
     network("scratch", "fs_train_1M_b64", nets[3].s, NN_ACT_RELU, 64, 1);
+}
+
+static row *figure_of(const char *name, enum form form, int (*measure)(const row *, double, figure *), const row *of, const row *beside, const char *ours, const char *other, const char *in, const char *what) {
+    row *r = add("plan", what, NULL, NULL, "%s", name);
+    r->form = form; r->measure = measure; r->of = of; r->beside = beside; r->ours = ours; r->other = other; r->in = in;
+    r->unit = form_units[form];
+    return r;
+}
+static row *plan_row(row *r, const char *what, void (*start)(void), void (*run)(void)) {
+    r->what = what; r->start = start; r->run = run;
+    return r;
+}
+/* A training step of n blocks; least traffic: SGD's (parameter and gradient in, parameter out). */
+static row *residual(const char *name, int64_t n, int every, const char *what) {
+    const double weights = (double)n * 2 * 64 * 64;
+    row *r = add("plan", what, start_plan_train, run_plan_train, "%s", name);
+    r->layer[0] = r->layer[1] = 64;
+    r->net = residual_net; r->real = 1; r->k = n; r->m = 256; r->every = every; r->rate = 1e-3f;
+    with_work(r, F32, 2.0 * 256 * (3 * weights - 64 * 64), "GF/s");
+    with_memory(r, UPDATE, 12 * weights)->footprint = 8 * weights;
+    return r;
+}
+
+static int by_turns(const row *r, double limit, figure *f);
+static int peaks(const row *r, double limit, figure *f);
+static int layout(const row *r, double limit, figure *f);
+static int overhead(const row *r, double limit, figure *f);
+
+static void rows_plan(void) {
+    static const sizes deep = {{64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 0}};
+    static const char *const bound = "a plan of named layers forward, loss, backward, optimiser: input tensors bound, run, reset",
+                      *const train = "a plan of named layers forward, loss, backward, optimiser: run, reset; the same input tensors", *const infer = "a plan of nn_predict: raw array bound, run, one output read";
+    static row res12;
+    row *mlp_train, *xor_train, *deep_infer, *deep_eager, *deep_train, *deep_train_eager, *res, *again, *r;
+    mlp_train = plan_row(network("plan", "plan_mlp_train_b128", mlp, NN_ACT_RELU, 128, 1), bound, start_plan_train, run_plan_bound);
+    r         = plan_row(network("plan", "plan_tiny_infer", tiny, NN_ACT_RELU, 1, 0), "a plan of nn_predict (weights packed once before): raw array bound, run, one output read", start_plan_infer, run_plan_infer);
+    r->pack   = 1;
+    xor_train = plan_row(network("plan", "plan_xor_train", xor_sizes, NN_ACT_TANH, 4, 1), train, start_plan_train, run_plan_train);
+    deep_infer       = plan_row(network("plan", "plan_deep_infer", deep, NN_ACT_RELU, 1, 0), infer, start_plan_infer, run_plan_infer);
+    deep_eager       = network("plan", "plan_deep_eager", deep, NN_ACT_RELU, 1, 0);
+    deep_train       = plan_row(network("plan", "plan_deep_train", deep, NN_ACT_RELU, 1, 1), train, start_plan_train, run_plan_train);
+    deep_train_eager = network("plan", "plan_deep_train_eager", deep, NN_ACT_RELU, 1, 1);
+    deep_train->real  = deep_train_eager->real = 1;
+    deep_train->bytes = deep_train_eager->bytes = 12.0 * 12 * 64 * 64; /* SGD's */
+    deep_train->footprint = deep_train_eager->footprint = 8.0 * 12 * 64 * 64;
+    res   = residual("plan_res64", 64, 0, "a plan of a training step of 64 blocks x + linear(relu(linear(x))), width 64, batch 256, mean squared error, SGD: run, reset; the same input tensors");
+    again = residual("plan_res64_recompute", 64, CHECKPOINT, "the same, but of every few blocks only the last output is kept for backward, the others are computed again");
+    res12   = *res;
+    res12.k = 12;
+    snprintf(res12.name, sizeof res12.name, "res12");
+    figure_of("plan_xor_gain", GAIN, by_turns, xor_train, xor_eager, "plan", "eager", "us", "xor_train / plan_xor_train, by turns");
+    figure_of("plan_deep_infer_gain", GAIN, by_turns, deep_infer, deep_eager, "plan", "eager", "us", "plan_deep_eager / plan_deep_infer, by turns");
+    figure_of("plan_deep_train_gain", GAIN, by_turns, deep_train, deep_train_eager, "plan", "eager", "us", "plan_deep_train_eager / plan_deep_train, by turns");
+    figure_of("plan_res64_cut", CUT, peaks, again, res, "recomputed", "kept", "bytes", "how much less the planned peak of plan_res64_recompute is than that of plan_res64");
+    figure_of("plan_res64_more", MORE, by_turns, again, res, "recomputed", "kept", "us", "how much longer plan_res64_recompute takes than plan_res64, by turns");
+    figure_of("plan_mlp_train_layout", RATIO, layout, mlp_train, NULL, "peak", "bound", "bytes", "plan_mlp_train_b128: planned peak / the most that is alive at once");
+    figure_of("plan_res12_layout", RATIO, layout, &res12, NULL, "peak", "bound", "bytes", "the training step of plan_res64 with 12 blocks: planned peak / the most that is alive at once");
+    figure_of("plan_mlp_train_overhead", RATIO, overhead, mlp_train, NULL, "run", "sum of nodes", "us", "plan_mlp_train_b128: nn_plan_run / the sum of its nodes, each run alone in a loop");
+    figure_of("plan_deep_train_overhead", RATIO, overhead, deep_train, NULL, "run", "sum of nodes", "us", "plan_deep_train: nn_plan_run / the sum of its nodes, each run alone in a loop");
+    figure_of("plan_xor_train_overhead", RATIO, overhead, xor_train, NULL, "run", "sum of nodes", "us", "plan_xor_train: nn_plan_run / the sum of its nodes, each run alone in a loop");
 }
 
 // ---- running a row ----------------------------------------------------------------------------------
@@ -616,10 +750,173 @@ static int measure(const row *r, double limit, result *out) {
     return n;
 }
 
+// ---- figures ----------------------------------------------------------------------------------------
+/* Times of two rows, measured by turns; of each the minimum counts. How the figure follows from them: enum form. */
+static int by_turns(const row *r, double limit, figure *f) {
+    enum { TURNS = 3 };
+    for (int i = 0; i < TURNS; i++) {
+        result ours, other;
+        if (!measure(r->beside, limit / (2 * TURNS), &other) || !measure(r->of, limit / (2 * TURNS), &ours)) return 0;
+        if (i == 0 || ours.min < f->ours) f->ours = ours.min;
+        if (i == 0 || other.min < f->other) f->other = other.min;
+    }
+    return 1;
+}
+
+static int start_row(const row *r) {
+    memset(&t, 0, sizeof t);
+    at = r;
+    c  = begin(r->where);
+    if (!c) return 0;
+    r->start();
+    nn_reset(c);
+    if (!nn_error(c)) return 1;
+    fprintf(stderr, "bench: %s: %s\n", r->name, nn_error_text(c));
+    nn_end(c);
+    return 0;
+}
+static int stats_of(const row *r, nn_plan_stats *s) {
+    if (!start_row(r)) return 0;
+    *s = nn_plan_stats_of(t.p);
+    nn_end(c);
+    return 1;
+}
+static int peaks(const row *r, double limit, figure *f) {
+    nn_plan_stats ours, other;
+    (void)limit;
+    if (!stats_of(r->of, &ours) || !stats_of(r->beside, &other)) return 0;
+    f->ours = (double)ours.peak; f->other = (double)other.peak;
+    snprintf(f->note, sizeof f->note, "checkpoint = %d, %.1f %% of the FLOPs again", r->of->every, 100 * ours.again / (ours.flops - ours.again));
+    return 1;
+}
+static int layout(const row *r, double limit, figure *f) {
+    nn_plan_stats s;
+    (void)limit;
+    if (!stats_of(r->of, &s)) return 0;
+    f->ours = (double)s.peak; f->other = (double)s.bound;
+    snprintf(f->note, sizeof f->note, "every value its own room: %zu bytes", s.naive);
+    return 1;
+}
+
+/* The bytes that a node changes and reads: what it does in a loop must not be seen by the nodes after it. */
+static void node_bytes(const nn_node *n, char **saved, int restore) {
+    for (int k = 0; k < n->n_in; k++) {
+        nn__storage *st = n->in[k]->st;
+        int          changed = (n->op->flags & NN_OP_WRITES) != 0;
+        for (int o = 0; o < n->n_out; o++) changed |= n->out[o]->st == st; /* in place */
+        if (!changed) continue;
+        if (!saved[k] && !(saved[k] = (char *)malloc(st->bytes + 1))) exit(1);
+        if (restore) memcpy(st->data, saved[k], st->bytes); else memcpy(saved[k], st->data, st->bytes);
+    }
+}
+static double node_seconds(nn_node *n, int64_t repeat) {
+    nn__mark mark = nn__arena_mark(n->ctx);
+    double   from = now();
+    for (int64_t i = 0; i < repeat; i++) {
+        n->op->run(n);
+        if (n->ctx->memory.step_now != mark.now) nn__arena_rewind(n->ctx, mark); /* as nn_plan_run */
+    }
+    return (now() - from) / (double)repeat;
+}
+/* A throw-away plan: its run, and each of its nodes alone in a loop, by turns; of each the minimum counts. All nodes are summed,
+   those of a branch too. Alone in a loop a node finds its operands in the nearest cache, within a run it may not: so the note says
+   also what the nodes take in their turn. */
+static int overhead(const row *r, double limit, figure *f) {
+    enum { MOST_NODES = 200, MOST_IN = 200, LEAST = 3, SAMPLES = 5 };
+    static char *saved[MOST_NODES][MOST_IN];
+    double       node_min[MOST_NODES], start;
+    int64_t      repeat[MOST_NODES], runs = 1;
+    nn_plan     *p;
+    int          turns = 0, fine, n;
+    uint64_t     ticks, clock = UINT64_MAX, turn = UINT64_MAX, sum;
+    memset(saved, 0, sizeof saved);
+    if (!start_row(r->of)) return 0;
+    p = t.p;
+    for (int64_t i = 0; i < p->n; i++)
+        if (p->n > MOST_NODES || p->node[i]->n_in > MOST_IN) {
+            fprintf(stderr, "bench: %s: more nodes or operands than there is room for\n", r->name);
+            nn_end(c);
+            return 0;
+        }
+    for (int i = 0; i < 3; i++) nn_plan_run(p);
+    for (int i = 0; i < 100; i++) { /* what reading the clock takes */
+        uint64_t from = nn__ticks(), took = nn__ticks() - from;
+        if (took < clock) clock = took;
+    }
+    for (ticks = nn__ticks(), start = now(); (turns < LEAST || now() - start < limit) && !nn_error(c); turns++) {
+        for (int k = 0; k <= SAMPLES; k++) { /* the first only warms the caches */
+            double from = now(), took;
+            for (int64_t j = 0; j < runs; j++) nn_plan_run(p);
+            took = (now() - from) / (double)runs;
+            if (!turns && !k) { f->ours = took; runs = 1 + (int64_t)(20e-6 / took); }
+            if (k && took < f->ours) f->ours = took;
+        }
+        for (int64_t i = 0; i < p->n; i++) {
+            double took;
+            node_bytes(p->node[i], saved[i], 0);
+            for (int k = 0; k <= SAMPLES; k++) {
+                took = node_seconds(p->node[i], turns || k ? repeat[i] : 1);
+                if (!turns && !k) { node_min[i] = took; repeat[i] = 1 + (int64_t)(20e-6 / (took > 1e-8 ? took : 1e-8)); }
+                if (k && took < node_min[i]) node_min[i] = took;
+            }
+            node_bytes(p->node[i], saved[i], 1);
+        }
+        for (int k = 0; k <= SAMPLES; k++) { /* and in their turn, where each finds the caches as a run leaves them */
+            sum = 0;
+            for (int64_t i = 0; i < p->n; i++) {
+                nn_node *node = p->node[i];
+                nn__mark mark = nn__arena_mark(node->ctx);
+                uint64_t before = nn__ticks(), took;
+                node->op->run(node);
+                took = nn__ticks() - before;
+                sum += took > clock ? took - clock : 0;
+                nn__arena_rewind(node->ctx, mark);
+            }
+            if (k && sum < turn) turn = sum;
+        }
+    }
+    f->other = 0;
+    for (int64_t i = 0; i < p->n; i++) f->other += node_min[i];
+    n = snprintf(f->note, sizeof f->note, "%d nodes; in their turn %.3f us", (int)p->n, (double)turn * (now() - start) / (double)(nn__ticks() - ticks) * 1e6);
+    if (p->branches) { /* those of a branch run side by side */
+        double once = f->other;
+        for (int64_t b = 0; b < p->branches; b++) {
+            double lane[16] = {0}, all = 0, longest = 0;
+            for (int64_t i = p->branch[b].begin; i < p->branch[b].end; i++) { lane[p->lane_of[i]] += node_min[i]; all += node_min[i]; }
+            for (int l = 0; l < 16; l++) if (lane[l] > longest) longest = lane[l];
+            once -= all - longest;
+        }
+        snprintf(f->note + n, sizeof f->note - (size_t)n, "; %.3f us if of a branch only the longest lane counts", once * 1e6);
+    }
+    for (int64_t i = 0; i < p->n; i++)
+        for (int k = 0; k < p->node[i]->n_in; k++) free(saved[i][k]);
+    fine = !nn_error(c);
+    if (!fine) fprintf(stderr, "bench: %s: %s\n", r->name, nn_error_text(c));
+    nn_end(c);
+    return fine;
+}
+
+static int run_figure(const row *r, double time, int json) {
+    figure f;
+    double value, to = *r->in == 'u' ? 1e6 : 1;
+    int    digits = *r->in == 'u' ? 3 : 0;
+    memset(&f, 0, sizeof f);
+    if (!r->measure(r, time, &f)) return printf(json ? "{\"name\": \"%s\", \"failed\": true}\n" : "%-28s failed\n", r->name), fflush(stdout), 0;
+    value = r->form == RATIO ? f.ours / f.other : r->form == GAIN ? f.other / f.ours : r->form == MORE ? 100 * (f.ours / f.other - 1) : 100 * (1 - f.ours / f.other);
+    if (json) /* min and least as of a timing, so that least / min is a share here too */
+        printf("{\"name\": \"%s\", \"group\": \"%s\", \"what\": \"%s\", \"figure\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"median\": %.9g, \"min\": %.9g, \"least\": %.9g, \"limit\": \"%s\", "
+               "\"ours\": \"%s\", \"in\": \"%s\", \"note\": \"%s\"}\n",
+               r->name, r->group, r->what, form_names[r->form], value, r->unit, f.ours, f.ours, f.other, r->other, r->ours, r->in, f.note);
+    else printf("%-28s %12.3f %-2s %s %.*f %s, %s %.*f %s%s%s\n", r->name, value, r->unit, r->ours, digits, f.ours * to, r->in, r->other, digits, f.other * to, r->in, *f.note ? "; " : "", f.note);
+    fflush(stdout);
+    return 1;
+}
+
 static int run_row(const row *r, double time, int json) {
     result m;
     limit  l;
     double rate;
+    if (r->measure) return run_figure(r, time, json);
     if (!measure(r, time, &m)) return printf(json ? "{\"name\": \"%s\", \"failed\": true}\n" : "%-28s failed\n", r->name), fflush(stdout), 0;
     l    = limit_of(r);
     rate = (r->work > 0 ? r->work : r->bytes) / m.min / 1e9;
@@ -680,7 +977,7 @@ int main(int argc, char **argv) {
         else return usage();
     }
     rows_main();
-    if (!blas32.p && !blas64.p) { rows_thinkingnet(); rows_scratch(); }
+    if (!blas32.p && !blas64.p) { rows_plan(); rows_thinkingnet(); rows_scratch(); }
     c = begin(AS_TOLD);
     if (!c || nn_error(c)) return 1;
     if (json || serving)
@@ -693,7 +990,8 @@ int main(int argc, char **argv) {
     if (serving) return serve();
     for (int k = 0; k < n_rows; k++) {
         if (!wanted(&rows[k], argv + i, argc - i)) continue;
-        if (describe)
+        if (describe && rows[k].measure) printf("%-28s %s; in %s\n", rows[k].name, rows[k].what, rows[k].unit);
+        else if (describe)
             printf("%-28s %s%s; %.6g %s operations, %.6g bytes (%s)\n", rows[k].name, rows[k].what, where_names[rows[k].where], rows[k].work, peak_names[rows[k].peak], rows[k].bytes, pattern_names[rows[k].pattern]);
         else failed |= !run_row(&rows[k], seconds, json);
     }

@@ -5,7 +5,8 @@
     make bench-baseline                   writes the baseline
 
 A share is the least possible time, by this machine's own measured rates, over the time taken: so it carries over from one machine
-to another better than a time does. A row without a limit is held against the time of one operation at the f32 peak rate. A row that looks worse is run again, twice, and its best run counts.
+to another better than a time does. A row without a limit is held against the time of one operation at the f32 peak rate. A figure
+(plan_..._gain and so on) is held as the ratio of its two numbers, which its JSON calls min and least. A row that looks worse is run again, twice, and its best run counts.
 """
 import argparse, json, os, statistics, subprocess, sys
 

@@ -1,4 +1,4 @@
-"""Runs every row of build/bench and the same work in PyTorch, ONNX Runtime and OpenBLAS by turns, and writes bench/RESULTS.md.
+"""Runs every row of build/bench and the same work in PyTorch, ONNX Runtime, OpenBLAS and genann by turns, and writes bench/RESULTS.md.
 
     make bench-peers              three rounds, with one and with two threads
     make bench-peers PEERS=--quick           one short round
@@ -7,14 +7,18 @@
 Needs Python 3 with venv, and PyPI for the first run: the peers are installed into build/venv. Each peer is a process of its own
 that reads "row seconds" and answers with one line of JSON (bench --serve does the same), so that in each round each row is run by
 one after the other, and a disturbance of the machine meets all alike. Of all rounds the minimum counts; the median is shown too.
+
+genann, a small C library that no registry has, is a peer if a folder with its genann.c and genann.h is named, by --genann or in
+the environment as GENANN; bench/genann_rows.c, compiled with them into build/, runs it. Without a folder its goals say "no peer".
 """
-import argparse, datetime, json, os, platform, re, shutil, statistics, subprocess, sys, time
+import argparse, datetime, hashlib, json, os, platform, re, shlex, shutil, statistics, subprocess, sys, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BENCH, VENV = os.path.join(ROOT, "build/bench"), os.path.join(ROOT, "build/venv")
 
 # What the rows of the main table are to reach, as (kind, value): "x" the best peer's time / ours; "ort" the same against ONNX Runtime;
-# "share" of the limit; "us" microseconds at most. Ratios hold with two threads.
+# "genann" against genann built as we are; "share" of the limit; "us" microseconds at most; of a figure "least" and "most" its value.
+# Ratios hold with two threads.
 GOALS = {}
 def goal(names, *goals):
     for n in names.split(): GOALS.setdefault(n, []).extend(goals)
@@ -35,6 +39,15 @@ goal("mlp_infer_b1", ("ort", 1.3))
 goal("tiny_infer", ("us", .35))
 goal("xor_train", ("x", 100))
 goal("taped_op_4", ("us", .03))
+goal("plan_mlp_train_b128", ("x", 1.3))
+goal("plan_tiny_infer", ("genann", 4))
+goal("plan_xor_train", ("genann", 1.0))
+goal("plan_xor_gain", ("least", 3))
+goal("plan_deep_infer_gain plan_deep_train_gain", ("least", 1.25))
+goal("plan_res64_cut", ("least", 80))
+goal("plan_res64_more", ("most", 40))
+goal("plan_mlp_train_layout plan_res12_layout", ("most", 1.05))
+goal("plan_mlp_train_overhead plan_deep_train_overhead plan_xor_train_overhead", ("most", 1.15))
 
 # ---- the peers' side: runs in build/venv ------------------------------------------------------------
 
@@ -126,6 +139,7 @@ def torch_rows(threads):
     def _():
         m = network(784, 512, 256, 10)
         return training(m, torch.optim.Adam(m.parameters(), fused=True), torch.randn(128, 784), torch.randint(0, 10, (128,)), F.cross_entropy)
+    rows["plan_mlp_train_b128"] = rows["mlp_train_b128"]
     @row("xor_train")
     def _():
         m = network(2, 16, 1, act=nn.Tanh)
@@ -211,6 +225,20 @@ def blas_libraries():
     wheel = glob.glob(os.path.join(VENV, "lib/python3*/site-packages/numpy.libs/libscipy_openblas64_*.so"))
     return {**({"OpenBLAS": found()[0]} if found() else {}), **({"OpenBLAS of NumPy": wheel[0]} if wheel else {})}
 
+GENANN, GENANN_BUILDS, GENANN_ROWS = "genann, -O2", {"genann, -O2": ["-O2"], "genann, -O3 -march=native": ["-O3", "-march=native"]}, ("plan_tiny_infer", "plan_xor_train")
+def genann_programs(folder):
+    """genann behind our driver, built with bench's flags (what the goals mean) and with more: name -> program."""
+    if not folder:
+        print("peers: going on without genann: --genann or GENANN names a folder with its genann.c and genann.h", file=sys.stderr)
+        return {}
+    out = {}
+    for i, (name, flags) in enumerate(GENANN_BUILDS.items()):
+        program = os.path.join(ROOT, f"build/genann_rows{i}")
+        built = subprocess.run(shlex.split(os.environ.get("CC", "cc")) + flags + ["-I", folder, "-o", program, os.path.join(ROOT, "bench/genann_rows.c"), os.path.join(folder, "genann.c"), "-lm"])
+        if built.returncode: print(f"peers: {name} cannot be built", file=sys.stderr)
+        else: out[name] = program
+    return out
+
 class Peer:
     """A process that answers rows."""
     def __init__(self, name, command, rows=None, env=None):
@@ -233,7 +261,7 @@ class Peer:
     def close(self):
         self.p.stdin.close(); self.p.wait()
 
-def peers_for(threads, python, gemms):
+def peers_for(threads, python, genann, gemms):
     me, n = os.path.abspath(__file__), str(threads)
     env = {"OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n}
     out = []
@@ -245,14 +273,14 @@ def peers_for(threads, python, gemms):
     for name, path in blas_libraries().items():
         for core in ("SKYLAKEX", "SAPPHIRERAPIDS", "HASWELL", "ZEN"):
             out.append(Peer(f"{name}, {core}", [BENCH, "--serve", "--threads", n, "--blas", path], gemms, {"OPENBLAS_NUM_THREADS": n, "OPENBLAS_CORETYPE": core}))
-    return out
+    return out + [Peer(name, [program]) for name, program in genann.items()]
 
 # ---- one run ----------------------------------------------------------------------------------------
 
-def run(threads, names, python, o):
+def run(threads, names, python, genann, o):
     """row -> {who: (minimum, median)}, ours as "nn.h", with one full answer of bench under "row"."""
     gemms = [n for n in names if re.fullmatch(r"gemm_\d+(x\d+x\d+)?", n)]
-    ours, peers = Peer("nn.h", [BENCH, "--serve", "--threads", str(threads)], names), [] if o.no_peers else peers_for(threads, python, gemms)
+    ours, peers = Peer("nn.h", [BENCH, "--serve", "--threads", str(threads)], names), [] if o.no_peers else peers_for(threads, python, genann, gemms)
     about, times = ours.first, {}
     for r in range(o.rounds):
         for name in names:
@@ -280,6 +308,12 @@ def best_peer(r, part=""):
     others = {k: v for k, v in r.items() if k not in ("row", "nn.h") and part in k}
     return min(others.items(), key=lambda kv: kv[1][0]) if others else None
 
+def figure(r):
+    """A figure's value, from the minima of the two numbers that it is made of."""
+    ours, other = r["nn.h"][0], r["row"]["least"]
+    return {"ratio": ours / other, "gain": other / ours, "more": 100 * (ours / other - 1), "cut": 100 * (1 - ours / other)}[r["row"]["figure"]]
+def unit(r): return {"%": " %"}.get(r["row"]["unit"], r["row"]["unit"])
+
 def us(t): return f"{t * 1e6:.3f}" if t < 10e-6 else f"{t * 1e6:.1f}" if t < 1e-3 else f"{t * 1e6:,.0f}"
 def table(head, rows):
     numbers = [all(re.fullmatch(r"[\d.,]+x?|-", str(r[i])) for r in rows) for i in range(len(head))]
@@ -287,15 +321,18 @@ def table(head, rows):
 
 def verdict(name, r):
     """("1.0x, 80%", "met")"""
-    texts, states = [], []
+    texts, states, whose = [], [], {"x": ("", ""), "ort": ("ONNX", " of ONNX Runtime"), "genann": (GENANN, " of " + GENANN)}
     for kind, value in GOALS.get(name, []):
-        if kind in ("x", "ort"):
-            peer = best_peer(r, "ONNX" if kind == "ort" else "")
-            texts.append(f"{value}x" + (" of ONNX Runtime" if kind == "ort" else ""))
+        if kind in whose:
+            peer = best_peer(r, whose[kind][0])
+            texts.append(f"{value}x" + whose[kind][1])
             states.append("no peer" if not peer else "met" if peer[1][0] / r["nn.h"][0] >= value else "**missed**")
         elif kind == "share":
             texts.append(f"{value:.0%}")
             states.append("met" if share(r) >= value else "**missed**")
+        elif kind in ("least", "most"):
+            texts.append(f"{'>=' if kind == 'least' else '<='} {value}{unit(r)}")
+            states.append("met" if (figure(r) >= value if kind == "least" else figure(r) <= value) else "**missed**")
         else:
             texts.append(f"{value} us")
             states.append("met" if r["nn.h"][0] * 1e6 <= value else "**missed**")
@@ -304,11 +341,26 @@ def verdict(name, r):
 def main_table(results, goals):
     rows = []
     for name, r in results.items():
-        if r["row"]["group"] in ("thinkingnet", "scratch"): continue
+        if r["row"]["group"] in ("thinkingnet", "scratch", "plan"): continue
         peer, s, (aim, met) = best_peer(r), share(r), verdict(name, r)
         rows.append([name, r["row"]["what"], us(r["nn.h"][0]), us(r["nn.h"][1]), us(peer[1][0]) if peer else "-", us(peer[1][1]) if peer else "-", peer[0] if peer else "none",
                      f"{peer[1][0] / r['nn.h'][0]:.2f}" if peer else "-", f"{s:.0%} {r['row']['limit']}" if s else "-"] + ([aim, met] if goals else []))
     return table(["workload", "timed", "ours, us", "median", "best peer, us", "median", "which", "peer / ours", "share of the limit"] + (["goal", ""] if goals else []), rows)
+
+def plan_table(results, goals):
+    rows = []
+    for name, r in results.items():
+        if r["row"]["group"] != "plan": continue
+        row, (aim, met) = r["row"], verdict(name, r)
+        if "figure" in row:
+            number = lambda n: f"{us(n)} us" if row["in"] == "us" else f"{n:,.0f} bytes"
+            ours, other, value, beside = f"{row['ours']} {number(r['nn.h'][0])}", f"{row['limit']} {number(row['least'])}", f"{figure(r):.{1 if row['unit'] == '%' else 2}f}{unit(r)}", row["note"] or "-"
+        else:
+            peer = (GENANN, r[GENANN]) if GENANN in r else best_peer(r)
+            ours, other, value = f"{us(r['nn.h'][0])} us, median {us(r['nn.h'][1])}", f"{peer[0]}: {us(peer[1][0])} us" if peer else "-", f"{peer[1][0] / r['nn.h'][0]:.2f}x" if peer else "-"
+            beside = ", ".join(f"{k}: {us(r[k][0])} us = {r[k][0] / r['nn.h'][0]:.2f}x" for k in GENANN_BUILDS if k != GENANN and k in r) or "-"
+        rows.append([name, row["what"], ours, other, value, beside] + ([aim or "-", met or "-"] if goals else []))
+    return table(["name", "what", "ours", "held against", "value", "beside"] + (["goal", ""] if goals else []), rows) if rows else ""
 
 # ---- the originals' own figures ---------------------------------------------------------------------
 
@@ -415,7 +467,7 @@ def processor_seconds():
         machine = (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
     return machine, ours, time.monotonic()
 
-def versions(python):
+def versions(python, genann):
     first = lambda *c: subprocess.run(c, capture_output=True, text=True).stdout.splitlines()[:1]
     out = [l for cc in ("gcc", "clang") if shutil.which(cc) for l in first(cc, "--version")]
     if python:
@@ -423,16 +475,20 @@ def versions(python):
         out += subprocess.run([python, "-c", code], capture_output=True, text=True).stdout.splitlines()
     else: out.append("no Python packages: the columns of PyTorch and ONNX Runtime are missing")
     if shutil.which("dpkg-query"): out += ["Debian's OpenBLAS " + v for v in first("dpkg-query", "-W", "-f", "${Version}", "libopenblas0-pthread") if v] or ["Debian's OpenBLAS: not installed"]
+    if genann:
+        with open(os.path.join(genann, "genann.c"), "rb") as f: out.append("genann: genann.c with SHA-256 " + hashlib.sha256(f.read()).hexdigest()[:16] + "...")
+    else: out.append("no folder of genann's named: its goals say no peer")
     return out
 
-def write(path, results, about, python, options, others):
+def write(path, results, about, python, genann, options, others):
     one, two = results[min(results)], results[max(results)]
-    goals = [verdict(n, r)[1] for n, r in two.items()]
+    goals, plans = ([verdict(n, r)[1] for n, r in two.items() if (r["row"]["group"] == "plan") == planned] for planned in (False, True))
+    count = lambda g: f"Goals: {g.count('met')} met, {g.count('**missed**')} missed, {g.count('no peer')} without a peer."
     peaks = {}
     for name, r in two.items(): # as told to bench, not the rows with a thread count of their own
         if r["row"]["limit"] in ("f32", "f64", "bf16", "int8") and not name.endswith(("_serial", "_scalar")): peaks[r["row"]["limit"]] = max(r["row"]["peak"], peaks.get(r["row"]["limit"], 0))
     text = ["# Measured", "", "Written by `make bench-peers`; do not edit. " + datetime.date.today().isoformat() + f"; {options.rounds} rounds of {options.seconds} s a row.", ""]
-    text += ["- " + l for l in machine() + [f"nn.h {about['version']}, kernels {about['isa']}" + (f" ({about['cpu']})" if about.get("cpu") else "")] + versions(python)] + [""]
+    text += ["- " + l for l in machine() + [f"nn.h {about['version']}, kernels {about['isa']}" + (f" ({about['cpu']})" if about.get("cpu") else "")] + versions(python, options.genann if genann else None)] + [""]
     text += ["Times are minima over all rounds, in microseconds, beside their medians. *peer / ours* above 1: nn.h is faster. The *share of the limit* is the least possible time divided by ours:",
              "the larger of operations / peak rate and bytes / bandwidth, both measured in the same run with as many threads and at the same footprint (bench/machine.h); *read*, *copy*, *write*, *triad*, *update* name the stream.",
              "Peak rates with " + f"{max(results)} threads, Gop/s: " + ", ".join(f"{k} {v / 1e9:,.0f}" for k, v in sorted(peaks.items())) + ".",
@@ -441,7 +497,13 @@ def write(path, results, about, python, options, others):
     if others > .03: text += [f"**Other programs took {others:.0%} of the processors' time meanwhile. Figures with several threads, ratios above all, mean little; run it again on an idle machine.**", ""]
     for n in sorted(results, reverse=True):
         text += [f"## {n} thread{'s' if n > 1 else ''}", "", main_table(results[n], n == max(results))]
-        if n == max(results): text += [f"Goals: {goals.count('met')} met, {goals.count('**missed**')} missed, {goals.count('no peer')} without a peer.", ""]
+        if n == max(results): text += [count(goals), ""]
+    text += ["## Plans", "", "A step recorded once and run many times. Value: of a time, peer / ours; of a figure, what follows from the two numbers beside it, each the minimum over all rounds.",
+             "genann computes in float64 and is called sample by sample; goals hold for its build with bench's own flags; one with -O3 -march=native stands beside it.",
+             "*In their turn*: the sum of the nodes' times within a run, where each finds the caches as the one before left them; in a loop of its own a node finds all it needs in the nearest.", ""]
+    for n in sorted(results, reverse=True):
+        text += [f"With {n} thread{'s' if n > 1 else ''}:", "", plan_table(results[n], n == max(results))]
+        if n == max(results): text += [count(plans), ""]
     text += ["## ThinkingNet's figures", "", "The originals were measured in Go on 8 cores of an unknown machine; a ratio says more than a time.", "", thinkingnet(one, two, max(results))]
     text += ["## The from-scratch system's targets", "", f"With {max(results)} threads. Most are limits for NumPy on a laptop: what counts is the margin.", "", from_scratch(two)]
     text += ["## What the header costs", "", header_cost(1 if options.quick else 3)]
@@ -455,6 +517,7 @@ def main():
     ap.add_argument("--seconds", type=float, default=.3)
     ap.add_argument("--threads", default="1,2")
     ap.add_argument("--no-peers", action="store_true")
+    ap.add_argument("--genann", default=os.environ.get("GENANN"), metavar="FOLDER", help="where genann.c and genann.h are")
     ap.add_argument("--out", default=os.path.join(ROOT, "bench/RESULTS.md"))
     ap.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     ap.add_argument("filters", nargs="*")
@@ -463,13 +526,14 @@ def main():
     if o.quick: o.rounds, o.seconds = 1, .05
     names = [l.split()[0] for l in subprocess.run([BENCH, "--describe"] + o.filters, capture_output=True, text=True, check=True).stdout.splitlines()]
     python, results, about = None if o.no_peers else install(), {}, {}
+    genann = genann_programs(o.genann) if not o.no_peers and set(names) & set(GENANN_ROWS) else {}
     begin = processor_seconds()
-    for n in map(int, o.threads.split(",")): about, results[n] = run(n, names, python, o)
+    for n in map(int, o.threads.split(",")): about, results[n] = run(n, names, python, genann, o)
     end = processor_seconds()
     others = max(0, (end[0] - begin[0]) - (end[1] - begin[1])) / ((end[2] - begin[2]) * os.cpu_count())
-    for n, r in results.items(): print(f"\n{n} thread(s)\n" + main_table(r, n == max(results)))
+    for n, r in results.items(): print(f"\n{n} thread(s)\n" + main_table(r, n == max(results)) + "\n" + plan_table(r, n == max(results)))
     if o.filters: return
-    write(o.out, results, about, python, o, others)
+    write(o.out, results, about, python, genann, o, others)
     print("written:", o.out)
 
 if __name__ == "__main__": sys.exit(main())
