@@ -1274,7 +1274,7 @@ static const char nn__this_copy = 'n';
     X(PLAN_DROPPED,    NN_ERR_PLAN,    "input '%s' is bound to a tensor that was dropped (by nn_reset) or freed; nn_plan_bind it again") \
     X(PLAN_GONE,       NN_ERR_PLAN,    "the plan uses '%s', which was freed; record it again") \
     X(PLAN_CHANGED,    NN_ERR_PLAN,    "the plan was made for '%s' of %s, which is now %s; nn_plan_input names what changes") \
-    X(PLAN_BUDGET,     NN_ERR_PLAN,    "a budget of %llu bytes cannot be met: %llu is the least found, with all that can be computed again left out") \
+    X(PLAN_BUDGET,     NN_ERR_PLAN,    "a budget of %llu bytes cannot be met; the least found is %llu") \
     X(PLAN_BLOCKS,     NN_ERR_PLAN,    "no numbered blocks to checkpoint: enter them by nn_in_i(s, \"h\", i)") \
     X(EXPORT_OP,       NN_ERR_PLAN,    "export: op '%s' (%s) has no C form") \
     X(DEVICE_NONE,     NN_ERR_DEVICE,  "device %d: this context has no such backend") \
@@ -9565,6 +9565,8 @@ static int nn__again_make(nn__again *a, int64_t v) {
         if (a->drop[t->out[k]->st->uses]) a->now[t->out[k]->st->uses] = n->out[k]->st;
     return nn__list_add(p, &a->list, &a->n, &a->room, n);
 }
+static size_t nn__plan_place(nn_plan *p); /* below: the peak of a layout */
+
 /* The list with a->drop dropped; the most alive at once in *bound, if asked for. 0: no memory, or a->blocked says what cannot be */
 static int nn__again_try(nn__again *a, size_t *bound);
 
@@ -9617,6 +9619,10 @@ static size_t nn__plan_bound(const nn_plan *p) { /* the most that is alive at on
     nn__arena_rewind(c, mark);
     return most;
 }
+static size_t nn__plan_need(nn_plan *p) { /* the bound; where that fits the budget, what a layout really takes */
+    size_t bound = nn__plan_bound(p);
+    return p->options.budget && bound <= p->options.budget ? nn__plan_place(p) : bound;
+}
 static int nn__again_try(nn__again *a, size_t *bound) {
     nn_plan *p = a->p;
     a->list = NULL; a->n = a->room = 0; a->flops = 0; a->blocked = -1;
@@ -9630,7 +9636,7 @@ static int nn__again_try(nn__again *a, size_t *bound) {
         int64_t   n = p->n, fine;
         p->node = a->list; p->n = a->n;
         fine    = nn__plan_values(p);
-        *bound  = fine ? nn__plan_bound(p) : SIZE_MAX;
+        *bound  = fine ? nn__plan_need(p) : SIZE_MAX;
         p->node = was; p->n = n;
         nn__free(p->ctx, a->list, (size_t)a->room * sizeof *a->list);
         return fine && nn__plan_values(p);
@@ -9686,7 +9692,7 @@ static int nn__again_greedy(nn__again *a, size_t budget, size_t *best) {
     nn__mark       mark;
     if (!list) return 0;
     memset(a->drop, 0, (size_t)p->values);
-    *best = nn__plan_bound(p);
+    *best = nn__plan_need(p);
     while (*best > budget && !p->ctx->error) {
         int64_t n = 0;
         int     better = 0;
@@ -9724,7 +9730,7 @@ static int nn__pass_recompute(nn_plan *p) {
         }
     } else {
         int64_t n = p->values;
-        if (nn__plan_bound(p) <= p->options.budget) return 0;
+        if (nn__plan_need(p) <= p->options.budget) return 0;
         if (!nn__again_greedy(&a, p->options.budget, &best) && !p->ctx->error) { /* or in segments, the fewest FLOPs that do */
             char  *keep = (char *)nn__arena(p->ctx, (size_t)n);
             double flops = -1;
@@ -9894,12 +9900,24 @@ static nn_ctx *nn__lane_new(nn_ctx *c) { /* scratch, arena and pool for one lane
     nn_end(f);
     return nn__fail(c, "plan", NN__M_MEMORY, (unsigned long long)sizeof *f), (nn_ctx *)NULL;
 }
+/* While a branch runs nothing of it ends or begins: its values live from its first node to its last. */
+static void nn__plan_widen(nn_plan *p) {
+    for (int64_t v = 0; v < p->values; v++)
+        for (int64_t b = 0; b < p->branches; b++) {
+            nn__value *w = &p->value[v];
+            if (w->def >= p->branch[b].begin && w->def < p->branch[b].end) w->def = p->branch[b].begin;
+            if (w->last >= p->branch[b].begin && w->last < p->branch[b].end) w->last = p->branch[b].end - 1;
+        }
+}
 static int nn__pass_branches(nn_plan *p) {
     nn_ctx *c = p->ctx;
     int     most = c->workers < 16 ? c->workers : 16, changes = 0;
+    size_t  bound;
     if (p->options.serial || most < 2 || c->config.parallel) return 0; /* a user's pool may not be entered from its own jobs */
     p->lane_of = (int64_t *)nn__arena(c, (size_t)p->n * sizeof *p->lane_of);
-    if (!p->lane_of) return -1;
+    if (!p->lane_of || !nn__plan_values(p)) return -1;
+    bound = nn__plan_bound(p);
+    if (!p->options.checkpoint && !p->options.budget) bound += bound / 20; /* where memory is short, none of it for speed */
     for (int64_t i = 0; i < p->n; i++) {
         double  total = 0, best = 0;
         int     lane[NN__BRANCH_NODES], kept[NN__BRANCH_NODES], lanes = 0;
@@ -9921,6 +9939,8 @@ static int nn__pass_branches(nn_plan *p) {
         p->branch[p->branches].begin = i;
         p->branch[p->branches].end   = end;
         p->branch[p->branches++].lanes = lanes;
+        nn__plan_widen(p);
+        if (nn__plan_bound(p) > bound) { p->branches--; if (!nn__plan_values(p)) return -1; nn__plan_widen(p); continue; }
         for (int64_t j = i; j < end; j++) p->lane_of[j] = kept[j - i];
         if (lanes > p->lanes) p->lanes = lanes;
         i = end - 1;
@@ -9937,16 +9957,6 @@ static int nn__pass_branches(nn_plan *p) {
     }
     return changes;
 }
-/* While a branch runs nothing of it ends or begins: its values live from its first node to its last. */
-static void nn__plan_widen(nn_plan *p) {
-    for (int64_t v = 0; v < p->values; v++)
-        for (int64_t b = 0; b < p->branches; b++) {
-            nn__value *w = &p->value[v];
-            if (w->def >= p->branch[b].begin && w->def < p->branch[b].end) w->def = p->branch[b].begin;
-            if (w->last >= p->branch[b].begin && w->last < p->branch[b].end) w->last = p->branch[b].end - 1;
-        }
-}
-
 /* -- in place: an element-wise result takes the room of an operand that is read for the last time -- */
 static int nn__dies_into(nn_plan *p, const nn_node *n, int k, int64_t i, const nn_tensor *y) {
     nn__value *v = nn__value_of(p, n->in[k]);
@@ -10016,28 +10026,41 @@ static size_t nn__place_values(nn__value **order, int64_t n, nn__value **placed)
     }
     return peak;
 }
-static int nn__plan_layout(nn_plan *p) {
+/* The smallest peak that some orders and some repair give: what ends highest is placed first next time. Offsets into p->value. SIZE_MAX: no memory */
+static size_t nn__plan_place(nn_plan *p) {
     static int (*const orders[])(const void *, const void *) = {nn__by_size, nn__by_life, nn__by_birth};
     nn_ctx     *c = p->ctx;
     nn__mark    mark = nn__arena_mark(c);
-    nn__value **order = (nn__value **)nn__arena(c, (size_t)p->values * 2 * sizeof *order);
-    size_t     *best = (size_t *)nn__arena(c, (size_t)p->values * sizeof *best);
-    if (!order || !best) return 0;
+    int64_t     n = p->values, turns = n ? nn__min64(200, 40000000 / (n * n)) : 0;
+    nn__value **order = (nn__value **)nn__arena(c, (size_t)n * 2 * sizeof *order);
+    size_t     *best = (size_t *)nn__arena(c, (size_t)n * sizeof *best), least = SIZE_MAX, bound = nn__plan_bound(p);
+    for (int k = 0; k < 3 && order && best && least > bound; k++) {
+        for (int64_t v = 0; v < n; v++) order[v] = &p->value[v];
+        qsort(order, (size_t)n, sizeof *order, orders[k]);
+        for (int64_t turn = 0; turn <= turns && least > bound; turn++) {
+            size_t  peak = nn__place_values(order, n, order + n);
+            int64_t top = 0;
+            if (peak < least) {
+                least = peak;
+                for (int64_t v = 0; v < n; v++) best[v] = p->value[v].offset;
+            }
+            while (top < n && order[top]->offset + order[top]->size != peak) top++;
+            if (top >= n || top == 0) break;
+            order[n] = order[top]; /* what ends highest goes to the front */
+            memmove(order + 1, order, (size_t)top * sizeof *order);
+            order[0] = order[n];
+        }
+    }
+    for (int64_t v = 0; v < n && least < SIZE_MAX; v++) p->value[v].offset = best[v];
+    nn__arena_rewind(c, mark);
+    return n ? least : 0;
+}
+static int nn__plan_layout(nn_plan *p) {
+    nn_ctx *c = p->ctx;
     nn__plan_widen(p);
     p->stats.bound = nn__plan_bound(p);
-    p->stats.peak  = SIZE_MAX;
-    for (int k = 0; k < 3; k++) {
-        size_t peak;
-        for (int64_t v = 0; v < p->values; v++) order[v] = &p->value[v];
-        qsort(order, (size_t)p->values, sizeof *order, orders[k]);
-        peak = nn__place_values(order, p->values, order + p->values);
-        if (peak >= p->stats.peak) continue;
-        p->stats.peak = peak;
-        for (int64_t v = 0; v < p->values; v++) best[v] = p->value[v].offset;
-    }
-    for (int64_t v = 0; v < p->values; v++) p->value[v].offset = best[v];
-    nn__arena_rewind(c, mark);
-    if (!p->values) p->stats.peak = 0;
+    p->stats.peak  = nn__plan_place(p);
+    if (p->stats.peak == SIZE_MAX) return 0;
     if (p->options.budget && p->stats.peak > p->options.budget) return nn__fail(c, NULL, NN__M_PLAN_BUDGET, (unsigned long long)p->options.budget, (unsigned long long)p->stats.peak);
     if (c->shape_only || !p->values) return 1;
     if (NN__SEPARATE_BLOCKS) { /* so that overruns are seen */
@@ -10247,7 +10270,8 @@ static int nn__plan_end(nn_plan *p, nn_tensor **outputs, int n, int make) { /* m
     nn__plan_swap(p);
     for (int k = 0; k < n && outputs; k++) outputs[k] = fine ? p->output[k] : NULL;
     p->ready = fine;
-    p->stats.held = p->stats.peak + p->aside.memory.step_held;
+    p->stats.held = p->stats.peak + p->aside.memory.step_held + (size_t)p->room * sizeof *p->node + (size_t)p->value_room * sizeof *p->value + (size_t)p->use_room * sizeof *p->use + p->text_room;
+    for (int k = 1; k < p->lanes; k++) p->stats.held += p->lane[k]->memory.now;
     return fine;
 }
 
