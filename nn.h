@@ -11989,6 +11989,15 @@ static void NN__K(sgd)(void *ps, const void *gs, void *ms, int64_t n, const doub
     NN__R       *p = (NN__R *)ps, *m = (NN__R *)ms;
     const NN__R *g = (const NN__R *)gs;
     const NN__V  lr = nn__v_set1((NN__R)h[0]), momentum = nn__v_set1((NN__R)h[1]), decay = nn__v_set1((NN__R)h[2]);
+    if (h[1] == 0) { // nothing to remember: two streams fewer
+        NN__ROW(n, {
+            nn__fetch(p + i, NN__OPTIM_AHEAD);
+            nn__fetch(g + i, NN__OPTIM_AHEAD);
+            const NN__V w = NN__LOAD(p + i);
+            NN__STORE(p + i, nn__v_fnma(lr, nn__v_fma(decay, w, NN__LOAD(g + i)), w));
+        });
+        return;
+    }
     NN__ROW(n, {
         nn__fetch(p + i, NN__OPTIM_AHEAD);
         nn__fetch(g + i, NN__OPTIM_AHEAD);
@@ -12657,15 +12666,28 @@ NN__UNUSED static int NN__K(gemm_small)(const nn__gemm *g) {
     NN__R packed[NN__K(gemm_tiny)], turned[NN__K(gemm_tiny)], *c = (NN__R *)g->c;
     if (g->path || g->accumulate) return 0;
     if (NN__K(gemm_path)(g) & NN__GEMM_DOT) { NN__K(gemm_dot)(g); return 1; }
-    if (k > NN__K(gemm_kc) || k * full > NN__K(gemm_tiny) || m * n * k > 4096 || (flip && m * n > NN__K(gemm_tiny))) return 0;
+    if (k > NN__K(gemm_kc) || (b_col != 1 && k * full > NN__K(gemm_tiny)) || m * n * k > 4096 || (flip && m * n > NN__K(gemm_tiny))) return 0;
     if (b_col != 1) {
         for (int64_t p = 0; p < k; p++)
             for (int64_t j = 0; j < cols; j++) packed[p * full + j] = b[p * b_row + j * b_col];
         b = packed;
         b_row = full;
     }
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j += NN__W) {
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t j = 0;
+        for (; j + 4 * NN__W <= cols && !flip; j += 4 * NN__W) {
+            const NN__R *x = a + i * a_row, *y = b + j;
+            NN__R *z = c + i * g->c_row + j;
+            NN__V sum[4] = {nn__v_zero(), nn__v_zero(), nn__v_zero(), nn__v_zero()};
+            for (int64_t p = 0; p < k; p++, x += a_col, y += b_row) {
+                const NN__V av = nn__v_set1(*x);
+                NN__GEMM_UNROLL
+                for (int v = 0; v < 4; v++) sum[v] = nn__v_fma(av, nn__v_load(y + v * NN__W), sum[v]);
+            }
+            NN__GEMM_UNROLL
+            for (int v = 0; v < 4; v++) nn__v_store(z + v * NN__W, bias ? nn__v_add(sum[v], nn__v_load(bias + j + v * NN__W)) : sum[v]);
+        }
+        for (; j < cols; j += NN__W) {
             const int64_t left = cols - j;
             const NN__R *x = a + i * a_row, *y = b + j;
             NN__V sum = nn__v_zero();
@@ -12679,6 +12701,7 @@ NN__UNUSED static int NN__K(gemm_small)(const nn__gemm *g) {
             } else if (left >= NN__W) nn__v_store(c + i * g->c_row + j, bias ? nn__v_add(sum, nn__v_load(bias + j)) : sum);
             else nn__v_store_n(c + i * g->c_row + j, bias ? nn__v_add(sum, nn__v_load_n(bias + j, left)) : sum, left);
         }
+    }
     if (flip)
         for (int64_t j = 0; j < m; j++)
             for (int64_t i = 0; i < n; i++) c[j * g->c_row + i] = turned[i * m + j];
