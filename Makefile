@@ -2,6 +2,7 @@
 # make demo     train on the digits in examples/data
 # make test     the tests, under a minute
 # make check    the wide matrix: compilers, standards, sanitizers, instruction sets, fuzzing (needs gcc and clang)
+# make export   train, write the network as a C file, compile that and compare the two
 # make mnist MNIST=folder    train on MNIST, packed or unpacked
 # make bench    timings, one line a workload, beside the least possible; BENCH="--threads 1 gemm" for some of them
 # make bench-peers    the same by turns with PyTorch, ONNX Runtime and OpenBLAS, into bench/RESULTS.md (needs Python and the network);
@@ -14,8 +15,8 @@ CXX     ?= c++
 CFLAGS  ?= -O2
 WARN     = -Wall -Wextra -Wpedantic
 LIBS     = -lm -lpthread
-EXAMPLES = xor autodiff digits mnist custom_op threads
-TESTS    = ops errors memory golden core
+EXAMPLES = xor autodiff digits mnist custom_op threads export
+TESTS    = ops errors memory golden core export
 B        = build
 
 all: $(EXAMPLES:%=$(B)/%) $(B)/cpp
@@ -30,6 +31,9 @@ $(B)/cpp: examples/cpp.cpp nn.h
 
 demo: $(B)/digits
 	$(B)/digits examples/data/digits.csv 1 $(B)/digits.safetensors
+
+export: $(B)/export
+	@CC="$(CC)" $(B)/export examples/data/digits.csv $(B)
 
 # The tests are compiled with less optimisation than users will: it halves the wait, and make check does the rest.
 TEST_CFLAGS ?= -O1
@@ -75,4 +79,4 @@ size:
 clean:
 	rm -rf $(B)
 
-.PHONY: all demo test check mnist bench bench-peers bench-check bench-baseline ulp size clean
+.PHONY: all demo export test check mnist bench bench-peers bench-check bench-baseline ulp size clean

@@ -39,7 +39,8 @@
 //   >>files            safetensors
 //   >>train            fit, evaluate
 //   >>profile          where the time goes, and how far from the machine's limits
-//   >>plan             a step, recorded once: passes, memory, recomputation, running, C export
+//   >>plan             a step, recorded once: passes, memory, recomputation, running
+//   >>export           a model as one C file without nn.h
 //   >>kernels          the inner loops, compiled once per instruction set
 //   >>license
 
@@ -941,6 +942,7 @@ NN_API int         nn_plan_report_text(nn_plan *p, char *text, size_t size);
 NN_API int         nn_plan_passes(nn_plan *p);                    /* on stdout: what each pass did */
 NN_API int         nn_plan_passes_text(nn_plan *p, char *text, size_t size);
 NN_API int         nn_model_plan(nn_model *m, int on);            /* 1: nn_predict runs as a plan from the second time that a shape comes; for a net that always does the same. 0: no more */
+NN_API int         nn_export_c(nn_model *m, nn_tensor *example, const char *path); /* nn_predict for example's shape as one C99 file: void NAME_run(const float *in, float *out), NAME the file's */
 
 /* -- where the time goes -- */
 NN_API int         nn_profile(nn_ctx *c, int on);                 /* 1: measure the machine (some 50 ms), forget what was noted and note every op; 0: stop */
@@ -1277,6 +1279,7 @@ static const char nn__this_copy = 'n';
     X(PLAN_BUDGET,     NN_ERR_PLAN,    "a budget of %llu bytes cannot be met; the least found is %llu") \
     X(PLAN_BLOCKS,     NN_ERR_PLAN,    "no numbered blocks to checkpoint: enter them by nn_in_i(s, \"h\", i)") \
     X(EXPORT_OP,       NN_ERR_PLAN,    "export: op '%s' (%s) has no C form") \
+    X(EXPORT_DTYPE,    NN_ERR_DTYPE,   "export: %s is %s; exported code knows no real type but f32") \
     X(DEVICE_NONE,     NN_ERR_DEVICE,  "device %d: this context has no such backend") \
     X(DEVICE_FAILED,   NN_ERR_DEVICE,  "backend '%s' failed to %s") \
     X(DEVICE_HOST,     NN_ERR_DEVICE,  "the data is on device %d; nn_to_device(x, 0) brings it to the host") \
@@ -10500,6 +10503,449 @@ static int nn__print_text(nn_plan *p, int (*write)(nn_plan *p, char *text, size_
 }
 NN_API int nn_plan_report(nn_plan *p) { return nn__print_text(p, nn_plan_report_text); }
 NN_API int nn_plan_passes(nn_plan *p) { return nn__print_text(p, nn_plan_passes_text); }
+
+/* ---- >>export ---------------------------------------------------------------------------------------
+   A model as one C file. nn_predict is recorded as a plan, without the passes that fuse; each node becomes a nest of loops
+   over the places that the plan laid out. All is written twice: first to nowhere, which shows what constants and functions
+   the file needs. A linear layer's weights are stored [in][out], rows padded to whole vectors: the inner loop runs over
+   neighbouring outputs, eight inputs at a time, which compilers turn into vectors at -O2. No pointer of the file needs
+   `restrict`: weights are constants, and nobody outside can point into the arena. Sums are plain loops of floats. */
+#if !defined(NN_NO_STDIO)
+enum { NN__C_TERMS = 8, NN__C_VECTOR = 4 };
+typedef struct nn__c_constant { const nn_tensor *x; const char *name; int64_t in, out; } nn__c_constant; /* in, out: of a weight that is stored transposed; 0: as it is */
+typedef struct nn__c_text { char s[400]; } nn__c_text;
+typedef struct nn__c_file {
+    nn_plan        *plan;
+    FILE           *f;         /* NULL: to nowhere */
+    nn__c_constant *list;
+    int64_t         n, room;
+    int64_t         arena;     /* floats that the ops use of the plan's block */
+    int             math, in;  /* is math.h needed, is `in` read? */
+    const nn__storage *result; /* what is called `out`: the value of the last op, or `own`, to which the output is copied */
+    nn__storage     own;
+    char            name[200];
+} nn__c_file;
+
+static void nn__c_line(nn__c_file *e, int indent, const char *format, ...) NN_PRINTF(3, 4);
+static void nn__c_line(nn__c_file *e, int indent, const char *format, ...) {
+    va_list args;
+    if (!e->f) return;
+    va_start(args, format);
+    fprintf(e->f, "%*s", indent, "");
+    vfprintf(e->f, format, args);
+    putc('\n', e->f);
+    va_end(args);
+}
+static const char *nn__c_type(nn_dtype d) { /* NULL: none */
+    static const char *const types[NN_DTYPES] = {"float", NULL, NULL, NULL, "signed char", "unsigned char", "int", "long long"};
+    return types[d];
+}
+static const char *nn__c_number(nn__c_file *e, nn__c_text *t, nn_dtype d, const void *data, int64_t i) { /* reads back as the same value */
+    double  v = d == NN_F32 ? nn__load(d, data, i) : 0;
+    int64_t k = d == NN_F32 ? 0 : nn__load_int(d, data, i);
+    if (v - v != 0) return e->math = 1, v != v ? "NAN" : v > 0 ? "INFINITY" : "-INFINITY";
+    if (!e->f) return "";
+    if (d != NN_F32) snprintf(t->s, sizeof t->s, k == INT64_MIN ? "-%lldLL - 1" : d == NN_I64 ? "%lldLL" : "%lld", (long long)(k == INT64_MIN ? INT64_MAX : k));
+    else {
+        snprintf(t->s, sizeof t->s, "%.9g", v);
+        nn__point(t->s);
+        strcat(t->s, strpbrk(t->s, ".e") ? "f" : ".0f");
+    }
+    return t->s;
+}
+
+/* -- constants: parameters, and whatever else the plan reads and does not make -- */
+static int nn__c_is_constant(const nn__c_file *e, const nn_tensor *x) { return !nn__is_planned(x->st) && x->st != e->plan->input[0]->x->st && x->st != &e->own; }
+static const char *nn__c_constant_of(nn__c_file *e, nn__c_text *t, const nn_tensor *x, int64_t in, int64_t out) { /* its name; the number in it makes it unique */
+    nn_plan *p = e->plan;
+    int64_t  i = 0;
+    size_t   n;
+    while (i < e->n && !(e->list[i].x->st == x->st && e->list[i].in == in && e->list[i].out == out && (!in || e->list[i].x->offset == x->offset))) i++;
+    if (i == e->n) {
+        if (!nn__grow(p->ctx, &e->list, &e->room, e->n + 1, sizeof *e->list)) return "";
+        e->list[i].x = x; e->list[i].name = "const"; e->list[i].in = in; e->list[i].out = out;
+        for (int64_t u = 0; u < p->uses; u++)
+            if (p->use[u].own->st == x->st) e->list[i].name = p->use[u].name;
+        e->n++;
+    }
+    n = (size_t)snprintf(t->s, sizeof t->s, "w%lld_%.60s", (long long)i, e->list[i].name);
+    while (n-- > 0) if (strchr(".- ", t->s[n])) t->s[n] = '_';
+    return t->s;
+}
+static int64_t nn__c_padded(int64_t out) { return out > 1 && out < 1024 ? (int64_t)nn__round_up((size_t)out, NN__C_VECTOR) : out; } /* a padded row is summed on the stack */
+static void nn__c_constants(nn__c_file *e) {
+    for (int64_t i = 0; i < e->n; i++) {
+        const nn__c_constant k = e->list[i];
+        nn_dtype   d = k.x->dtype;
+        int64_t    row = nn__c_padded(k.out), n = k.in ? k.in * row : (int64_t)(k.x->st->bytes / nn__dtypes[d].size);
+        nn__c_text t;
+        nn__c_line(e, 0, "static const %s %s[%lld] = {%s", nn__c_type(d), nn__c_constant_of(e, &t, k.x, k.in, k.out), (long long)nn__max64(n, 1), n ? "" : "0");
+        for (int64_t j = 0; j < n; j++) {
+            const char *number = k.in && j % row >= k.out ? "0" : nn__c_number(e, &t, d, k.in ? nn__data(k.x) : k.x->st->data, k.in ? j % row * k.in + j / row : j);
+            if (e->f) fprintf(e->f, "%s%s%s", j % 10 ? " " : "    ", number, j + 1 == n ? "\n" : j % 10 == 9 ? ",\n" : ",");
+        }
+        nn__c_line(e, 0, "};");
+    }
+}
+
+/* -- loops and what stands in them. The nest is a nn__map: axes that operands walk evenly are merged already -- */
+/* x[what operand o of the loops adds, times scale, + last]; a pointer if last is NULL. o < 0: in order, as what is contiguous */
+static const char *nn__c_ref(nn__c_file *e, nn__c_text *t, const nn_tensor *x, const nn__map *m, int o, int64_t scale, const char *last) {
+    const nn__value *v = nn__value_of(e->plan, x);
+    const char      *sign = last ? "[" : " + ";
+    int64_t          at = x->offset;
+    nn__out          s;
+    s.text = t->s; s.size = sizeof t->s; s.n = 0;
+    if (x->st == e->result) nn__put(&s, "out");
+    else if (nn__c_is_constant(e, x)) s.n = strlen(nn__c_constant_of(e, t, x, 0, 0));
+    else if (!v) { nn__put(&s, "in"); e->in = 1; }
+    else if (x->dtype != NN_F32) nn__put(&s, "v%d", (int)x->st->uses); /* integers lie apart: an array has one type */
+    else {
+        nn__put(&s, "arena");
+        at += (int64_t)v->offset / 4;
+        e->arena = nn__max64(e->arena, (int64_t)(v->offset + v->st->bytes + !v->st->bytes * 4) / 4); /* an empty one too: a loop that does not turn may name it */
+    }
+    if (at) { nn__put(&s, "%s%lld", sign, (long long)at); sign = " + "; }
+    for (int d = 0; d < m->ndim; d++) {
+        int64_t step = scale * (o < 0 ? nn__count(m->ndim - d - 1, m->size + d + 1) : m->stride[o][d]);
+        if (m->size[d] == 1 || step == 0) continue;
+        nn__put(&s, step == 1 ? "%si%d" : "%si%d * %lld", sign, d, (long long)step);
+        sign = " + ";
+    }
+    if (last && *last) { nn__put(&s, "%s%s", sign, last); sign = " + "; }
+    if (last) nn__put(&s, *sign == '[' ? "[0]" : "]");
+    return t->s;
+}
+static int nn__c_open(nn__c_file *e, const nn__map *m) { /* the loops' heads; the indentation within */
+    int in = 0, left = 0;
+    for (int d = 0; d < m->ndim; d++) left += m->size[d] != 1;
+    if (!left) nn__c_line(e, in += 4, "{");
+    for (int d = 0; d < m->ndim; d++)
+        if (m->size[d] != 1) nn__c_line(e, in += 4, "for (int i%d = 0; i%d < %lld; i%d++)%s", d, d, (long long)m->size[d], d, --left ? "" : " {");
+    return in + 4;
+}
+static void nn__c_axes(nn__map *m, nn_tensor *x, nn_tensor *y, nn_tensor *z) { /* the nest over z's elements, x and y its operands */
+    nn_tensor *in[2];
+    nn_node    n;
+    memset(&n, 0, sizeof n);
+    in[0] = x; in[1] = y;
+    n.in = in; n.out = &z;
+    m->operands = 2;
+    nn__map_axes(m, &n);
+}
+
+/* -- the ops: each writes its loops. Element-wise ones differ in their formula of a and b only -- */
+static const struct nn__c_formula { const nn_op *op; const char *text; } nn__c_formulas[] = {
+    {&nn__op_add, "a + b"}, {&nn__op_sub, "a - b"}, {&nn__op_mul, "a * b"}, {&nn__op_div, "a / b"}, {&nn__op_same, "a == b ? 1 : 0"},
+    {&nn__op_neg, "-a"}, {&nn__op_abs, "fabsf(a)"}, {&nn__op_square, "a * a"}, {&nn__op_sqrt, "sqrtf(a)"}, {&nn__op_positive, "a > 0 ? 1 : 0"}, {&nn__op_copy, "a"},
+    {&nn__op_exp, "expf(a)"}, {&nn__op_log, "logf(a)"}, {&nn__op_sin, "sinf(a)"}, {&nn__op_cos, "cosf(a)"}, {&nn__op_erf, "erff(a)"},
+    {&nn__op_relu, "a < 0 ? 0 : a"}, {&nn__op_sigmoid, "1 / (1 + expf(-a))"}, {&nn__op_tanh, "tanhf(a)"}, {&nn__op_gelu, "0.5f * a * (1 + erff(a * 0.707106781f))"},
+    {&nn__op_gelu_tanh, "a / (1 + expf(-a * (1.59576912f + 0.0713548163f * a * a)))"}};
+static const char *nn__c_formula_of(nn__c_file *e, const nn_op *op) { /* NULL: none */
+    for (size_t i = 0; i < sizeof nn__c_formulas / sizeof *nn__c_formulas; i++)
+        if (nn__c_formulas[i].op == op) return e->math |= strstr(nn__c_formulas[i].text, "f(") != NULL, nn__c_formulas[i].text;
+    return NULL;
+}
+/* y = formula of a and b; without b, or with y for b, y may have any strides, even of 0 */
+static void nn__c_map(nn__c_file *e, nn_tensor *y, nn_tensor *a, nn_tensor *b, const char *formula) {
+    nn__c_text s, t;
+    nn__map    m;
+    int        in;
+    nn__c_axes(&m, a ? a : y, b ? b : y, y);
+    in = nn__c_open(e, &m);
+    if (!strcmp(formula, "a")) formula = nn__c_ref(e, &t, a, &m, 0, 1, "");
+    else if (a) nn__c_line(e, in, "const %s a = %s%s%s;", nn__c_type(a->dtype), nn__c_ref(e, &s, a, &m, 0, 1, ""), b ? ", b = " : "", b ? nn__c_ref(e, &t, b, &m, 1, 1, "") : "");
+    nn__c_line(e, in, "%s = %s;", nn__c_ref(e, &s, y, &m, b && b != y ? -1 : 1, 1, ""), formula);
+    nn__c_line(e, in - 4, "}");
+}
+static void nn__c_affine(nn__c_file *e, const nn_node *n) {
+    nn__c_text a, b;
+    char       formula[120];
+    float      ab[2];
+    for (int k = 0; k < 2; k++) ab[k] = (float)((const double *)n->attr)[k];
+    snprintf(formula, sizeof formula, ab[1] != 0 ? "a * %.50s + %.50s" : "a * %.50s", nn__c_number(e, &a, NN_F32, ab, 0), nn__c_number(e, &b, NN_F32, ab, 1));
+    nn__c_map(e, n->out[0], n->in[0], NULL, formula);
+}
+static void nn__c_cast(nn__c_file *e, const nn_node *n) { /* to integers: the nearest that there is, NaN is 0 */
+    static const char *const ends[NN_DTYPES][2] = {{"", ""}, {"", ""}, {"", ""}, {"", ""}, {"-128", "127"}, {"0", "255"}, {"-2147483647 - 1", "2147483647"}, {"-9223372036854775807LL - 1", "9223372036854775807LL"}};
+    nn_dtype           to = n->out[0]->dtype;
+    const char *const *end = ends[to];
+    char               formula[200];
+    if (n->in[0]->dtype != NN_F32 || to == NN_F32) snprintf(formula, sizeof formula, "(%s)a", nn__c_type(to));
+    else snprintf(formula, sizeof formula, "a != a ? 0 : a <= (float)(%s) ? %s : a >= (float)%s ? %s : (%s)a", end[0], end[0], end[1], end[1], nn__c_type(to));
+    nn__c_map(e, n->out[0], n->in[0], NULL, formula);
+}
+static void nn__c_reduce(nn__c_file *e, const nn_node *n) { /* sum and max: y is shown in x's shape, with strides of 0 along the axes that go */
+    const nn__axes *a = (const nn__axes *)n->attr;
+    nn_tensor       y = *n->in[0], first_x = y, first_y;
+    int64_t         step = 1;
+    int             max = n->op == &nn__op_max;
+    for (int d = y.ndim - 1; d >= 0; d--) {
+        int gone = 0;
+        for (int k = 0; k < a->n; k++) gone |= a->axis[k] == d;
+        y.stride[d] = gone ? 0 : step;
+        if (gone) first_x.size[d] = 1;
+        step *= first_x.size[d];
+    }
+    y.st = n->out[0]->st; y.offset = n->out[0]->offset;
+    first_y = y;
+    memcpy(first_y.size, first_x.size, sizeof first_x.size);
+    nn__c_map(e, &first_y, max ? &first_x : NULL, NULL, max ? "a" : "0");
+    nn__c_map(e, &y, n->in[0], &y, max ? "b < a ? a : b" : "b + a");
+}
+static const char *nn__c_step(nn__c_text *t, int plus, int64_t step) { /* (k + plus) * step */
+    char add[24];
+    snprintf(add, sizeof add, plus ? "k + %d" : "k", plus);
+    snprintf(t->s, sizeof t->s, step == 1 ? "%s" : plus ? "(%s) * %lld" : "%s * %lld", add, (long long)step);
+    return t->s;
+}
+/* The sums of a row's products, eight terms at a time: in every s[j] or, where w's columns do not follow each other, for one j in s0 ... s7 */
+static void nn__c_terms(nn__c_file *e, int in, const char *sum, int64_t k, int64_t columns, int64_t x_col, int64_t w_row, int64_t w_col) {
+    int64_t    whole = k - k % NN__C_TERMS;
+    nn__c_text a, b, line;
+    for (int64_t from = 0; from < k; from = from < whole ? whole : k) {
+        int     terms = from < whole ? (int)NN__C_TERMS : (int)(k - whole);
+        nn__out o;
+        o.text = line.s; o.size = sizeof line.s; o.n = 0;
+        nn__c_line(e, in, "for (int k = %lld; k < %lld; k += %d) {", (long long)from, (long long)(from < whole ? whole : k), terms);
+        for (int t = 0; t < terms && w_col != 1; t++) nn__c_line(e, in + 4, "s%d += x[%s] * w[%s + j * %lld];", t, nn__c_step(&a, t, x_col), nn__c_step(&b, t, w_row), (long long)w_col);
+        if (w_col == 1) {
+            nn__put(&o, "const float *b = w + %s", nn__c_step(&b, 0, w_row));
+            for (int t = 0; t < terms; t++) nn__put(&o, ", a%d = x[%s]", t, nn__c_step(&a, t, x_col));
+            nn__c_line(e, in + 4, "%s;", line.s);
+            o.n = 0;
+            nn__put(&o, "for (int j = 0; j < %lld; j++) %s += a0 * b[j]", (long long)columns, sum);
+            for (int t = 1; t < terms; t++) nn__put(&o, " + a%d * b[%lld + j]", t, (long long)(t * w_row));
+            nn__c_line(e, in + 4, "%s;", line.s);
+        }
+        nn__c_line(e, in, "}");
+    }
+}
+static void nn__c_product(nn__c_file *e, const nn_node *n) { /* linear and matmul, row by row of y */
+    static const nn_op *const acts[] = {&nn__op_copy, &nn__op_relu, &nn__op_sigmoid, &nn__op_tanh, &nn__op_gelu};
+    nn_tensor  *x = n->in[0], *w = n->in[1], *y = n->out[0], xs = *x, ws = *w, ys = *y; /* these: without the axis that is summed or filled */
+    int         linear = n->op == &nn__op_linear, act = linear ? *(const int *)n->attr : 0, in;
+    int64_t     k = x->size[x->ndim - 1], columns = y->size[y->ndim - 1], padded = columns;
+    int64_t     w_row = w->stride[w->ndim - (linear ? 1 : 2)], w_col = columns == 1 ? 1 : w->stride[w->ndim - (linear ? 2 : 1)];
+    int         stored = linear && k && nn__c_is_constant(e, w);
+    const char *bias = "", *sum = "y[j]";
+    nn__c_text  a, b, c;
+    nn__map     m;
+    if (stored) { padded = w_row = nn__c_padded(columns); w_col = 1; }
+    xs.ndim--; ys.ndim--; ws.ndim--;
+    ws.size[ws.ndim - 1] = 1;
+    if (linear) ws.ndim = 0;
+    nn__c_axes(&m, &xs, &ws, &ys);
+    in = nn__c_open(e, &m);
+    if (k) nn__c_line(e, in, "const float *x = %s, *w = %s;", nn__c_ref(e, &a, x, &m, 0, 1, NULL), stored ? nn__c_constant_of(e, &b, w, k, columns) : nn__c_ref(e, &b, w, &m, 1, 1, NULL));
+    nn__c_line(e, in, "float *y = %s;", nn__c_ref(e, &a, y, &m, -1, columns, NULL));
+    m.ndim = 0;
+    if (linear && n->n_in > 2) bias = nn__c_ref(e, &c, n->in[2], &m, 0, 1, "j");
+    if (padded != columns) nn__c_line(e, in, "float s[%lld];", (long long)padded), sum = "s[j]";
+    if (w_col == 1) {
+        nn__c_line(e, in, "for (int j = 0; j < %lld; j++) %s = 0;", (long long)padded, sum);
+        nn__c_terms(e, in, sum, k, padded, x->stride[x->ndim - 1], w_row, w_col);
+        if (!act && (*bias || padded != columns)) nn__c_line(e, in, "for (int j = 0; j < %lld; j++) y[j] = %s%s%s;", (long long)columns, sum, *bias ? " + " : "", bias);
+    }
+    if (act || w_col != 1) {
+        nn__c_line(e, in, "for (int j = 0; j < %lld; j++) {", (long long)columns);
+        if (w_col != 1) {
+            nn__c_line(e, in + 4, "float s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;");
+            nn__c_terms(e, in + 4, NULL, k, columns, x->stride[x->ndim - 1], w_row, w_col);
+            sum = "s0 + s1 + s2 + s3 + (s4 + s5 + s6 + s7)";
+        }
+        nn__c_line(e, in + 4, "const float a = %s%s%s;", sum, *bias ? " + " : "", bias);
+        nn__c_line(e, in + 4, "y[j] = %s;", nn__c_formula_of(e, acts[act]));
+        nn__c_line(e, in, "}");
+    }
+    nn__c_line(e, in - 4, "}");
+}
+static void nn__c_rows(nn__c_file *e, const nn_node *n) { /* softmax, log_softmax, layernorm: over the last axis */
+    nn_tensor *x = n->in[0];
+    int        row = (int)(x->ndim ? x->size[x->ndim - 1] : 1), in;
+    nn__c_text s, t;
+    nn__map    m;
+    m.ndim = 1; m.size[0] = nn_numel(x) / row; m.stride[0][0] = row;
+    in = nn__c_open(e, &m);
+    nn__c_line(e, in, "const float *x = %s;", nn__c_ref(e, &s, x, &m, 0, 1, NULL));
+    nn__c_line(e, in, "float *y = %s;", nn__c_ref(e, &s, n->out[0], &m, 0, 1, NULL));
+    e->math = 1;
+    m.ndim  = 0;
+    if (n->op == &nn__op_layernorm) {
+        float eps = (float)*(const double *)n->attr;
+        nn__c_line(e, in, "float mean = 0, square = 0;");
+        nn__c_line(e, in, "for (int j = 0; j < %d; j++) mean += x[j];", row);
+        nn__c_line(e, in, "mean /= %d;", row);
+        nn__c_line(e, in, "for (int j = 0; j < %d; j++) square += (x[j] - mean) * (x[j] - mean);", row);
+        nn__c_line(e, in, "const float scale = 1 / sqrtf(square / %d + %s);", row, nn__c_number(e, &s, NN_F32, &eps, 0));
+        nn__c_line(e, in, "for (int j = 0; j < %d; j++) y[j] = (x[j] - mean) * scale * %s + %s;", row, nn__c_ref(e, &s, n->in[1], &m, 0, 1, "j"), nn__c_ref(e, &t, n->in[2], &m, 0, 1, "j"));
+    } else {
+        int log = n->op == &nn__op_log_softmax;
+        nn__c_line(e, in, "float most = x[0], sum = 0;");
+        nn__c_line(e, in, "for (int j = 1; j < %d; j++) most = x[j] > most ? x[j] : most;", row);
+        nn__c_line(e, in, "for (int j = 0; j < %d; j++) sum += %sexpf(x[j] - most);", row, log ? "" : "y[j] = ");
+        if (log) nn__c_line(e, in, "sum = most + logf(sum);");
+        nn__c_line(e, in, "for (int j = 0; j < %d; j++) y[j] %s sum;", row, log ? "= x[j] -" : "/=");
+    }
+    nn__c_line(e, in - 4, "}");
+}
+static void nn__c_concat(nn__c_file *e, const nn_node *n) {
+    int       axis = *(const int *)n->attr;
+    nn_tensor y = *n->out[0]; /* each part of it by turns */
+    for (int i = 0; i < n->n_in; i++) {
+        y.size[axis] = n->in[i]->size[axis];
+        if (nn_numel(&y)) nn__c_map(e, &y, n->in[i], NULL, "a");
+        y.offset += y.size[axis] * y.stride[axis];
+    }
+}
+static void nn__c_gather(nn__c_file *e, const nn_node *n) { /* and one_hot; an index outside counts as the nearest within, for the file has no errors */
+    nn_tensor *x = n->in[0], *y = n->out[0], *index = n->in[n->n_in - 1];
+    int        hot = n->op == &nn__op_one_hot, axis = hot ? 0 : *(const int *)n->attr, in;
+    int64_t    from = hot ? y->size[y->ndim - 1] : x->size[axis];
+    nn__c_text s, t, k;
+    nn__map    m; /* gather: [outer, indices, inner]; one_hot: [indices, classes, 1] */
+    m.ndim = 3;
+    m.size[0] = hot ? nn_numel(index) : nn__count(axis, x->size);
+    m.size[1] = hot ? from : index->size[axis];
+    m.size[2] = hot ? 1 : nn__count(x->ndim - axis - 1, x->size + axis + 1);
+    m.stride[0][0] = hot ? 1 : from * m.size[2]; m.stride[0][1] = 0; m.stride[0][2] = 1;
+    in = nn__c_open(e, &m);
+    nn__c_line(e, in, "const long long a = %s;", nn__c_ref(e, &s, index, &m, hot ? 0 : -1, 1, ""));
+    nn__c_line(e, in, "const int k = a < 0 ? 0 : a >= %lld ? %lld : (int)a;", (long long)from, (long long)from - 1);
+    nn__c_ref(e, &s, y, &m, -1, 1, "");
+    if (hot) nn__c_line(e, in, "%s = k == %s ? 1 : 0;", s.s, from > 1 ? "i1" : "0");
+    else nn__c_line(e, in, "%s = %s;", s.s, nn__c_ref(e, &t, x, &m, 0, 1, nn__c_step(&k, 0, m.size[2])));
+    nn__c_line(e, in - 4, "}");
+}
+static const struct nn__c_form { const nn_op *op; void (*write)(nn__c_file *e, const nn_node *n); } nn__c_forms[] = {
+    {&nn__op_linear, nn__c_product}, {&nn__op_matmul, nn__c_product}, {&nn__op_affine, nn__c_affine}, {&nn__op_cast, nn__c_cast}, {&nn__op_sum, nn__c_reduce}, {&nn__op_max, nn__c_reduce},
+    {&nn__op_softmax, nn__c_rows}, {&nn__op_log_softmax, nn__c_rows}, {&nn__op_layernorm, nn__c_rows}, {&nn__op_concat, nn__c_concat}, {&nn__op_gather, nn__c_gather}, {&nn__op_one_hot, nn__c_gather}};
+
+static int nn__c_node(nn__c_file *e, const nn_node *n) { /* 0: after nn__fail */
+    const char *formula = nn__c_formula_of(e, n->op);
+    char        text[1000];
+    nn__out     o;
+    size_t      k = 0;
+    o.text = text; o.size = sizeof text; o.n = 0;
+    text[0] = 0;
+    if (n->place) o.n = nn__place_text((const nn__name *)n->place, text, sizeof text / 4);
+    while (!formula && k < sizeof nn__c_forms / sizeof *nn__c_forms && nn__c_forms[k].op != n->op) k++;
+    if (k == sizeof nn__c_forms / sizeof *nn__c_forms) return nn__fail(e->plan->ctx, NULL, NN__M_EXPORT_OP, n->op->name, *text ? text : "outside of layers");
+    for (int i = 0; i < n->n_in + n->n_out; i++) {
+        nn_dtype d = (i < n->n_in ? n->in[i] : n->out[i - n->n_in])->dtype;
+        if (!nn__c_type(d)) return nn__fail(e->plan->ctx, NULL, NN__M_EXPORT_DTYPE, n->op->name, nn_dtype_name(d));
+    }
+    if (nn_numel(n->out[0]) == 0) return 1;
+    nn__put(&o, "%s", o.n ? ": " : "");
+    nn__put_op(&o, n);
+    for (int i = 0; i <= n->n_in; i++) {
+        nn__put(&o, i == n->n_in ? " -> " : i ? ", " : "  ");
+        nn__put_tensor(&o, e->plan, i < n->n_in ? n->in[i] : n->out[0]);
+    }
+    nn__c_line(e, 0, "%s    /* %s */", n == e->plan->node[0] ? "" : "\n", text);
+    if (formula) nn__c_map(e, n->out[0], n->in[0], n->n_in > 1 ? n->in[1] : NULL, formula);
+    else nn__c_forms[k].write(e, n);
+    return 1;
+}
+static int nn__c_write(nn__c_file *e) { /* the whole file */
+    nn_plan   *p = e->plan;
+    nn_tensor *x = p->input[0]->x, *y = p->output[0], out = *y;
+    long long  nx = (long long)nn_numel(x), ny = (long long)nn_numel(y);
+    nn__text   t, u;
+    nn__c_line(e, 0, "/* A network, written by nn.h (nn_export_c) for inputs of one shape.\n     in  %s, %lld floats, row-major\n     out %s, %lld floats, apart from in", nn__shape_text(&t, x->ndim, x->size), nx, nn__shape_text(&u, y->ndim, y->size), ny);
+    nn__c_line(e, 0, "   What lies between ops (%%1, %%2 ... below) is in static memory: one thread at a time. */%s", e->math ? "\n#include <math.h>" : "");
+    nn__c_line(e, 0, "enum { %s_inputs = %lld, %s_outputs = %lld };\nvoid %s_run(const float *in, float *out);\n", e->name, nx, e->name, ny, e->name);
+    nn__c_constants(e);
+    for (int64_t i = 0; i < p->values; i++) {
+        const nn_tensor *v = p->node[p->value[i].def]->out[0];
+        if (v->dtype != NN_F32 && nn_numel(v)) nn__c_line(e, 0, "static %s v%lld[%lld];", nn__c_type(v->dtype), (long long)i, (long long)nn_numel(v));
+    }
+    if (e->arena) nn__c_line(e, 0, "static float arena[%lld]; /* %llu bytes, if values did not share places */", (long long)e->arena, (unsigned long long)p->stats.naive);
+    nn__c_line(e, 0, "\nvoid %s_run(const float *in, float *out) {%s%s", e->name, e->in ? "" : "\n    (void)in;", ny ? "" : "\n    (void)out;");
+    for (int64_t i = 0; i < p->n; i++)
+        if (!nn__c_node(e, p->node[i])) return 0;
+    if (e->result == &e->own && ny) { /* no op made the output as it is to be */
+        nn__set_shape(&out, y->ndim, y->size);
+        out.st = &e->own;
+        nn__c_line(e, 0, "\n    /* the output */");
+        nn__c_map(e, &out, y, NULL, "a");
+    }
+    nn__c_line(e, 0, "}");
+    return !p->ctx->error;
+}
+static void nn__c_name(const char *path, char *name, size_t size) { /* "models/digits-2.c" -> digits_2 */
+    const char *base = path, *dot;
+    size_t      n = 0, length;
+    for (const char *s = path; *s; s++)
+        if (*s == '/' || *s == '\\') base = s + 1;
+    dot    = strrchr(base, '.');
+    length = dot ? (size_t)(dot - base) : strlen(base);
+    if (length == 0 || (*base >= '0' && *base <= '9')) n = (size_t)snprintf(name, size, "model_");
+    for (size_t i = 0; i < length && n + 1 < size; i++) {
+        char ch = base[i];
+        name[n++] = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ? ch : '_';
+    }
+    name[n] = 0;
+}
+static int nn__c_save(nn__c_file *e, const char *path) { /* beside, and renamed, as models are saved */
+    nn_ctx *c = e->plan->ctx;
+    size_t  length = strlen(path) + 16;
+    char   *beside = (char *)nn__alloc(c, length);
+    int     fine = 0;
+    if (!beside) return 0;
+    snprintf(beside, length, "%s.partial", path);
+    e->f = fopen(beside, "wb");
+    if (!e->f) nn__fail(c, "export", NN__M_FILE_WRITE, path, "the folder is missing or not writable");
+    else {
+        fine = nn__c_write(e) && !ferror(e->f);
+        fine = fclose(e->f) == 0 && fine;
+#if defined(_WIN32)
+        if (fine) remove(path); /* there, rename does not replace */
+#endif
+        fine = fine && rename(beside, path) == 0;
+        if (!fine) {
+            remove(beside);
+            nn__fail(c, "export", NN__M_FILE_WRITE, path, "no space, or the file is protected");
+        }
+    }
+    nn__free(c, beside, length);
+    return fine;
+}
+#endif
+
+NN_API int nn_export_c(nn_model *m, nn_tensor *example, const char *path) {
+    nn_ctx *c = example ? example->ctx : m ? m->ctx : NULL;
+#if !defined(NN_NO_STDIO)
+    nn_plan_options o = nn_plan_defaults();
+    nn__c_file      e;
+    nn_tensor      *y;
+    int             fine;
+    if (!nn__ok_arg(c, "export", m, "the model") || !nn__ok_arg(c, "export", example, "the example") || !nn__ok_arg(c, "export", path, "path") || !nn__ok_host("export", example)) return 0;
+    if (example->dtype != NN_F32) return nn__fail(c, NULL, NN__M_EXPORT_DTYPE, "the input", nn_dtype_name(example->dtype));
+    if (!nn__model_make(m, c, NN_F32, nn_shape_of(example))) return 0; /* while no plan is recorded */
+    o.skip   = "softmax and loss, epilogues, norm and product, chains, branches";
+    o.serial = 1;
+    memset(&e, 0, sizeof e);
+    e.plan = nn_plan_begin(c, &o);
+    if (!e.plan) return 0;
+    y    = nn_predict(m, nn_plan_input(e.plan, "in", example));
+    fine = nn_plan_end(e.plan, &y, 1);
+    if (fine && y->dtype != NN_F32) fine = nn__fail(c, NULL, NN__M_EXPORT_DTYPE, "the output", nn_dtype_name(y->dtype));
+    if (fine) {
+        e.result = nn__maker(e.plan, y) >= 0 ? y->st : &e.own;
+        nn__c_name(path, e.name, sizeof e.name);
+        fine = nn__c_write(&e);
+        nn__c_constants(&e); /* to nowhere too: infinities need math.h */
+        fine = fine && nn__c_save(&e, path);
+    }
+    nn__free(c, e.list, (size_t)e.room * sizeof *e.list);
+    nn_plan_free(e.plan);
+    return fine;
+#else
+    (void)m; (void)path;
+    return nn__ok(c) && nn__fail(c, "export", NN__M_FILE_NONE);
+#endif
+}
 
 /* ---- >>kernels --------------------------------------------------------------------------------------
    The inner loops, written once over a small vocabulary of vector words and compiled once for each instruction

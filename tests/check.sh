@@ -82,11 +82,13 @@ step "build ops without threads" gcc -std=c99 -O1 $strict -DNN_NO_THREADS -DNN_N
 step "ops without threads" $B/t_ops.nothreads
 step "build tests as C++" build .cpp g++ -x c++ -std=c++11 -O1 $strict
 step "tests as C++" core "" .cpp
-for t in core golden ops errors memory; do
+for t in core golden ops errors memory export; do
     case $t in ops) small= ;; *) small=-DNN_NO_SIMD ;; esac # the vector kernels are ops' matter
     step "build $t under ASan and UBSan" clang -std=c99 -g -O1 $small -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o $B/asan_$t tests/test_$t.c -lm -lpthread
     step "$t under ASan and UBSan" $B/asan_$t
 done
+step "build export, gcc -O2" gcc -std=c99 -O2 $strict -I. -o $B/t_export tests/test_export.c -lm -lpthread
+step "exported files, every compiler" env NN_TEST_ALL=1 $B/t_export
 step "build memory with NN_DEBUG" gcc -std=c99 -O1 $strict -DNN_DEBUG -I. -o $B/debug_memory tests/test_memory.c -lm -lpthread
 step "memory with NN_DEBUG" $B/debug_memory
 step "build core under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_core tests/test_core.c -lm -lpthread
@@ -117,6 +119,7 @@ step "cpp: the same without plans" sh -c "build/cpp > $B/plan && NN_EAGER=1 buil
 step "digits: the same without plans" sh -c "for e in 0 1; do NN_EAGER=\$e build/digits examples/data/digits.csv 1 $B/digits.e\$e > /dev/null 2>&1 || exit 1; done; cmp $B/digits.e0 $B/digits.e1"
 step "demo reaches 97 %" sh -c "make -s demo 2> /dev/null | awk '/^test accuracy/ { a = \$3 } END { exit !(a >= 97) }'"
 step "demo: equal files for 1, 2 and 3 threads" sh -c "for t in 1 2 3; do NN_THREADS=\$t make -s demo > /dev/null 2>&1 && cp build/digits.safetensors $B/digits.\$t || exit 1; done; cmp $B/digits.1 $B/digits.2 && cmp $B/digits.1 $B/digits.3"
+step "export: equal accuracy" make -s export
 step "make mnist says what it needs" sh -c "! make -s mnist MNIST= 2> $B/mnist.err && grep -q 'say where the data is' $B/mnist.err && ! make -s mnist MNIST=/nonexistent 2> $B/mnist.err && grep -q 'has no train-images' $B/mnist.err"
 data=${NN_DATA:-../shared/data}
 if [ -d "$data/mnist" ]; then

@@ -91,6 +91,7 @@ static unsigned char *get_file(const char *path, size_t *size) {
 
 // ---- small networks
 static nn_tensor *net_two(nn_scope s, nn_tensor *x) { return nn_layer_linear(s, "out", nn_relu(nn_layer_linear(s, "in", x, 4)), 2); }
+static nn_tensor *net_noisy(nn_scope s, nn_tensor *x) { (void)s; return nn_dropout(x, 0.5, 1); }
 static nn_tensor *net_null(nn_scope s, nn_tensor *x) { (void)s; (void)x; return NULL; }
 static nn_tensor *of3(nn_ctx *c) { return nn_ones(c, NN_F32, NN_SHAPE(2, 3)); }
 
@@ -296,6 +297,8 @@ P(FILE_NONE) { (void)nn_file_open(c, "file"); return c; }
 P(FORMAT) { (void)nn_file_memory(c, "PK", 2); return c; }
 P(CSV) { (void)nn_data_csv_text(c, "1,2\n3,x\n", 8, NULL); return c; }
 P(PROFILE_NONE) { (void)nn_profile_text(c, NULL, 0); return c; }
+P(EXPORT_OP) { (void)nn_export_c(nn_model_new(c, net_noisy, NULL), of3(c), "no such folder/net.c"); return c; }
+P(EXPORT_DTYPE) { (void)nn_export_c(nn_model_new(c, net_two, NULL), nn_zeros(c, NN_I32, NN_SHAPE(2, 3)), "no such folder/net.c"); return c; }
 P(DEVICE_NONE) { (void)nn_to_device(of3(c), 1); return c; }
 static int copy_fails(void *self, void *to, const void *from, size_t bytes, int way) { (void)self; (void)to; (void)from; (void)bytes; (void)way; return 0; }
 static nn_ctx *device_ctx(int fails) { /* at most one at a time */
@@ -321,7 +324,7 @@ static const struct provoker { int id; nn_ctx *(*f)(nn_ctx *); } provokers[] = {
     P(NO_F64), P(NOT_CONTIGUOUS), P(NO_DATA), P(PROBABILITY), P(ARANGE), P(OPTION), P(ISA), P(OP_OUTPUT), P(IN_PLACE), P(OVERWRITTEN), P(NO_HISTORY), P(NOT_LEAF),
     P(NO_GRAD_RULE), P(NO_GRADIENTS), P(GRADCHECK_F64), P(SCOPE), P(NAME_BAD), P(NAME_UNKNOWN), P(NAME_SHAPE), P(NAME_MISSING), P(NAME_LEFT), P(NAME_FITS_NOT),
     P(MODEL_MADE), P(MODEL_NOT_MADE), P(MODEL_THREADS), P(MODEL_NO_NET), P(NET_NULL), P(STATE_SHAPE), P(SPLIT), P(SAMPLES), P(FILE_OPEN), P(FILE_READ), P(FILE_WRITE),
-    P(FILE_NONE), P(FORMAT), P(CSV), P(PROFILE_NONE), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER)
+    P(FILE_NONE), P(FORMAT), P(CSV), P(PROFILE_NONE), P(EXPORT_OP), P(EXPORT_DTYPE), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER)
 #undef P
 };
 enum { PROVOKERS = (int)(sizeof provokers / sizeof *provokers) };
@@ -341,7 +344,7 @@ static const char *exception(int id) {
         fclose(f);
     }
 #else
-    if (id == NN__M_FILE_OPEN || id == NN__M_FILE_READ || id == NN__M_FILE_WRITE) return "not with NN_NO_STDIO";
+    if (id == NN__M_FILE_OPEN || id == NN__M_FILE_READ || id == NN__M_FILE_WRITE || id == NN__M_EXPORT_OP || id == NN__M_EXPORT_DTYPE) return "not with NN_NO_STDIO";
 #endif
     return NULL;
 }
@@ -687,6 +690,7 @@ static void test_null(void) {
     ZERO_OF(nn_profile(NULL, 1));
     ZERO_OF(nn_profile_print(NULL));
     ZERO_OF(nn_profile_trace(NULL, "file"));
+    ZERO_OF(nn_export_c(NULL, NULL, "file"));
     CHECK(nn_profile_text(NULL, NULL, 0) == -1);
     CHECK(nn_time() > 0 || nn_time() <= 0);
     nn_parallel_for(NULL, 10, 1, no_task, &calls);
