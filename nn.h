@@ -1725,6 +1725,7 @@ typedef struct nn__storage {
     void    *data;     /* NULL in a shape-only context */
     size_t   bytes;
     uint32_t version;  /* counts in-place changes */
+    uint32_t number;   /* PLANNED: its name in print, %1, %2, ...; 0: none yet */
     int32_t  uses;     /* POOL: pending gradients that hold it */
     int      home, device;
     nn__packed *packed; /* of a weight: its panels for nn_predict; NULL: not wanted */
@@ -1778,6 +1779,7 @@ static void nn__header_init(nn_ctx *c, nn_tensor *x, nn_dtype dtype) {
     x->own.data    = NULL;
     x->own.bytes   = 0;
     x->own.version = 0;
+    x->own.number  = 0;
     x->own.uses    = 0;
     x->own.home    = NN__OUTSIDE;
     x->own.device  = 0;
@@ -2134,6 +2136,9 @@ NN_API int nn_read(nn_tensor *x, void *to, size_t bytes) {
 /* -- in place: the storage's version tells backward that a saved value is gone -- */
 static int nn__ok_change(const char *op, nn_tensor *x) {
     if (!nn__ok_host(op, x)) return 0;
+    for (const nn_node *t = x->ctx->plan ? x->ctx->tape : NULL; t; t = t->prev) /* a plan's ops run later, and would see the new value */
+        for (int k = 0; k < t->n_in; k++)
+            if (t->in[k]->st == x->st) return nn__fail(x->ctx, NULL, NN__M_PLAN_HOST, op);
     if (x->needs_grad && !x->ctx->no_grad) return nn__fail(x->ctx, op, NN__M_IN_PLACE);
     x->st->version++;
     return 1;
@@ -2177,11 +2182,12 @@ static int nn__assign_later(nn_tensor *x, nn_tensor *from); /* >>ops move */
 
 NN_API int nn_assign(nn_tensor *x, nn_tensor *from) {
     nn__text t, u;
-    if (!nn__ok_tensor("assign", x) || !nn__ok_arg(x->ctx, "assign", from, "from") || (!x->ctx->plan && !nn__ok_host("assign", x))) return 0;
+    if (!nn__ok_tensor("assign", x) || !nn__ok_arg(x->ctx, "assign", from, "from") || (!x->ctx->plan && !x->ctx->shape_only && !nn__ok_host("assign", x))) return 0;
     if (!nn__live(x->ctx, from)) return !nn__operand_bad(x->ctx, "assign", from, 1);
     if (from->dtype != x->dtype) return nn__fail(x->ctx, "assign", NN__M_DTYPES_DIFFER, nn_dtype_name(x->dtype), nn_dtype_name(from->dtype));
     if (x->ndim != from->ndim || memcmp(x->size, from->size, (size_t)x->ndim * sizeof x->size[0]))
         return nn__fail(x->ctx, "assign", NN__M_SHAPES_DIFFER, "x", nn__shape_text(&t, x->ndim, x->size), "from", nn__shape_text(&u, from->ndim, from->size));
+    if (x->ctx->shape_only) return 1; /* a network that writes its buffers has shapes too */
     from = from->st == x->st ? nn_clone(nn_detach(from)) : nn_contiguous(nn_detach(from)); /* overlapping views */
     if (x->ctx->plan) return nn__assign_later(x, from);
     return from && nn_write(x, nn_ptr(from), (size_t)nn_numel(x) * nn_dtype_size(x->dtype));
@@ -2290,7 +2296,7 @@ NN_API nn_tensor *nn_share(nn_ctx *c, nn_tensor *x) {
 
 NN_API nn_tensor *nn_keep(nn_tensor *x) {
     nn_tensor *k;
-    if (!nn__ok_tensor("keep", x)) return NULL;
+    if (!nn__ok_tensor("keep", x) || (x->ctx->plan && !nn__ok_host("keep", x))) return NULL;
     if (x->st->device) x = nn_to_device(x, 0);
     k = x ? nn__kept_new(x->ctx, x->dtype, x->ndim, x->size, NULL) : NULL;
     if (!k) return NULL;
@@ -3356,6 +3362,7 @@ static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const
     if (c->plan || c->shape_only) { /* both write everything down: a plan to run it later; for cost and summary */
         if (device) return nn__fail(c, op->name, NN__M_PLAN_HOST, "an operand on a device");
         if (!nn__record(&n)) return 0;
+        for (int i = 0; i < n_in && c->plan && op->flags & NN_OP_WRITES; i++) in[i]->st->version++; /* as the run will, for backward to notice */
     } else if (!nn__run(&n, device, half) || (wanted && !nn__record(&n))) return 0;
     for (int i = 0; i < op->n_out; i++) {
         made[i]->needs_grad = (uint8_t)(wanted && nn__is_real(made[i]->dtype));
@@ -3663,8 +3670,20 @@ NN_API nn_tensor *nn_grad(nn_tensor *x) {
     return x->grad;
 }
 
+/* In a plan it is a node: what earlier runs left is forgotten where the line stands */
+static int  nn__shape_forget(nn_node *n, nn_spec *out) { return (void)n, (void)out, 1; }
+static void nn__run_forget(nn_node *n) {
+    nn_tensor *x;
+    memcpy(&x, n->attr, sizeof x);
+    nn__grad_release(x);
+}
+static const nn_op nn__op_forget = {"zero_grad", 0, 0, sizeof(nn_tensor *), NN_OP_WRITES, nn__shape_forget, nn__run_forget, NULL, NULL, NULL, NULL, 0};
+
 NN_API void nn_zero_grad(nn_tensor *x) {
-    if (nn__ok_tensor("zero_grad", x)) nn__grad_release(x);
+    nn_tensor *none;
+    if (!nn__ok_tensor("zero_grad", x)) return;
+    nn__grad_release(x);
+    if (x->ctx->plan && x->persistent) nn__apply(x->ctx, &nn__op_forget, NULL, 0, &x, &none);
 }
 
 NN_API int nn_grad_of(nn_tensor *y, nn_tensor *dy, nn_tensor **x, int n, nn_tensor **dx, int flags) {
@@ -5686,7 +5705,6 @@ static const nn_op nn__op_assign = {"assign", 2, 0, 0, NN_OP_WRITES | NN_OP_STRI
 static int nn__assign_later(nn_tensor *x, nn_tensor *from) { /* from: contiguous; checked by nn_assign */
     nn_tensor *in[2], *none;
     if (x->needs_grad && !x->ctx->no_grad) return nn__fail(x->ctx, "assign", NN__M_IN_PLACE);
-    x->st->version++;
     in[0] = x; in[1] = from;
     return nn_apply(&nn__op_assign, in, 2, NULL, &none);
 }
@@ -8395,7 +8413,7 @@ typedef struct nn__plan_in {
     nn_tensor       *x;        /* the header that nn_plan_input returned */
     const nn_tensor *from;     /* what is bound to it, if that outlives steps; */
     uint32_t         epoch;    /* if not, of which step it is */
-    nn_tensor        view;     /* of a strided one, which is copied into the room before each run */
+    nn_tensor        view;     /* of one that is copied into the room before each run */
     void            *room;
 } nn__plan_in;
 
@@ -8409,13 +8427,14 @@ struct nn_plan {
     nn_plan_stats    stats;
     uint64_t         signature; /* of what was recorded: ops, attributes, shapes, who reads what, the constants' values */
     nn_plan        **owner;    /* who else points to it */
+    uint32_t         numbers;  /* values that have a number */
     int              recording, ready;
     const char      *gone;     /* what was freed under it */
 
     nn__chunk       *chunk, *first_chunk; /* its own arena; while recording, the context's, put aside */
     nn__block       *blocks;
     size_t           held;
-    struct { nn_node *tape; nn_tensor *graded; const nn__name *place; uint32_t epoch, streams; int in_backward; nn_memory_report memory; } aside;
+    struct { nn_node *tape; nn_tensor **leaf, **grad; int64_t leaves; const nn__name *place; uint32_t epoch, streams; nn_memory_report memory; } aside;
 
     nn_node        **node;     /* in the order they run */
     int64_t          n, room;
@@ -8467,6 +8486,7 @@ static void nn__plan_destroy(nn__object *o) { nn_plan_free((nn_plan *)((char *)o
 
 NN_API nn_plan *nn_plan_begin(nn_ctx *c, const nn_plan_options *options) {
     nn_plan *p;
+    int64_t  n = 0;
     if (!nn__ok(c)) return NULL;
     if (c->plan) return nn__fail(c, NULL, NN__M_PLAN_STATE, "a plan is already being recorded; nn_plan_end comes first"), (nn_plan *)NULL;
     p = (nn_plan *)nn__alloc_zero(c, sizeof *p);
@@ -8478,9 +8498,22 @@ NN_API nn_plan *nn_plan_begin(nn_ctx *c, const nn_plan_options *options) {
     p->next  = c->plans;
     c->plans = p;
     nn__plan_swap(p);
-    p->aside.tape = c->tape; p->aside.graded = c->graded; p->aside.place = c->place;
-    p->aside.epoch = c->epoch; p->aside.streams = c->streams; p->aside.in_backward = c->in_backward;
-    for (nn_tensor *x = c->graded; x; x = x->next_graded) { x->pending = x->grad; x->grad = NULL; x->held = 0; }
+    p->aside.tape = c->tape; p->aside.place = c->place; p->aside.epoch = c->epoch; p->aside.streams = c->streams;
+    for (nn_tensor *x = c->graded; x; x = x->next_graded) n++;
+    p->aside.leaf = (nn_tensor **)nn__arena(c, (size_t)n * 2 * sizeof *p->aside.leaf);
+    p->aside.grad = p->aside.leaf ? p->aside.leaf + n : NULL;
+    for (nn_tensor *x = c->graded; x && p->aside.leaf; x = x->next_graded) {
+        p->aside.leaf[p->aside.leaves]   = x;
+        p->aside.grad[p->aside.leaves++] = x->grad;
+        x->grad = NULL;
+        x->held = 0;
+    }
+    if (!p->aside.leaf) { /* nothing has happened yet */
+        p->recording = 0;
+        nn__plan_swap(p);
+        nn_plan_free(p);
+        return NULL;
+    }
     c->tape     = NULL;
     c->graded   = NULL;
     c->epoch    = NN__PLAN_EPOCH;
@@ -8494,8 +8527,15 @@ NN_API nn_plan *nn_plan_begin(nn_ctx *c, const nn_plan_options *options) {
 static void nn__plan_stop(nn_plan *p) {
     nn_ctx *c = p->ctx;
     for (nn_tensor *x = c->graded, *next; x; x = next) { next = x->next_graded; x->grad = NULL; x->held = 0; }
-    for (nn_tensor *x = p->aside.graded; x; x = x->next_graded) { x->grad = x->pending; x->pending = NULL; x->held = 1; }
-    c->graded = p->aside.graded;
+    c->graded = NULL;
+    for (int64_t i = p->aside.leaves - 1; i >= 0; i--) {
+        nn_tensor *x = p->aside.leaf[i];
+        if (!x) continue; /* freed meanwhile */
+        x->grad        = p->aside.grad[i];
+        x->held        = 1;
+        x->next_graded = c->graded;
+        c->graded      = x;
+    }
     c->tape   = p->aside.tape;
     c->place  = p->aside.place;
     c->epoch  = p->aside.epoch;
@@ -8517,8 +8557,11 @@ NN_API void nn_plan_free(nn_plan *p) {
     if (p->owner) *p->owner = NULL;
     for (at = &c->plans; *at && *at != p;) at = &(*at)->next;
     if (*at) *at = p->next;
+    for (int k = 0; k < p->outputs && p->output; k++)
+        if (p->output[k]) nn__plans_forget(c, p->output[k]); /* another plan may read it */
     for (int64_t i = 0; i < p->inputs; i++)
         if (p->input[i]->x) {
+            nn__plans_forget(c, p->input[i]->x);
             nn__grad_release(p->input[i]->x);
             nn__free(c, p->input[i]->x->grad_room, sizeof(nn_tensor));
         }
@@ -8549,6 +8592,11 @@ static void nn__plans_forget(nn_ctx *c, const nn_tensor *x) {
         for (nn_node *t = p->recording ? c->tape : NULL; t; t = t->prev)
             for (int k = 0; k < t->n_in; k++)
                 if (t->in[k] == x) p->gone = "a tensor freed while it was recorded";
+        for (int64_t i = 0; p->recording && i < p->aside.leaves; i++)
+            if (p->aside.leaf[i] == x) {
+                nn__unhold(c, p->aside.grad[i]);
+                p->aside.leaf[i] = NULL;
+            }
         for (int64_t i = 0; i < p->uses; i++)
             if (p->use[i].live == x || p->use[i].own->st == x->st) { p->use[i].live = NULL; p->gone = p->use[i].name; }
         for (int64_t i = 0; i < p->inputs; i++)
@@ -8573,11 +8621,11 @@ static int nn__plan_bind(nn_plan *p, nn__plan_in *in, const nn_tensor *x) {
     if (x->st->device) return nn__fail(p->ctx, "plan_bind", NN__M_DEVICE_HOST, x->st->device);
     in->from    = x->persistent ? x : NULL;
     in->epoch   = x->epoch;
-    if (nn_is_contiguous(x)) {
+    if (nn_is_contiguous(x) && x->st->home != NN__PLANNED) {
         in->x->own.data = nn__data(x);
         return 1;
     }
-    in->view = *x;
+    in->view = *x; /* strided, or a plan's own result, whose room holds other values while that runs */
     if (!in->room) {
         if (!p->recording) nn__plan_swap(p);
         in->room = nn__arena(p->ctx, in->x->own.bytes);
@@ -8778,6 +8826,7 @@ static const char *nn__use_name(nn_plan *p, const nn_tensor *x) { /* a parameter
     const char *path;
     size_t      n;
     char       *copy;
+    if (x->st->home == NN__PLANNED) return "another plan's result";
     if (x->st == &x->own || x->st->home != NN__OUTSIDE) return x->persistent == 2 ? "kept" : "state";
     path = ((const nn__param *)((const char *)x->st - offsetof(nn__param, st)))->path; /* only models' handles have a storage elsewhere */
     n    = strlen(path) + 1;
@@ -8856,6 +8905,11 @@ static int nn__plan_collect(nn_plan *p, nn_tensor **outputs, int n_outputs) {
     }
     n = tape;
     for (nn_node *t = c->tape; t; t = t->prev) {
+        if (t->op == &nn__op_forget) { /* its leaf is an operand that is not in the list of them */
+            nn_tensor *x;
+            memcpy(&x, t->attr, sizeof x);
+            if (!nn__plan_own(p, x)) return 0;
+        }
         for (int k = 0; k < t->n_in; k++)
             if (!(t->in[k] = nn__plan_own(p, t->in[k]))) return 0;
         for (int k = 0; k < t->n_out; k++)
@@ -8883,17 +8937,17 @@ static int nn__plan_collect(nn_plan *p, nn_tensor **outputs, int n_outputs) {
 /* -- passes: each a small function over the list; how many changes it made, or -1 after an error -- */
 static int nn__pass_dead(nn_plan *p) { /* nodes whose results nobody reads, and that change nothing */
     int64_t before = p->n;
-    for (int64_t i = 0; i < p->n; i++) {
-        for (int k = 0; k < p->node[i]->n_in; k++) p->node[i]->in[k]->retain = 0;
-        for (int k = 0; k < p->node[i]->n_out; k++) p->node[i]->out[k]->retain = 0;
-    }
-    for (int k = 0; k < p->outputs; k++) p->output[k]->retain = 1;
+    for (int64_t i = 0; i < p->n; i++)
+        for (int k = 0; k < p->node[i]->n_out; k++) p->node[i]->out[k]->st->uses = 0;
+    for (int k = 0; k < p->outputs; k++)
+        if (nn__is_planned(p->output[k]->st)) p->output[k]->st->uses = 1;
     for (int64_t i = p->n - 1; i >= 0; i--) {
         nn_node *n = p->node[i];
         int      needed = (n->op->flags & NN_OP_WRITES) || n->n_out == 0;
-        for (int k = 0; k < n->n_out; k++) needed |= n->out[k]->retain;
+        for (int k = 0; k < n->n_out; k++) needed |= nn__is_planned(n->out[k]->st) && n->out[k]->st->uses;
         if (!needed) p->node[i] = NULL;
-        else for (int k = 0; k < n->n_in; k++) n->in[k]->retain = 1;
+        for (int k = 0; k < n->n_in && needed; k++)
+            if (nn__is_planned(n->in[k]->st)) n->in[k]->st->uses = 1;
     }
     nn__plan_remove_marked(p);
     return (int)(before - p->n);
@@ -9433,7 +9487,7 @@ static int nn__chain_draft_of(nn_plan *p, int64_t i, int64_t j, nn__chain_draft 
         t->to = where[s];
     }
     d->c.steps = steps;
-    return 1;
+    return d->c.n_out > 0;
 }
 static int nn__pass_chains(nn_plan *p) {
     int changes = 0;
@@ -9504,7 +9558,7 @@ static int nn__pass_gradients(nn_plan *p) {
         p->loose[p->loose_n++] = g;
         g->own.bytes   = st->bytes;
         g->own.home    = NN__POOL;
-        g->own.version = st->version;
+        g->own.number  = st->number;
         nn__plan_redirect(p, st, &g->own);
         if (!nn__plan_values(p)) return -1;
         changes++;
@@ -10119,7 +10173,7 @@ static void nn__put_tensor(nn__out *o, const nn_plan *p, const nn_tensor *x) {
         if (p->input[i]->x->st == x->st) name = p->input[i]->name;
     for (int64_t i = 0; i < p->uses; i++)
         if (p->use[i].own->st == x->st) name = p->use[i].name;
-    if (nn__is_planned(x->st) || x->st->home == NN__POOL) nn__put(o, "%%%u", (unsigned)x->st->version);
+    if (nn__is_planned(x->st) || x->st->home == NN__POOL) nn__put(o, "%%%u", (unsigned)x->st->number);
     else nn__put(o, "%s", name ? name : x->st->home == NN__STEP ? "const" : "outside");
     nn__put(o, "%s", nn__shape_text(&t, x->ndim, x->size));
     if (x->dtype != NN_F32) nn__put(o, " %s", nn_dtype_name(x->dtype));
@@ -10184,15 +10238,42 @@ static int nn__plan_log(nn_plan *p, const nn__pass *pass, int changes, int64_t b
 }
 
 static void nn__plan_number(nn_plan *p) { /* values are known by the order in which they are made */
-    uint32_t next = 0;
     for (int64_t i = 0; i < p->n; i++)
         for (int k = 0; k < p->node[i]->n_out; k++)
-            if (nn__is_planned(p->node[i]->out[k]->st) && !p->node[i]->out[k]->st->version) p->node[i]->out[k]->st->version = ++next;
+            if (nn__is_planned(p->node[i]->out[k]->st) && !p->node[i]->out[k]->st->number) p->node[i]->out[k]->st->number = ++p->numbers;
 }
 
+/* A constant that the step itself writes is made anew in each run: a copy of what it was becomes the list's first node. */
+static int nn__plan_renew(nn_plan *p) {
+    for (int64_t i = 0; i < p->n; i++)
+        for (int k = 0; k < p->node[i]->n_in && p->node[i]->op->flags & NN_OP_WRITES; k++) {
+            nn_tensor *x = p->node[i]->in[k], *was, *now;
+            nn_node   *copy, like;
+            int64_t    n = (int64_t)(x->st->bytes / nn__dtypes[x->dtype].size);
+            if (x->st->home != NN__STEP || !x->st->data) continue;
+            memset(&like, 0, sizeof like);
+            was = nn__plan_header(p, x->dtype);
+            now = nn__own_header(p, x);
+            if (!was || !now || !nn__grow(p->ctx, &p->node, &p->room, p->n + 1, sizeof *p->node)) return 0;
+            nn__set_shape(was, 1, &n);
+            nn__set_shape(now, 1, &n);
+            was->own.data  = x->st->data;
+            was->own.bytes = x->st->bytes;
+            was->own.home  = NN__STEP;
+            x->st->data    = NULL;
+            x->st->home    = NN__PLANNED;
+            if (!(copy = nn__copy_node(p, was, now, &like))) return 0;
+            memmove(p->node + 1, p->node, (size_t)p->n++ * sizeof *p->node);
+            p->node[0] = copy;
+            i++;
+        }
+    return 1;
+}
 /* The list becomes what it will be, and gets its memory. The plan's arena is in place. */
 static int nn__plan_make(nn_plan *p) {
     nn_ctx *c = p->ctx;
+    if (!nn__plan_renew(p)) return 0;
+    nn__plan_number(p);
     if (!nn__plan_log(p, NULL, 0, 0)) return 0;
     for (size_t k = 0; k < sizeof nn__passes / sizeof *nn__passes; k++) {
         int64_t before = p->n;
@@ -10226,7 +10307,7 @@ static uint64_t nn__hash(uint64_t h, const void *p, size_t n) { /* FNV-1a */
 }
 static uint64_t nn__hash_tensor(const nn_plan *p, uint64_t h, const nn_tensor *x) {
     const void *st = x->st;
-    if (nn__is_planned(x->st)) h = nn__hash(h, &x->st->version, sizeof x->st->version);
+    if (nn__is_planned(x->st)) h = nn__hash(h, &x->st->number, sizeof x->st->number);
     else if (x->st->home == NN__STEP && x->st->data) h = nn__hash(h, x->st->data, x->st->bytes);
     else {
         for (int64_t i = 0; i < p->inputs; i++)
@@ -10303,9 +10384,10 @@ static void nn__plan_run_branch(nn_plan *p, const nn__branch *b) {
         nn__arena_reset(f);
     }
 }
-static int nn__plan_run_noted(nn_plan *p) { /* under nn_profile: node by node */
+static int64_t nn__plan_run_noted(nn_plan *p) { /* under nn_profile: node by node; how many ran */
     nn_ctx *c = p->ctx;
-    for (int64_t i = 0; i < p->n && !c->error; i++) {
+    int64_t i;
+    for (i = 0; i < p->n && !c->error; i++) {
         nn_node *n = p->node[i];
         nn_ctx  *was = n->ctx;
         uint64_t start = nn__ticks();
@@ -10318,7 +10400,19 @@ static int nn__plan_run_noted(nn_plan *p) { /* under nn_profile: node by node */
         n->ctx = was;
     }
     p->timed++;
-    return !c->error;
+    return i;
+}
+static void nn__plan_uncount(nn_plan *p, int64_t end) { /* a run broke off: optimiser steps that were counted but not made */
+    for (int64_t i = 0; i < end; i++) {
+        int made = 0;
+        if (p->node[i]->op != &nn__op_schedule) continue;
+        for (int64_t j = i + 1; j < end; j++) made |= nn__node_touches(p->node[j], p->node[i]->in[0]->st);
+        if (!made) {
+            nn_optim *o;
+            memcpy(&o, p->node[i]->attr, sizeof o);
+            o->step--;
+        }
+    }
 }
 static int nn__plan_check(nn_plan *p) { /* is all that it uses still there, and as it was? */
     nn_ctx  *c = p->ctx;
@@ -10352,26 +10446,28 @@ static int nn__plan_check(nn_plan *p) { /* is all that it uses still there, and 
     return 1;
 }
 NN_API int nn_plan_run(nn_plan *p) {
-    nn_ctx     *c = p ? p->ctx : NULL;
-    nn__branch *b, *last;
-    nn__mark    mark;
+    nn_ctx  *c = p ? p->ctx : NULL;
+    int64_t  i = 0, b = 0;
+    nn__mark mark;
     if (!nn__ok(c) || !nn__plan_check(p)) return 0;
     mark = nn__arena_mark(c);
-    b    = p->branch;
-    last = b + p->branches;
-    if (c->profiling) nn__plan_run_noted(p);
-    else for (int64_t i = 0; i < p->n && !c->error; i++) {
-        if (b != last && b->begin == i) {
-            nn__plan_run_branch(p, b);
-            i = b++->end - 1;
-            continue;
+    if (c->profiling) i = nn__plan_run_noted(p);
+    else
+        while (i < p->n && !c->error) {
+            if (b < p->branches && p->branch[b].begin == i) {
+                nn__plan_run_branch(p, &p->branch[b]);
+                i = p->branch[b++].end;
+            } else {
+                p->node[i]->op->run(p->node[i]);
+                i++;
+            }
         }
-        p->node[i]->op->run(p->node[i]);
-    }
+    if (c->error) nn__plan_uncount(p, i);
     c->streams += p->streams;
     if (c->memory.step_now != mark.now) nn__arena_rewind(c, mark); /* scratch of ops */
     if (c->error) return 0;
-    for (int k = 0; k < p->outputs; k++) p->output[k]->st->version++;
+    for (int k = 0; k < p->outputs; k++)
+        if (nn__is_planned(p->output[k]->st)) p->output[k]->st->version++;
     p->stats.runs++;
     return 1;
 }
