@@ -2284,7 +2284,7 @@ NN_API nn_tensor *nn_share(nn_ctx *c, nn_tensor *x) {
     nn__text   t;
     nn_tensor *y;
     if (!nn__ok_arg(c, "share", x, "x")) return NULL;
-    if (c->plan) return nn__fail(c, NULL, NN__M_PLAN_HOST, "share"), (nn_tensor *)NULL;
+    if (c->plan || x->ctx->plan) return nn__fail(c->plan ? c : x->ctx, NULL, NN__M_PLAN_HOST, "share"), (nn_tensor *)NULL;
     if (!nn__live(x->ctx, x)) return nn__fail(c, "share", NN__M_DROPPED, 1, nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
     y = nn__alias(c, x);
     if (y && c->shape_only) { /* only its shape can come along */
@@ -2296,7 +2296,8 @@ NN_API nn_tensor *nn_share(nn_ctx *c, nn_tensor *x) {
 
 NN_API nn_tensor *nn_keep(nn_tensor *x) {
     nn_tensor *k;
-    if (!nn__ok_tensor("keep", x) || (x->ctx->plan && !nn__ok_host("keep", x))) return NULL;
+    if (!nn__ok_tensor("keep", x)) return NULL;
+    if (x->ctx->plan) return nn__fail(x->ctx, NULL, NN__M_PLAN_HOST, "keep"), (nn_tensor *)NULL;
     if (x->st->device) x = nn_to_device(x, 0);
     k = x ? nn__kept_new(x->ctx, x->dtype, x->ndim, x->size, NULL) : NULL;
     if (!k) return NULL;
@@ -3362,7 +3363,6 @@ static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const
     if (c->plan || c->shape_only) { /* both write everything down: a plan to run it later; for cost and summary */
         if (device) return nn__fail(c, op->name, NN__M_PLAN_HOST, "an operand on a device");
         if (!nn__record(&n)) return 0;
-        for (int i = 0; i < n_in && c->plan && op->flags & NN_OP_WRITES; i++) in[i]->st->version++; /* as the run will, for backward to notice */
     } else if (!nn__run(&n, device, half) || (wanted && !nn__record(&n))) return 0;
     for (int i = 0; i < op->n_out; i++) {
         made[i]->needs_grad = (uint8_t)(wanted && nn__is_real(made[i]->dtype));
@@ -5705,6 +5705,7 @@ static const nn_op nn__op_assign = {"assign", 2, 0, 0, NN_OP_WRITES | NN_OP_STRI
 static int nn__assign_later(nn_tensor *x, nn_tensor *from) { /* from: contiguous; checked by nn_assign */
     nn_tensor *in[2], *none;
     if (x->needs_grad && !x->ctx->no_grad) return nn__fail(x->ctx, "assign", NN__M_IN_PLACE);
+    x->st->version++; /* as the run will: backward notices while it is recorded */
     in[0] = x; in[1] = from;
     return nn_apply(&nn__op_assign, in, 2, NULL, &none);
 }
@@ -6865,6 +6866,8 @@ NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
     if (!c->plan) nn__schedule(o);
     else if (!nn_apply(&nn__op_schedule, &o->hyper, 1, &o, in + inputs)) return 0;
     if (!nn_apply(o->options.kind == NN_SGD ? &nn__op_sgd : &nn__op_adam, in, inputs, NULL, in)) return 0;
+    for (int i = 0, each = o->options.kind == NN_SGD ? 4 : 5; c->plan && i + 1 < inputs; i++)
+        if (i % each != 1) in[i]->st->version++; /* as the run will: backward notices while a plan is recorded */
     for (int i = 0; i < o->model->n; i++)
         for (int k = 0; k < n; k++) {
             nn_tensor *x = o->model->param[i]->buffer ? NULL : nn__handle(contexts[k], o->model, i);
@@ -9878,11 +9881,12 @@ static int nn__pass_updates(nn_plan *p) {
             from  = i + 1;
             bytes = 0;
         }
+        if (!nn__grow(p->ctx, &list, &room, p->n + parts, sizeof *list)) return -1;
         for (int64_t i = 0, k = 0; i < p->n; i++) {
-            if (i != at && !nn__list_add(p, &list, &n, &room, p->node[i])) return -1;
+            if (i != at) list[n++] = p->node[i];
             for (; k < parts && (when[k] <= i || i == at); k++) {
                 moved += i < at - 1;
-                if (!nn__list_add(p, &list, &n, &room, part[k])) return -1;
+                list[n++] = part[k];
             }
         }
         nn__list_take(p, list, n, room);
