@@ -330,7 +330,7 @@
    What a plan holds on to. Tensors named by nn_plan_input are bound anew; parameters, buffers, nn_state and kept tensors are
    read and written where they are; what is made of known values meanwhile (nn_full, nn_from) is a constant of the plan.
    Tensors of an earlier step are refused. Random ops draw on as they would eagerly. Gradients that no nn_step uses up
-   end in nn_grad, first written, then added to. Values cannot be read while a plan is recorded: nn_item, nn_get, nn_print
+   end in nn_grad, first written, then added to; among the lines themselves nn_grad is what these lines have given. Values cannot be read while a plan is recorded: nn_item, nn_get, nn_print
    are errors there, and what nn_clip_grad_norm returns is NaN. When a model or another thing that a plan uses is freed,
    nn_plan_run says so.
 

