@@ -16,7 +16,7 @@ CFLAGS  ?= -O2
 WARN     = -Wall -Wextra -Wpedantic
 LIBS     = -lm -lpthread
 EXAMPLES = xor autodiff digits mnist custom_op threads export
-TESTS    = ops errors memory golden core export
+TESTS    = ops plan errors memory golden core export
 B        = build
 
 all: $(EXAMPLES:%=$(B)/%) $(B)/cpp

@@ -297,6 +297,59 @@ P(FILE_NONE) { (void)nn_file_open(c, "file"); return c; }
 P(FORMAT) { (void)nn_file_memory(c, "PK", 2); return c; }
 P(CSV) { (void)nn_data_csv_text(c, "1,2\n3,x\n", 8, NULL); return c; }
 P(PROFILE_NONE) { (void)nn_profile_text(c, NULL, 0); return c; }
+static nn_plan *p_plan(nn_ctx *c, nn_tensor *x) { /* y = e^x of an input named x */
+    nn_plan   *p = nn_plan_begin(c, NULL);
+    nn_tensor *y = nn_exp(nn_plan_input(p, "x", x));
+    nn_plan_end(p, &y, 1);
+    return p;
+}
+P(PLAN_HOST) { (void)nn_plan_begin(c, NULL); (void)nn_item(nn_full(c, NN_F32, NN_SCALAR, 1) ? nn_exp(nn_full(c, NN_F32, NN_SCALAR, 1)) : NULL); return c; }
+P(PLAN_OUTSIDE) { nn_tensor *x = of3(c); (void)nn_plan_begin(c, NULL); (void)nn_exp(x); return c; }
+P(PLAN_STATE) { (void)nn_plan_begin(c, NULL); (void)nn_plan_begin(c, NULL); return c; }
+P(PLAN_NAME) { (void)nn_plan_bind(p_plan(c, of3(c)), "z", of3(c)); return c; }
+P(PLAN_FITS_NOT) { (void)nn_plan_bind(p_plan(c, of3(c)), "x", nn_ones(c, NN_F32, NN_SHAPE(7))); return c; }
+P(PLAN_DROPPED) { nn_plan *p = p_plan(c, of3(c)); nn_reset(c); (void)nn_plan_run(p); return c; }
+P(PLAN_GONE) {
+    nn_tensor *k = nn_keep(of3(c)), *y;
+    nn_plan   *p = nn_plan_begin(c, NULL);
+    y = nn_exp(k);
+    nn_plan_end(p, &y, 1);
+    nn_drop(k);
+    (void)nn_plan_run(p);
+    return c;
+}
+P(PLAN_CHANGED) { /* the last batch of a data set is a short one in the same tensor */
+    nn_data *d = nn_data_new(nn_ones(c, NN_F32, NN_SHAPE(3, 2)), nn_ones(c, NN_F32, NN_SHAPE(3, 1)));
+    nn_batch b;
+    nn_plan *p;
+    nn_data_batch(d, 2, 0);
+    nn_data_next(d, &b);
+    p = p_plan(c, b.x);
+    nn_data_next(d, &b);
+    (void)nn_plan_run(p);
+    return c;
+}
+P(PLAN_BUDGET) {
+    nn_plan_options o = nn_plan_defaults();
+    nn_tensor      *x = nn_requires_grad(nn_keep(nn_ones(c, NN_F32, NN_SHAPE(64)))), *y;
+    nn_plan        *p;
+    o.budget = 100;
+    p = nn_plan_begin(c, &o);
+    y = nn_sum(nn_sin(nn_exp(x)), NN_ALL, 0);
+    nn_backward(y);
+    nn_plan_end(p, &y, 1);
+    return c;
+}
+P(PLAN_BLOCKS) {
+    nn_plan_options o = nn_plan_defaults();
+    nn_tensor      *y;
+    nn_plan        *p;
+    o.checkpoint = 2;
+    p = nn_plan_begin(c, &o);
+    y = nn_exp(nn_full(c, NN_F32, NN_SHAPE(3), 1));
+    nn_plan_end(p, &y, 1);
+    return c;
+}
 P(EXPORT_OP) { (void)nn_export_c(nn_model_new(c, net_noisy, NULL), of3(c), "no such folder/net.c"); return c; }
 P(EXPORT_DTYPE) { (void)nn_export_c(nn_model_new(c, net_two, NULL), nn_zeros(c, NN_I32, NN_SHAPE(2, 3)), "no such folder/net.c"); return c; }
 P(DEVICE_NONE) { (void)nn_to_device(of3(c), 1); return c; }
@@ -324,7 +377,8 @@ static const struct provoker { int id; nn_ctx *(*f)(nn_ctx *); } provokers[] = {
     P(NO_F64), P(NOT_CONTIGUOUS), P(NO_DATA), P(PROBABILITY), P(ARANGE), P(OPTION), P(ISA), P(OP_OUTPUT), P(IN_PLACE), P(OVERWRITTEN), P(NO_HISTORY), P(NOT_LEAF),
     P(NO_GRAD_RULE), P(NO_GRADIENTS), P(GRADCHECK_F64), P(SCOPE), P(NAME_BAD), P(NAME_UNKNOWN), P(NAME_SHAPE), P(NAME_MISSING), P(NAME_LEFT), P(NAME_FITS_NOT),
     P(MODEL_MADE), P(MODEL_NOT_MADE), P(MODEL_THREADS), P(MODEL_NO_NET), P(NET_NULL), P(STATE_SHAPE), P(SPLIT), P(SAMPLES), P(FILE_OPEN), P(FILE_READ), P(FILE_WRITE),
-    P(FILE_NONE), P(FORMAT), P(CSV), P(PROFILE_NONE), P(EXPORT_OP), P(EXPORT_DTYPE), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER)
+    P(FILE_NONE), P(FORMAT), P(CSV), P(PROFILE_NONE), P(PLAN_HOST), P(PLAN_OUTSIDE), P(PLAN_STATE), P(PLAN_NAME), P(PLAN_FITS_NOT), P(PLAN_DROPPED), P(PLAN_GONE),
+    P(PLAN_CHANGED), P(PLAN_BUDGET), P(PLAN_BLOCKS), P(EXPORT_OP), P(EXPORT_DTYPE), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER)
 #undef P
 };
 enum { PROVOKERS = (int)(sizeof provokers / sizeof *provokers) };

@@ -781,7 +781,8 @@ static const other elsewhere[] = {
     {"uniform", NULL, "no input: test_random compares every number"},
     {"normal", NULL, "no input: test_random compares every number"},
     {"one_hot", NULL, "no real input: test_one_hot"},
-    {"matmul_i8", NULL, "no real input: test_low"}};
+    {"matmul_i8", NULL, "no real input: test_low"},
+    {"assign", NULL, "no result, and only within plans: test_plan compares what it writes with nn_assign"}};
 
 static const nn_op *op_named(const char *name) {
     int                 n;
@@ -840,6 +841,42 @@ static int apply(const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn
     return out[0] != NULL;
 }
 
+/* ---- through plans: every sample again, recorded and run, to the same bits. NN_TEST_PLAN=1: on every set and through all strides;
+   without it, on the best set through two of them. ------------------------------------------------------------- */
+static int  plan_all;
+static long planned; /* comparisons */
+static int by_plan(int set, int variant) { return plan_all || (set == n_sets - 1 && variant % 4 == 0); }
+static nn_tensor *plan_input(nn_plan *p, int i, nn_tensor *x) {
+    char name[8];
+    snprintf(name, sizeof name, "x%d", i);
+    return nn_plan_input(p, name, x);
+}
+static void same_bits(const arr *got, const arr *want, const char *what) {
+    int same = got->n == want->n && !memcmp(got->v, want->v, (size_t)got->n * sizeof *got->v);
+    for (int64_t i = 0; !same && got->n == want->n && i < got->n; i++) /* NaN of any kind is NaN */
+        if (memcmp(&got->v[i], &want->v[i], sizeof *got->v) && !(got->v[i] != got->v[i] && want->v[i] != want->v[i])) break;
+        else same = i == got->n - 1;
+    planned++;
+    check(same, "%s: a plan gives other bits", what);
+}
+static void planned_values(nn_ctx *c, const nn_op *op, const nn_sample *s, int variant, nn_tensor **eager, const char *what) {
+    nn_tensor *x[8], *y[4];
+    nn_plan   *p = nn_plan_begin(c, NULL);
+    int        ok;
+    for (int i = 0; i < s->n_in; i++) x[i] = restride(c, plan_input(p, i, s->in[i]), variant);
+    apply(op, x, s->n_in, s->attr, y);
+    ok = nn_plan_end(p, y, op->n_out);
+    nn_seed(c, the_seed);
+    ok = ok && nn_plan_run(p);
+    check(ok, "%s through a plan: %s", what, nn_error_text(c));
+    nn_error_clear(c);
+    for (int i = 0; i < op->n_out && ok; i++) {
+        arr got = read_arr(y[i]), want = read_arr(eager[i]);
+        same_bits(&got, &want, what);
+    }
+    nn_plan_free(p);
+}
+
 /* ---- values ----------------------------------------------------------------------------------------------- */
 
 static int sample_of(nn_ctx *c, const nn_op *op, nn_dtype real, int k, nn_sample *s) {
@@ -847,7 +884,8 @@ static int sample_of(nn_ctx *c, const nn_op *op, nn_dtype real, int k, nn_sample
     return op->sample && op->sample(c, real, k, s);
 }
 
-static void test_values_of(nn_ctx *c, const nn_op *op, nn_dtype real, int k) {
+static void test_values_of(int set, const nn_op *op, nn_dtype real, int k) {
+    nn_ctx    *c = sets[set].c;
     nn_sample  s;
     arr        in[8], want[4], got;
     double     roundings = 0;
@@ -865,6 +903,7 @@ static void test_values_of(nn_ctx *c, const nn_op *op, nn_dtype real, int k) {
             close_to(&got, &want[i], roundings == 0 ? 0 : real == NN_F64 ? 1e-12 : u32 * roundings,
                      named("%s %s %s sample %d strides %d output %d", op->name, nn_dtype_name(real), nn_isa(c), k, variant, i));
         }
+        if (by_plan(set, variant)) planned_values(c, op, &s, variant, y, named("%s %s %s sample %d strides %d", op->name, nn_dtype_name(real), nn_isa(c), k, variant));
     }
 }
 
@@ -877,8 +916,8 @@ static void test_values(void) {
         if (!ops[i]->sample) continue;
         for (; sample_of(sets[0].c, ops[i], NN_F64, k, &s); k++) {
             for (int j = 0; j < n_sets; j++) {
-                test_values_of(sets[j].c, ops[i], NN_F32, k);
-                test_values_of(sets[j].c, ops[i], NN_F64, k);
+                test_values_of(j, ops[i], NN_F32, k);
+                test_values_of(j, ops[i], NN_F64, k);
             }
             next_step();
         }
@@ -991,6 +1030,32 @@ static int gradients(nn_ctx *c, nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *),
     }
     return ok;
 }
+/* The same, recorded and run */
+static void planned_gradients(nn_ctx *c, const call *l, nn_tensor **x, int n, int flags, const arr *eager, const char *what) {
+    nn_tensor *leaf[8], *dx[8] = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}, *y;
+    call       k = *l;
+    nn_plan   *p;
+    int        ok, kept = 0, at[8];
+    for (int i = 0; i < n; i++) leaf[i] = nn_requires_grad(nn_clone(nn_detach(x[i])));
+    p = nn_plan_begin(c, NULL);
+    for (int i = 0; i < n; i++) leaf[i] = plan_input(p, i, leaf[i]);
+    for (int i = 0; i < k.n_in; i++)
+        if (k.fixed[i]) k.fixed[i] = plan_input(p, 8 + i, k.fixed[i]);
+    y  = run_call(c, leaf, &k);
+    ok = y && nn_grad_of(y, upstream(y), leaf, n, dx, flags);
+    for (int i = 0; i < n; i++)
+        if (ok && dx[i]) { at[kept] = i; dx[kept++] = dx[i]; }
+    ok = nn_plan_end(p, dx, kept);
+    nn_seed(c, the_seed);
+    ok = ok && nn_plan_run(p);
+    check(ok, "%s through a plan: %s", what, nn_error_text(c));
+    nn_error_clear(c);
+    for (int i = 0; i < kept && ok; i++) {
+        arr got = read_arr(dx[i]);
+        same_bits(&got, &eager[at[i]], what);
+    }
+    nn_plan_free(p);
+}
 /* The same through nn_backward_from and nn_grad, twice, which adds up */
 static int gradients_by_backward(nn_ctx *c, nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *), void *user, nn_tensor **x, int n, arr *g) {
     nn_tensor *leaf[8], *y;
@@ -1064,6 +1129,7 @@ static void test_gradients_of(const nn_op *op, int k) {
                     if (!gradients(c, run_call, &l, x, n, -1, flags, got)) check(0, "%s: fails: %s", what, nn_error_text(c));
                     for (int i = 0; i < n; i++) close_to(&got[i], &want[i], unit, what);
                     nn_error_clear(c);
+                    if (by_plan(j, v)) planned_gradients(c, &l, x, n, flags, got, what);
                 }
             l.variant = 0;
             for (int i = 0; i < n && n > 1; i++)
@@ -2257,6 +2323,7 @@ static void   timed(const char *name, void (*test)(void)) {
 int main(int argc, char **argv) {
     brief   = argc > 1 && !strcmp(argv[1], "--gradients-only");
     started = nn_time();
+    plan_all = getenv("NN_TEST_PLAN") != NULL;
     if (brief && argc > 2) first_op = argv[2];
     if (argc > 1 && !brief) {
         fprintf(stderr, "usage: %s [--gradients-only [OP]]\n", argv[0]);
@@ -2284,6 +2351,7 @@ int main(int argc, char **argv) {
             timed("threads", test_threads);
         }
     }
+    check(brief || planned > 1000 || !n_sets, "%ld comparisons with plans", planned);
     for (int i = 0; i < n_sets; i++) nn_end(sets[i].c);
     room_clear();
     if (getenv("NN_TEST_TIMES")) printf("%-16s %6.2f s\n", "all", nn_time() - started);
