@@ -64,6 +64,13 @@ for isa in scalar sse2 avx2 avx512; do
 done
 step "build ops, gcc -O2" gcc -std=c99 -O2 $strict -I. -o $B/t_ops tests/test_ops.c -lm -lpthread
 step "ops on every instruction set, equal bits on 1, 2, 3, 5 and 8 threads" env NN_TEST_ALL=1 $B/t_ops
+step "ops through plans on every instruction set" env NN_TEST_PLAN=1 $B/t_ops
+step "build plan, gcc -O2" gcc -std=c99 -O2 $strict -I. -o $B/t_plan tests/test_plan.c -lm -lpthread
+for isa in scalar sse2 avx2 avx512; do
+    case $isa in sse2) flag=sse2 ;; avx2) flag=avx2 ;; avx512) flag=avx512dq ;; *) flag=fpu ;; esac
+    if grep -q "\\b$flag\\b" /proc/cpuinfo; then step "plans with NN_ISA=$isa" env NN_ISA=$isa $B/t_plan; else skip "plans with NN_ISA=$isa" "not on this machine"; fi
+done
+step "random programs, eager and planned" $B/t_plan --fuzz 300 5000
 step "build tests, clang" build .clang clang -std=c99 -O2 $strict
 step "tests, clang" core "" .clang
 step "build tests without threads" build .nothreads gcc -std=c99 -O1 $strict -DNN_NO_THREADS
@@ -82,7 +89,7 @@ step "build ops without threads" gcc -std=c99 -O1 $strict -DNN_NO_THREADS -DNN_N
 step "ops without threads" $B/t_ops.nothreads
 step "build tests as C++" build .cpp g++ -x c++ -std=c++11 -O1 $strict
 step "tests as C++" core "" .cpp
-for t in core golden ops errors memory export; do
+for t in core golden ops errors memory plan export; do
     case $t in ops) small= ;; *) small=-DNN_NO_SIMD ;; esac # the vector kernels are ops' matter
     step "build $t under ASan and UBSan" clang -std=c99 -g -O1 $small -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o $B/asan_$t tests/test_$t.c -lm -lpthread
     step "$t under ASan and UBSan" $B/asan_$t
@@ -91,6 +98,12 @@ step "build export, gcc -O2" gcc -std=c99 -O2 $strict -I. -o $B/t_export tests/t
 step "exported files, every compiler" env NN_TEST_ALL=1 $B/t_export
 step "build memory with NN_DEBUG" gcc -std=c99 -O1 $strict -DNN_DEBUG -I. -o $B/debug_memory tests/test_memory.c -lm -lpthread
 step "memory with NN_DEBUG" $B/debug_memory
+step "build plan with NN_DEBUG" gcc -std=c99 -O1 $strict -DNN_DEBUG -DNN_NO_SIMD -I. -o $B/debug_plan tests/test_plan.c -lm -lpthread
+step "plan with NN_DEBUG" $B/debug_plan
+step "build plan as C++, without threads" g++ -x c++ -std=c++11 -O1 $strict -DNN_NO_THREADS -DNN_NO_SIMD -I. -o $B/t_plan.cpp tests/test_plan.c -lm
+step "plan as C++, without threads" $B/t_plan.cpp
+step "build plan under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_plan tests/test_plan.c -lm -lpthread
+step "random programs under TSan" $B/tsan_plan --fuzz 0 300
 step "build core under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_core tests/test_core.c -lm -lpthread
 step "core under TSan" $B/tsan_core
 step "build threads example under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_threads examples/threads.c -lm -lpthread
