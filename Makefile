@@ -15,7 +15,7 @@ CFLAGS  ?= -O2
 WARN     = -Wall -Wextra -Wpedantic
 LIBS     = -lm -lpthread
 EXAMPLES = xor autodiff digits mnist custom_op threads
-TESTS    = ops errors memory golden core
+TESTS    = ops errors memory golden core draw
 B        = build
 
 all: $(EXAMPLES:%=$(B)/%) $(B)/cpp
