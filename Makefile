@@ -14,7 +14,7 @@ CXX     ?= c++
 CFLAGS  ?= -O2
 WARN     = -Wall -Wextra -Wpedantic
 LIBS     = -lm -lpthread
-EXAMPLES = xor autodiff digits mnist custom_op threads
+EXAMPLES = xor autodiff digits plan mnist custom_op threads
 TESTS    = ops errors memory golden core draw
 B        = build
 

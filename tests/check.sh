@@ -112,6 +112,8 @@ else skip "Windows" "no x86_64-w64-mingw32-gcc"; fi
 step "examples compile" make -s all
 step "xor" build/xor
 for e in autodiff custom_op threads cpp; do step "$e" build/$e; done
+step "plan reaches 96 %" sh -c "build/plan $B | awk '/^test accuracy/ { a = \$3 } END { exit !(a >= 96) }'"
+if have dot; then step "Graphviz reads plan.dot" dot -Tsvg -o $B/plan.dot.svg $B/plan.dot; else skip "Graphviz reads plan.dot" "no dot"; fi
 for e in xor custom_op threads; do step "$e: the same as a plan" sh -c "build/$e > $B/eager && build/$e plan > $B/plan && cmp $B/eager $B/plan"; done
 step "cpp: the same without plans" sh -c "build/cpp > $B/plan && NN_EAGER=1 build/cpp > $B/eager && cmp $B/eager $B/plan"
 step "digits: the same without plans" sh -c "for e in 0 1; do NN_EAGER=\$e build/digits examples/data/digits.csv 1 $B/digits.e\$e > /dev/null 2>&1 || exit 1; done; cmp $B/digits.e0 $B/digits.e1"
