@@ -15,8 +15,8 @@ CXX     ?= c++
 CFLAGS  ?= -O2
 WARN     = -Wall -Wextra -Wpedantic
 LIBS     = -lm -lpthread
-EXAMPLES = xor autodiff digits mnist custom_op threads export
-TESTS    = ops plan errors memory golden core export
+EXAMPLES = xor autodiff digits plan mnist custom_op threads export
+TESTS    = ops plan errors memory golden core export draw
 B        = build
 
 all: $(EXAMPLES:%=$(B)/%) $(B)/cpp

@@ -941,6 +941,8 @@ NN_API int         nn_plan_report(nn_plan *p);                    /* on stdout: 
 NN_API int         nn_plan_report_text(nn_plan *p, char *text, size_t size);
 NN_API int         nn_plan_passes(nn_plan *p);                    /* on stdout: what each pass did */
 NN_API int         nn_plan_passes_text(nn_plan *p, char *text, size_t size);
+NN_API int         nn_plan_dot(nn_plan *p, const char *path);     /* the graph for Graphviz, */
+NN_API int         nn_plan_svg(nn_plan *p, const char *path);     /* and drawn */
 NN_API int         nn_model_plan(nn_model *m, int on);            /* 1: nn_predict runs as a plan from the second time that a shape comes; for a net that always does the same. 0: no more */
 NN_API int         nn_export_c(nn_model *m, nn_tensor *example, const char *path); /* nn_predict for example's shape as one C99 file: void NAME_run(const float *in, float *out), NAME the file's */
 
@@ -8849,6 +8851,11 @@ static nn_tensor *nn__plan_own(nn_plan *p, nn_tensor *x) {
     y = nn__own_header(p, x);
     if (!y) return NULL;
     if (x->epoch == NN__PLAN_EPOCH) return x->grad_room = y;
+    if (x->st->home == NN__PLANNED) { /* another plan's result: not a value of this one, but memory of outside */
+        y->own.data  = x->st->data;
+        y->own.bytes = x->st->bytes;
+        y->st        = &y->own;
+    }
     if (!nn__grow(p->ctx, &p->use, &p->use_room, p->uses + 1, sizeof *p->use)) return NULL;
     p->use[p->uses].live  = x;
     p->use[p->uses].own   = y;
@@ -8925,6 +8932,8 @@ static int nn__plan_collect(nn_plan *p, nn_tensor **outputs, int n_outputs) {
     for (int k = 0; k < n_outputs; k++)
         if (!(p->output[k] = nn__plan_own(p, outputs[k]))) return 0;
     for (int64_t i = 0; i < p->inputs; i++) p->input[i]->x->epoch = NN__NO_EPOCH;
+    for (int64_t i = 0; i < p->uses; i++)
+        if (p->use[i].own->st == &p->use[i].own->own) nn__plan_redirect(p, p->use[i].live->st, p->use[i].own->st); /* views of another plan's result, too */
     for (int64_t i = 0; i < p->n; i++) /* of what is read, may the shape change? */
         for (int k = 0; k < p->node[i]->n_in && !(p->node[i]->op->flags & NN_OP_WRITES); k++)
             for (int64_t u = 0; u < p->uses; u++)
@@ -10173,9 +10182,9 @@ static int nn__plan_skips(const nn_plan *p, const nn__pass *pass) { /* is it nam
 static void nn__put_tensor(nn__out *o, const nn_plan *p, const nn_tensor *x) {
     nn__text t;
     const char *name = NULL;
-    for (int64_t i = 0; i < p->inputs; i++)
+    for (int64_t i = 0; i < p->inputs && !nn__is_planned(x->st); i++)
         if (p->input[i]->x->st == x->st) name = p->input[i]->name;
-    for (int64_t i = 0; i < p->uses; i++)
+    for (int64_t i = 0; i < p->uses && !nn__is_planned(x->st) && !name; i++)
         if (p->use[i].own->st == x->st) name = p->use[i].name;
     if (nn__is_planned(x->st) || x->st->home == NN__POOL) nn__put(o, "%%%u", (unsigned)x->st->number);
     else nn__put(o, "%s", name ? name : x->st->home == NN__STEP ? "const" : "outside");
@@ -10540,6 +10549,7 @@ static int nn__text_out(nn_ctx *c, const char *text, char *to, size_t size) {
 }
 static int nn__plan_made(nn_plan *p, const char *function) {
     if (!p || !nn__ok(p->ctx)) return 0;
+    if (p->gone) return nn__fail(p->ctx, function, NN__M_PLAN_GONE, p->gone); /* the names of its layers may be gone too */
     return p->ready ? 1 : nn__fail(p->ctx, function, NN__M_PLAN_STATE, "the plan was not made; nn_plan_end comes first");
 }
 NN_API int nn_plan_passes_text(nn_plan *p, char *text, size_t size) {
@@ -10603,6 +10613,550 @@ static int nn__print_text(nn_plan *p, int (*write)(nn_plan *p, char *text, size_
 }
 NN_API int nn_plan_report(nn_plan *p) { return nn__print_text(p, nn_plan_report_text); }
 NN_API int nn_plan_passes(nn_plan *p) { return nn__print_text(p, nn_plan_passes_text); }
+
+/* -- pictures: the list as a graph in columns: forward runs down, backward up beside it, each node next to the one whose gradient it is part
+      of; what the optimiser does stands on the right. nn_plan_dot leaves the drawing to Graphviz, nn_plan_svg draws: rows by the longest
+      path, in a row each in the lane of what it needs, or the next that is free. Whole pixels: printf's decimal point is the locale's. -- */
+#if !defined(NN_NO_STDIO)
+enum { NN__DRAW_INPUT, NN__DRAW_PARAM, NN__DRAW_CONST, NN__DRAW_PRODUCT, NN__DRAW_MAP, NN__DRAW_NORM, NN__DRAW_LOSS, NN__DRAW_MOVE, NN__DRAW_OPTIM, NN__DRAW_OWN, NN__DRAW_KINDS };
+enum { NN__DRAW_TEXT = 160, NN__DRAW_MOST = 38, NN__DRAW_LINES = 4 }; /* bytes and characters of a line, lines of a box */
+static const struct nn__draw_kind { const char *name, *fill, *pale, *line; } nn__draw_kinds[] = { /* pale: of backward */
+    {"input", "#d3f0d4", "#d3f0d4", "#3f8f4a"}, {"parameter", "#fff0c9", "#fff0c9", "#b98516"}, {"constant, kept", "#f1f3f5", "#f1f3f5", "#868e96"}, {"product", "#cfe3fa", "#eaf3fd", "#2f6db5"},
+    {"element-wise", "#cdeeea", "#e8f8f6", "#1f8a80"}, {"norm, softmax, sum", "#e3d9f7", "#f3eefc", "#7650b8"}, {"loss", "#fad4d4", "#fdecec", "#c23f3f"}, {"move", "#e4e7eb", "#f3f4f6", "#69737f"},
+    {"optimiser, gradient", "#ffdfc4", "#ffdfc4", "#c8681d"}, {"op of your own", "#fbd3ea", "#fdebf6", "#b83f86"}, {"output of the plan", "#ffffff", "#ffffff", "#4a5563"}, {"kept for backward", "#ffffff", "#ffffff", "#9aa7b8"}};
+static int nn__draw_kind_of(const nn_op *op) {
+    static const char *const begins[] = {"linear", "matmul", "product", "norm+product", "conv", "softmax", "log_softmax", "layernorm", "sum", "max", "cross_entropy", "mse"};
+    if (op == &nn__op_adam || op == &nn__op_sgd || op == &nn__op_clip || op == &nn__op_schedule || op == &nn__op_leave) return NN__DRAW_OPTIM;
+    if (op->flags & NN_OP_MAP || op == &nn__op_chain) return NN__DRAW_MAP;
+    if (!nn__is_own_op(op)) return NN__DRAW_OWN;
+    for (int i = 0; i < 12; i++)
+        if (!strncmp(op->name, begins[i], strlen(begins[i]))) return i < 5 ? NN__DRAW_PRODUCT : i < 10 ? NN__DRAW_NORM : NN__DRAW_LOSS;
+    return NN__DRAW_MOVE;
+}
+
+typedef struct nn__box { /* an op, or a tensor from outside */
+    const nn_node   *node;                /* NULL: x, known by name */
+    const nn_tensor *x;
+    const char      *name;
+    int kind, column, output;             /* column 0: forward, 1: backward, 2: the optimiser; output: of the plan */
+    int cluster, owner, pair;             /* -1: none. owner: the op that a parameter stands beside; pair: the forward op of a backward one, and back */
+    int met, edge, needs;                 /* met: the op last reached from here, by this edge; needs: how many edges lead here */
+    int row, lane, mid, top, w, h, chips, left; /* mid: its middle across; chips, left: the parameters beside it, and room for them */
+} nn__box;
+typedef struct nn__edge { int from, to, more, way; const nn_tensor *x; } nn__edge; /* more: tensors than x; way: 0 changes lanes at once, -1 at last, else round its column, this far out */
+typedef struct nn__cluster { const nn__name *at; int up, column, boxes, depth, hidden, first, last, above, below, x0, x1; } nn__cluster; /* a scope; first, last: rows */
+typedef struct nn__drawing {
+    nn_plan     *p;
+    int          dot, boxes, edges, clusters, rows, left[3], right[3], way0[3]; /* of columns: where they begin and end, and the ways round them begin */
+    nn__box     *box;
+    nn__edge    *edge;                            /* sorted by where they lead */
+    nn__cluster *cluster;                         /* a scope stands before those in it */
+    int         *row_top, *row_high, *row_gap, *used; /* row_gap: the middle of what is free above a row; used: lanes, of each column and row */
+} nn__drawing;
+
+/* -- the graph -- */
+static int nn__draw_cluster(nn__drawing *d, const nn__name *at, int column) {
+    nn__cluster *k;
+    int          up;
+    if (!at || !at->parent || column == 2) return -1;
+    for (int i = d->clusters - 1; i >= 0; i--)
+        if (d->cluster[i].at == at && d->cluster[i].column == column) return i;
+    up = nn__draw_cluster(d, at->parent, column);
+    k  = (nn__cluster *)memset(&d->cluster[d->clusters], 0, sizeof *k);
+    k->at = at; k->up = up; k->column = column; k->depth = up < 0 ? 1 : d->cluster[up].depth + 1;
+    return d->clusters++;
+}
+static int nn__draw_box(nn__drawing *d, const nn_node *node, int kind, int column, int cluster) {
+    nn__box *b = (nn__box *)memset(&d->box[d->boxes], 0, sizeof *b);
+    b->node = node; b->kind = kind; b->column = column; b->cluster = cluster;
+    b->owner = b->pair = b->met = b->lane = -1;
+    for (int k = cluster; k >= 0; k = d->cluster[k].up) d->cluster[k].boxes++;
+    return d->boxes++;
+}
+/* The box that x comes from. -1: none: what backward and the optimiser read of outside goes without saying, and so does what is too much */
+static int nn__draw_source(nn__drawing *d, const int *maker, const nn_tensor *x, int to) {
+    nn_plan       *p = d->p;
+    const nn__use *use = NULL;
+    nn__box       *b;
+    int            column = d->box[to].column, inputs = (int)p->inputs;
+    if (nn__is_planned(x->st)) return maker[x->st->uses];
+    for (int i = 0; i < inputs; i++)
+        if (p->input[i]->x->st == x->st) return i;
+    if (column == 2 || (column == 1 && x->st->home != NN__STEP)) return -1;
+    for (int i = inputs; i < d->boxes; i++)
+        if (!d->box[i].node && d->box[i].x->st == x->st) return d->box[i].column == column ? i : -1;
+    if (d->box[to].chips == 4) return -1;
+    for (int64_t u = 0; u < p->uses && !use; u++)
+        if (p->use[u].own->st == x->st) use = &p->use[u];
+    b        = &d->box[nn__draw_box(d, NULL, use && strcmp(use->name, "kept") && strcmp(use->name, "state") ? NN__DRAW_PARAM : NN__DRAW_CONST, column, d->box[to].cluster)];
+    b->x     = use ? use->own : x;
+    b->name  = use ? use->name : NULL;
+    b->owner = to;
+    d->box[to].chips++;
+    return d->boxes - 1;
+}
+static void nn__draw_edge(nn__drawing *d, int from, int to, const nn_tensor *x) {
+    nn__edge *e = &d->edge[d->edges], *was = from < 0 ? NULL : &d->edge[d->box[from].edge];
+    if (from < 0) return;
+    if (d->box[from].met == to) { was->more += was->x->st != x->st; return; }
+    d->box[from].met  = to;
+    d->box[from].edge = d->edges++;
+    d->box[to].needs += d->box[from].owner < 0;
+    e->from = from; e->to = to; e->x = x; e->more = e->way = 0;
+}
+static int nn__draw_graph(nn__drawing *d) {
+    nn_plan *p = d->p;
+    nn_ctx  *c = p->ctx;
+    size_t   operands = 0, depth = 0;
+    int     *maker;
+    for (int64_t i = 0; i < p->n; i++) {
+        operands += (size_t)p->node[i]->n_in;
+        for (const nn__name *k = (const nn__name *)p->node[i]->place; k; k = k->parent) depth++;
+    }
+    d->box     = (nn__box *)nn__arena(c, ((size_t)(p->n + p->inputs) + operands) * sizeof *d->box);
+    d->edge    = (nn__edge *)nn__arena(c, (operands + 1) * sizeof *d->edge);
+    d->cluster = (nn__cluster *)nn__arena(c, depth * sizeof *d->cluster);
+    maker      = (int *)nn__arena(c, (size_t)p->values * sizeof *maker);
+    if (!d->box || !d->edge || !d->cluster || !maker) return 0;
+    for (int64_t v = 0; v < p->values; v++) maker[v] = -1;
+    for (int64_t i = 0; i < p->inputs; i++) {
+        nn__box *b = &d->box[nn__draw_box(d, NULL, NN__DRAW_INPUT, 0, -1)];
+        b->x    = p->input[i]->x;
+        b->name = p->input[i]->name;
+    }
+    for (int64_t i = 0; i < p->n; i++) {
+        const nn_node *n = p->node[i];
+        int kind = nn__draw_kind_of(n->op), column = kind == NN__DRAW_OPTIM ? 2 : (n->phase & NN_PHASE_BACK) != 0;
+        int b = nn__draw_box(d, n, kind, column, nn__draw_cluster(d, (const nn__name *)n->place, column));
+        for (int k = 0; k < n->n_in; k++) nn__draw_edge(d, nn__draw_source(d, maker, n->in[k], b), b, n->in[k]);
+        for (int k = 0; k < n->n_in + n->n_out; k++) { /* what it changes comes from here, too */
+            const nn_tensor *x = k < n->n_in ? n->in[k] : n->out[k - n->n_in];
+            if (nn__is_planned(x->st) && (k >= n->n_in || (n->op->flags & NN_OP_WRITES && (n->op != &nn__op_assign || k == 0)))) maker[x->st->uses] = b;
+        }
+    }
+    for (int k = 0; k < p->outputs; k++)
+        if (nn__is_planned(p->output[k]->st) && maker[p->output[k]->st->uses] >= 0) d->box[maker[p->output[k]->st->uses]].output = 1;
+    return 1;
+}
+
+/* -- text -- */
+static int  nn__draw_length(const char *s) { return (int)(strlen(s) < NN__DRAW_MOST ? strlen(s) : NN__DRAW_MOST + 3); }
+static void nn__put_escaped(nn__out *o, const char *s, int most, int dot) { /* Graphviz reads &lt; as XML does; what is not ASCII may be no text at all */
+    for (; *s && most-- > 0; s++) {
+        if (*s < 32 || *s > 126) nn__put(o, "?");
+        else if (*s == '\\' && dot) nn__put(o, "\\\\");
+        else if (strchr("<>&\"", *s)) nn__put(o, "&%s;", *s == '<' ? "lt" : *s == '>' ? "gt" : *s == '&' ? "amp" : "quot");
+        else nn__put(o, "%c", *s);
+    }
+    if (*s) nn__put(o, "...");
+}
+static void nn__put_size(nn__out *o, const nn_tensor *x) {
+    nn__text t;
+    nn__put(o, "%s", x->ndim ? nn__shape_text(&t, x->ndim, x->size) : "scalar");
+    if (x->dtype != NN_F32) nn__put(o, " %s", nn_dtype_name(x->dtype));
+}
+static void nn__put_scope(nn__out *o, const nn__name *at) {
+    nn__put(o, "%s", at->name);
+    if (at->index >= 0) nn__put(o, ".%lld", (long long)at->index);
+}
+static int nn__draw_framed(const nn__drawing *d, int k) { return d->dot || (d->cluster[k].boxes > 1 && !d->cluster[k].hidden); }
+static int nn__put_layer(nn__out *o, const nn__drawing *d, int k) { /* as far as no frame says it */
+    if (k < 0 || nn__draw_framed(d, k)) return 0;
+    if (nn__put_layer(o, d, d->cluster[k].up)) nn__put(o, ".");
+    nn__put_scope(o, d->cluster[k].at);
+    return 1;
+}
+/* What stands in a box: the op or name; beside it its layer, or what of; more about it; shapes. Empty lines are left out. */
+static void nn__draw_lines(const nn__drawing *d, const nn__box *b, char (*line)[NN__DRAW_TEXT]) {
+    const nn_node *n = b->node;
+    nn__out        o[NN__DRAW_LINES];
+    int            count = !n ? 0 : n->op == &nn__op_adam ? n->n_in / 5 : n->op == &nn__op_sgd ? n->n_in / 4 : 0;
+    char           where[64] = "", *blank;
+    size_t         k = b->owner >= 0 && b->cluster >= 0 ? nn__place_text(d->cluster[b->cluster].at, where, sizeof where) : 0;
+    for (int i = 0; i < NN__DRAW_LINES; i++) { o[i].text = line[i]; o[i].size = NN__DRAW_TEXT; o[i].n = 0; line[i][0] = 0; }
+    if (!n && !b->name && b->x->ndim == 0 && b->x->st->data) nn__put(&o[0], "%g", nn__load(b->x->dtype, nn__data(b->x), 0));
+    else if (!n) { /* a parameter's name needs no layer's */
+        nn__put(&o[0], "%s", !b->name ? "const" : k && !strncmp(b->name, where, k) && b->name[k] == '.' ? b->name + k + 1 : b->name);
+        nn__put_size(&o[3], b->x);
+    }
+    if (!n) return;
+    nn__put_op(&o[0], n);
+    blank = n->op == &nn__op_chain ? strchr(line[0], ' ') : NULL;
+    if (blank) { *blank = 0; nn__put(&o[2], "%s", blank + 1); }
+    nn__put_layer(&o[1], d, b->cluster);
+    if (count) nn__put(&o[1], "%d parameter%s", count, count > 1 ? "s" : "");
+    if (n->op == &nn__op_clip) nn__put(&o[1], "%d gradient%s", n->n_in, n->n_in > 1 ? "s" : "");
+    if (n->op == &nn__op_schedule) nn__put(&o[1], "learning rate");
+    for (int64_t u = 0; u < d->p->uses && n->op == &nn__op_leave; u++)
+        if (!memcmp(n->attr, &d->p->use[u].live, sizeof d->p->use[u].live)) nn__put(&o[1], "of %s", d->p->use[u].name);
+    for (int i = 0; i < n->n_out && b->column < 2 && (i == 0 || b->column == 1); i++) { /* forward: the others are there for backward */
+        if (n->out[i]->ndim == 1 && n->out[i]->size[0] == 0) continue; /* not wanted */
+        if (o[3].n) nn__put(&o[3], "  ");
+        nn__put_size(&o[3], n->out[i]);
+    }
+}
+
+/* -- rows: forward each below what it needs, backward each above; a backward op beside its forward one, if that can be had -- */
+static void nn__draw_pairs(nn__drawing *d) { /* in one layer: the last forward op goes with the first backward one, relu with relu_back, any product with linear_back */
+    for (int i = 0; i < d->boxes; i++) {
+        nn__box *b = &d->box[i];
+        for (int k = i - 1; k >= 0 && b->node && b->column == 1 && b->pair < 0; k--) {
+            nn__box *f = &d->box[k];
+            if (f->column || f->pair >= 0 || f->kind != b->kind || !f->node || f->node->place != b->node->place || f->node->op == b->node->op) continue;
+            if (b->kind != NN__DRAW_PRODUCT && strncmp(b->node->op->name, f->node->op->name, strlen(f->node->op->name))) continue;
+            b->pair = k;
+            f->pair = i;
+        }
+    }
+}
+static int nn__draw_push(int *row, int least) { return *row < least ? *row = least, 1 : 0; }
+static void nn__draw_pull(int *row, int most, int turn) { *row = turn ? most < *row ? most : *row : INT32_MAX; }
+static void nn__draw_rows(nn__drawing *d) {
+    nn__box *box = d->box;
+    nn__draw_pairs(d);
+    for (int turn = 0, changed = 1; changed && turn < 16; turn++) { /* few turns are enough, unless pairs cross: forward down, then backward from above */
+        int back = turn & 1;
+        changed  = !back;
+        for (int i = 0; i < d->boxes; i++)
+            if ((box[i].column > 0) == back && box[i].pair >= 0) changed |= nn__draw_push(&box[i].row, box[box[i].pair].row);
+        for (int i = 0; i < d->edges; i++) {
+            nn__edge *e = &d->edge[back ? d->edges - 1 - i : i];
+            nn__box  *a = &box[e->from], *b = &box[e->to];
+            if (a->owner >= 0) continue;
+            if (!back && !b->column) changed |= nn__draw_push(&b->row, a->row + 1);
+            if (back && a->column) changed |= nn__draw_push(&a->row, b->row + (a->column == b->column));
+        }
+    }
+    for (int turn = 0; turn < 2; turn++) /* the optimiser: as soon as it can; what needs nothing: beside who needs it */
+        for (int i = 0; i < d->edges; i++) {
+            nn__box *a = &box[d->edge[i].from], *b = &box[d->edge[i].to];
+            if (b->column == 2) nn__draw_pull(&b->row, a->row - (a->column == 2), turn);
+            else if (!a->needs && !a->column && !b->column) nn__draw_pull(&a->row, b->row - 1, turn);
+        }
+    for (int i = 0; i < d->boxes; i++) {
+        if (box[i].owner >= 0) box[i].row = box[box[i].owner].row;
+        if (box[i].row >= d->rows) d->rows = box[i].row + 1;
+    }
+}
+
+/* -- places -- */
+static void nn__draw_sizes(nn__drawing *d) { /* by the mean width of a letter */
+    for (int i = 0; i < d->boxes; i++) {
+        nn__box *b = &d->box[i];
+        char     line[NN__DRAW_LINES][NN__DRAW_TEXT];
+        int      title, more, size;
+        nn__draw_lines(d, b, line);
+        title = nn__draw_length(line[0]) + nn__draw_length(line[1]) + 1; more = nn__draw_length(line[2]); size = nn__draw_length(line[3]);
+        b->w = (int)nn__max64(104, 20 + nn__max64(77 * title, 63 * nn__max64(more, size)) / 10);
+        b->h = 28 + 15 * ((more > 0) + (size > 0));
+        b->left = 0;
+        if (b->owner < 0) continue;
+        b->w = 16 + (title + size) * 6; /* one line, smaller; stands after its op */
+        b->h = 18;
+        d->box[b->owner].left = (int)nn__max64(d->box[b->owner].left, b->w + 22);
+    }
+}
+static int nn__draw_begin(const nn__box *b) { return b->mid - b->w / 2 - b->left; } /* across */
+static int nn__draw_end(const nn__box *b) { return b->mid + b->w / 2; }
+static int nn__draw_lanes(nn__drawing *d) { /* first ops, then inputs, where there is room */
+    size_t rows = (size_t)d->rows;
+    d->row_top = (int *)nn__arena(d->p->ctx, (6 * rows + 3) * sizeof *d->row_top);
+    if (!d->row_top) return 0;
+    memset(d->row_top, 0, (6 * rows + 3) * sizeof *d->row_top);
+    d->row_high = d->row_top + rows + 1; d->row_gap = d->row_high + rows + 1; d->used = d->row_gap + rows + 1;
+    for (int turn = 0; turn < 2; turn++)
+        for (int i = 0, e = 0; i < d->boxes; i++) {
+            nn__box *b = &d->box[i];
+            int      lane = INT32_MAX, *used = &d->used[b->column * d->rows + b->row];
+            for (; e < d->edges && d->edge[e].to == i; e++) {
+                const nn__box *a = &d->box[d->edge[e].from];
+                if (a->column == b->column && a->lane >= 0) nn__draw_pull(&lane, a->lane, 1);
+            }
+            if (b->owner >= 0 || (b->node == NULL) != turn) continue;
+            b->lane = lane < INT32_MAX && lane > *used && b->column < 2 ? lane : *used;
+            *used   = b->lane + 1;
+        }
+    return 1;
+}
+static void nn__draw_heights(nn__drawing *d) { /* frames need room above their first row and below their last */
+    int y = 16;
+    for (int k = 0; k < d->clusters; k++) { nn__cluster *c = &d->cluster[k]; c->first = INT32_MAX; c->last = -1; c->above = c->below = 0; }
+    memset(d->row_high, 0, (size_t)d->rows * sizeof *d->row_high);
+    for (int i = 0; i < d->boxes; i++) {
+        nn__box *b = &d->box[i];
+        nn__draw_push(&d->row_high[b->row], b->column < 2 ? nn__max64(b->h, 21 * b->chips) : 36 * d->used[2 * d->rows + b->row] - 8); /* the optimiser's stand one above the other */
+        if (b->column) y = 40; /* captions */
+        for (int k = b->cluster; k >= 0; k = d->cluster[k].up) { nn__draw_pull(&d->cluster[k].first, b->row, 1); nn__draw_push(&d->cluster[k].last, b->row); }
+    }
+    for (int k = d->clusters - 1; k >= 0; k--) { /* what is inside comes first */
+        nn__cluster *c = &d->cluster[k], *up = c->up < 0 ? c : &d->cluster[c->up];
+        if (nn__draw_framed(d, k)) { c->above += 20; c->below += 8; }
+        if (up->first == c->first) nn__draw_push(&up->above, c->above);
+        if (up->last == c->last) nn__draw_push(&up->below, c->below);
+    }
+    for (int r = 0; r <= d->rows; y += r < d->rows ? d->row_high[r] : 0, r++) {
+        int above = 0, below = 0;
+        for (int k = 0; k < d->clusters; k++) {
+            if (d->cluster[k].first == r) nn__draw_push(&above, d->cluster[k].above);
+            if (d->cluster[k].last == r - 1) nn__draw_push(&below, d->cluster[k].below);
+        }
+        d->row_gap[r] = y + below + 14;
+        d->row_top[r] = y += above + below + (r && r < d->rows ? 28 : 0);
+    }
+}
+static int nn__draw_ways(nn__drawing *d, int column) { /* edges that would cross boxes run round their column, each where it meets no other. How many ways */
+    int ways = 0;
+    for (int i = 0; i < d->edges; i++) {
+        nn__edge *e = &d->edge[i];
+        nn__box  *a = &d->box[e->from], *b = &d->box[e->to];
+        int       low = a->row < b->row ? a->row : b->row, high = a->row + b->row - low, most = 0;
+        uint64_t  taken = 0;
+        if (a->column != column || b->column != column) continue;
+        for (int r = low + 1; r < high; r++) nn__draw_push(&most, d->used[column * d->rows + r]);
+        e->way = b->lane >= most ? 0 : -1;
+        if (b->lane >= most || a->lane >= most) continue;
+        for (int k = 0; k < i; k++) {
+            const nn__box *from = &d->box[d->edge[k].from], *to = &d->box[d->edge[k].to];
+            if (to->column == column && d->edge[k].way > 0 && nn__max64(from->row, to->row) > low && nn__min64(from->row, to->row) < high) taken |= (uint64_t)1 << (d->edge[k].way - 1);
+        }
+        for (e->way = 1; e->way < 40 && taken >> (e->way - 1) & 1;) e->way++;
+        nn__draw_push(&ways, e->way);
+    }
+    return ways;
+}
+static int nn__draw_columns(nn__drawing *d) { /* side by side, the ways round forward to its left, round backward to its right */
+    int x = 16, lanes = 0, *begin, *end;
+    for (int i = 0; i < d->boxes; i++) nn__draw_push(&lanes, d->box[i].lane + 1);
+    begin = (int *)nn__arena(d->p->ctx, (size_t)lanes * 2 * sizeof *begin);
+    if (!begin) return 0;
+    end = begin + lanes;
+    for (int column = 0; column < 3; column++) {
+        int any = 0, ways = 12 * nn__draw_ways(d, column), space = 24;
+        for (int k = 0; k < d->clusters; k++) if (d->cluster[k].column == column && nn__draw_framed(d, k)) nn__draw_push(&space, 8 + 20 * d->cluster[k].depth);
+        memset(begin, 0, (size_t)lanes * 2 * sizeof *begin);
+        for (int i = 0; i < d->boxes; i++) { /* how far boxes reach to both sides of their lane's middle */
+            const nn__box *b = &d->box[i];
+            int            lane = column < 2 ? b->lane : 0;
+            if (b->column != column || b->owner >= 0) continue;
+            any = 1;
+            nn__draw_push(&begin[lane], b->w / 2 + b->left);
+            nn__draw_push(&end[lane], b->w / 2);
+        }
+        if (!any) continue;
+        d->left[column] = x += x > 16 ? 84 : 0;
+        d->way0[column] = x += column ? 0 : ways;
+        for (int k = 0; k < lanes; k++) if (end[k]) { x += space / 2 + begin[k]; begin[k] = x; x += end[k] + space / 2; }
+        for (int i = 0; i < d->boxes; i++) if (d->box[i].column == column && d->box[i].owner < 0) d->box[i].mid = begin[column < 2 ? d->box[i].lane : 0];
+        if (column) { d->way0[column] = x; x += ways; }
+        d->right[column] = x;
+    }
+    for (int i = 0, beside = 0; i < d->boxes; i++) { /* parameters stand in a pile beside their op */
+        nn__box *b = &d->box[i], *op = b->owner < 0 ? b : &d->box[b->owner];
+        int      middle = d->row_top[b->row] + d->row_high[b->row] / 2;
+        beside = b->owner < 0 ? 0 : beside + 1;
+        if (b->owner >= 0) { b->top = middle - op->chips * 21 / 2 + (beside - 1) * 21 + 1; b->mid = op->mid - op->w / 2 - 22 - b->w / 2; }
+        else b->top = middle - (b->column < 2 ? b->h / 2 : 18 * d->used[2 * d->rows + b->row] - 4 - 36 * b->lane);
+    }
+    return 1;
+}
+static void nn__draw_frames(nn__drawing *d) { /* round the boxes of each scope; none where another box would be inside */
+    for (int k = 0; k < d->clusters; k++) { d->cluster[k].x0 = INT32_MAX; d->cluster[k].x1 = INT32_MIN; }
+    for (int i = 0; i < d->boxes; i++)
+        if (d->box[i].cluster >= 0) { nn__draw_pull(&d->cluster[d->box[i].cluster].x0, nn__draw_begin(&d->box[i]), 1); nn__draw_push(&d->cluster[d->box[i].cluster].x1, nn__draw_end(&d->box[i])); }
+    for (int k = d->clusters - 1; k >= 0; k--) {
+        nn__cluster *c = &d->cluster[k];
+        for (int i = 0; i < d->boxes && nn__draw_framed(d, k); i++) {
+            const nn__box *b = &d->box[i];
+            int            in = b->cluster;
+            while (in > k) in = d->cluster[in].up;
+            c->hidden |= in != k && b->column == c->column && b->row >= c->first && b->row <= c->last && nn__draw_end(b) > c->x0 && nn__draw_begin(b) < c->x1;
+        }
+        if (nn__draw_framed(d, k)) { c->x0 -= 10; c->x1 += 10; }
+        if (c->up >= 0) { nn__draw_pull(&d->cluster[c->up].x0, c->x0, 1); nn__draw_push(&d->cluster[c->up].x1, c->x1); }
+    }
+}
+static int nn__draw_layout(nn__drawing *d) {
+    nn__draw_rows(d);
+    if (!nn__draw_lanes(d)) return 0;
+    for (int turn = 0; turn < 2; turn++) { /* again without the frames that cannot be: their names go into the boxes */
+        nn__draw_sizes(d);
+        nn__draw_heights(d);
+        if (!nn__draw_columns(d)) return 0;
+        nn__draw_frames(d);
+    }
+    return 1;
+}
+
+/* -- SVG -- */
+static void nn__put_svg_edge(nn__out *o, const nn__drawing *d, const nn__edge *e) {
+    const nn__box *a = &d->box[e->from], *b = &d->box[e->to];
+    int            down = a->row < b->row, x0 = a->mid, y0 = down ? a->top + a->h : a->top, x1 = b->mid, y1 = down ? b->top : b->top + b->h;
+    int            side, r = down ? 8 : -8, g0 = d->row_gap[a->row + down], g1 = d->row_gap[b->row + !down], x = d->way0[a->column] + (a->column ? 12 * e->way - 4 : 4 - 12 * e->way);
+    if (e->way > 0) { /* out, along, and back */
+        side = x < x0 ? -8 : 8;
+        x0 += side * a->w / 32;
+        x1 += side * b->w / 32;
+        nn__put(o, "<path d=\"M%d %dV%dQ%d %d %d %dH%dQ%d %d %d %dV%dQ%d %d %d %dH%dQ%d %d %d %dV%d\"/>\n", x0, y0, g0 - r, x0, g0, x0 + side, g0, x - side, x, g0, x, g0 + r, g1 - r, x, g1, x - side, g1, x1 + side, x1, g1, x1, g1 + r, y1);
+    } else if (a->column == b->column && a->row != b->row && e->way)
+        nn__put(o, "<path d=\"M%d %dV%dC%d %d %d %d %d %d\"/>\n", x0, y0, 2 * g1 - y1, x0, g1, x1, g1, x1, y1);
+    else if (a->column == b->column && a->row != b->row)
+        nn__put(o, "<path d=\"M%d %dC%d %d %d %d %d %dV%d\"/>\n", x0, y0, x0, g0, x1, g0, x1, g0 == g1 ? y1 : 2 * g0 - y0, y1);
+    else {
+        int across = a->column != b->column, out, in;
+        x0 += a->w / 2;
+        x1 -= b->w / 2;
+        y0  = a->top + a->h / 2;
+        y1  = b->top + (b->chips && a->owner < 0 ? b->h - 5 : b->h / 2); /* not through a parameter */
+        out = across ? d->right[a->column] : x0;
+        in  = across ? d->left[b->column] : x1;
+        if (a->kind == NN__DRAW_LOSS && b->row < a->row) nn__put(o, "<path d=\"M%d %dH%dQ%d %d %d %dV%d\"/>\n", x0, y0, b->mid - 12, b->mid, y0, b->mid, y0 - 12, b->top + b->h); /* the turn at the bottom */
+        else nn__put(o, "<path d=\"M%d %dH%dC%d %d %d %d %d %dH%d\"/>\n", x0, y0, out, (out + in) / 2, y0, (out + in) / 2, y1, in, y1, x1);
+    }
+}
+static void nn__put_svg_box(nn__out *o, const nn__drawing *d, const nn__box *b) {
+    const struct nn__draw_kind *k = &nn__draw_kinds[b->kind];
+    char line[NN__DRAW_LINES][NN__DRAW_TEXT];
+    int  chip = b->owner >= 0, y = b->top + (chip ? 13 : 19);
+    nn__draw_lines(d, b, line);
+    nn__put(o, "<g><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"%d\" fill=\"%s\" stroke=\"%s\"%s%s/>", b->mid - b->w / 2, b->top, b->w, b->h, b->node ? 7 : b->h / 2, b->column == 1 ? k->pale : k->fill, k->line,
+            b->column == 1 ? " stroke-dasharray=\"5 3\"" : "", b->output ? " stroke-width=\"3\"" : "");
+    nn__put(o, "<text x=\"%d\" y=\"%d\" font-size=\"%d\"><tspan%s>", b->mid, y, chip ? 10 : 13, chip ? "" : " font-weight=\"bold\"");
+    nn__put_escaped(o, line[0], NN__DRAW_MOST, 0);
+    nn__put(o, "</tspan><tspan fill=\"#6b7480\" dx=\"5\">");
+    nn__put_escaped(o, line[chip ? 3 : 1], NN__DRAW_MOST, 0);
+    nn__put(o, "</tspan></text>");
+    for (int i = 2; i < NN__DRAW_LINES && !chip; i++) {
+        if (!line[i][0]) continue;
+        nn__put(o, "<text x=\"%d\" y=\"%d\">", b->mid, y += 15);
+        nn__put_escaped(o, line[i], NN__DRAW_MOST, 0);
+        nn__put(o, "</text>");
+    }
+    nn__put(o, "</g>\n");
+}
+static int nn__put_svg_legend(nn__out *o, const nn__drawing *d, int wide) { /* returns where it ends */
+    int x = 16, y = d->row_top[d->rows] + 18, used[NN__DRAW_KINDS + 2];
+    memset(used, 0, sizeof used);
+    for (int i = 0; i < d->boxes; i++) { used[d->box[i].kind] = 1; used[NN__DRAW_KINDS] |= d->box[i].output; used[NN__DRAW_KINDS + 1] |= d->box[i].column == 1; }
+    for (int k = 0; k < NN__DRAW_KINDS + 2; k++) {
+        int w = 38 + (int)strlen(nn__draw_kinds[k].name) * 6;
+        if (!used[k]) continue;
+        if (x > 16 && x + w > wide) { x = 16; y += 20; }
+        if (k > NN__DRAW_KINDS) nn__put(o, "<path d=\"M%d %dh16\" stroke=\"%s\" stroke-dasharray=\"4 3\" fill=\"none\"/>", x, y + 6, nn__draw_kinds[k].line);
+        else nn__put(o, "<rect x=\"%d\" y=\"%d\" width=\"16\" height=\"12\" rx=\"4\" fill=\"%s\" stroke=\"%s\"%s/>", x, y, nn__draw_kinds[k].fill, nn__draw_kinds[k].line, k < NN__DRAW_KINDS ? "" : " stroke-width=\"3\"");
+        nn__put(o, "<text x=\"%d\" y=\"%d\" text-anchor=\"start\">%s</text>\n", x + 22, y + 10, nn__draw_kinds[k].name);
+        x += w;
+    }
+    return y + 28;
+}
+static void nn__put_svg(nn__out *o, const nn__drawing *d) {
+    static const char *const captions[] = {"forward &#8595;", "backward &#8593;", "optimiser"};
+    nn__out none = {NULL, 0, 0};
+    int     wide = 420, high;
+    for (int k = 0; k < 3; k++) nn__draw_push(&wide, d->right[k] + 16);
+    high = nn__put_svg_legend(&none, d, wide);
+    nn__put(o, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" font-size=\"11\" fill=\"#1f2733\" text-anchor=\"middle\">\n<defs>", wide, high, wide, high);
+    for (int k = 0; k < 2; k++) nn__put(o, "<marker id=\"nn-%d\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"%s\"/></marker>", k, nn__draw_kinds[NN__DRAW_KINDS + k].line);
+    nn__put(o, "</defs>\n<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n", wide, high);
+    for (int k = 0; k < 3; k++)
+        if (d->right[k] && (d->right[1] || d->right[2])) nn__put(o, "<text x=\"%d\" y=\"22\" font-size=\"13\" fill=\"#6b7480\">%s</text>\n", (d->left[k] + d->right[k]) / 2, captions[k]);
+    for (int k = 0; k < d->clusters; k++) {
+        const nn__cluster *c = &d->cluster[k];
+        int                y0 = d->row_top[c->first] - c->above, y1 = d->row_top[c->last] + d->row_high[c->last] + c->below;
+        if (!nn__draw_framed(d, k)) continue;
+        nn__put(o, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"10\" fill=\"#64748b\" fill-opacity=\"0.05\" stroke=\"#8a97a8\" stroke-dasharray=\"3 3\"/><text x=\"%d\" y=\"%d\" text-anchor=\"start\" fill=\"#566273\">", c->x0, y0, c->x1 - c->x0, y1 - y0, c->x0 + 9, y0 + 14);
+        nn__put_scope(o, c->at);
+        nn__put(o, "</text>\n");
+    }
+    for (int kept = 1; kept >= 0; kept--) { /* what is kept from forward to backward lies under the rest */
+        nn__put(o, "<g fill=\"none\" stroke=\"%s\"%s marker-end=\"url(#nn-%d)\">\n", nn__draw_kinds[NN__DRAW_KINDS + kept].line, kept ? " stroke-dasharray=\"4 3\"" : " stroke-width=\"1.3\"", kept);
+        for (int i = 0; i < d->edges; i++)
+            if (kept == (d->box[d->edge[i].from].column == 0 && d->box[d->edge[i].to].column == 1 && d->box[d->edge[i].from].kind != NN__DRAW_LOSS)) nn__put_svg_edge(o, d, &d->edge[i]);
+        nn__put(o, "</g>\n");
+    }
+    for (int i = 0; i < d->boxes; i++) nn__put_svg_box(o, d, &d->box[i]);
+    nn__put_svg_legend(o, d, wide);
+    nn__put(o, "</svg>\n");
+}
+
+/* -- DOT: edges of backward point up, so that Graphviz, too, lets it run beside forward -- */
+static int nn__put_dot_scope(nn__out *o, const nn__drawing *d, int k) { /* opens the clusters down to k; one that was open before goes on. How many */
+    int n = k < 0 ? 0 : nn__put_dot_scope(o, d, d->cluster[k].up);
+    if (k < 0) return 0;
+    nn__put(o, "subgraph cluster_%d { label=\"", k);
+    nn__put_scope(o, d->cluster[k].at);
+    nn__put(o, "\"; ");
+    return n + 1;
+}
+static void nn__put_dot(nn__out *o, const nn__drawing *d) {
+    static const char *const columns[] = {"forward", "backward", "optimiser"};
+    nn__put(o, "digraph plan {\n  graph [fontname=\"sans-serif\", fontsize=11, style=\"rounded,dashed\", color=\"#8a97a8\", nodesep=0.3, ranksep=0.35];\n");
+    nn__put(o, "  node [fontname=\"sans-serif\", fontsize=11, height=0.3];\n  edge [fontname=\"sans-serif\", fontsize=9, color=\"#4a5563\", fontcolor=\"#4a5563\", arrowsize=0.7];\n");
+    for (int i = 0; i < d->boxes; i++) {
+        const nn__box *b = &d->box[i];
+        const struct nn__draw_kind *k = &nn__draw_kinds[b->kind];
+        char line[NN__DRAW_LINES][NN__DRAW_TEXT];
+        int  open;
+        nn__draw_lines(d, b, line);
+        nn__put(o, "  subgraph cluster_%s { label=\"%s\"; ", columns[b->column], columns[b->column]);
+        open = nn__put_dot_scope(o, d, b->cluster);
+        nn__put(o, "n%d [shape=%s, style=\"filled%s%s\", fillcolor=\"%s\", color=\"%s\"%s, label=\"", i, b->node ? "box" : b->owner < 0 ? "ellipse" : "note", b->node ? ",rounded" : "", b->column == 1 ? ",dashed" : "", b->column == 1 ? k->pale : k->fill, k->line, b->output ? ", penwidth=3" : "");
+        for (int m = 0, any = 0; m < NN__DRAW_LINES; m++) {
+            if (line[m][0] && any++) nn__put(o, "\\n");
+            nn__put_escaped(o, line[m], NN__DRAW_MOST, 1);
+        }
+        nn__put(o, "\"]; }");
+        while (open--) nn__put(o, " }");
+        nn__put(o, "\n");
+    }
+    for (int i = 0; i < d->edges; i++) {
+        const nn__edge *e = &d->edge[i];
+        const nn__box  *a = &d->box[e->from], *b = &d->box[e->to];
+        int             chip = a->owner >= 0, up = a->column && !chip, across = a->column == 0 && b->column == 1;
+        nn__put(o, "  n%d -> n%d [%s=\"", up ? e->to : e->from, up ? e->from : e->to, across ? "xlabel" : "label"); /* labels across confuse its routing */
+        if (!chip) nn__put_size(o, e->x); /* a parameter's stands in it */
+        if (e->more) nn__put(o, " +%d", e->more);
+        nn__put(o, "\"%s%s%s];\n", up ? ", dir=back" : "", across ? ", constraint=false" : a->column == b->column && !chip ? ", weight=8" : "", across && a->kind != NN__DRAW_LOSS ? ", style=dashed, color=\"#9aa7b8\"" : "");
+    }
+    nn__put(o, "}\n");
+}
+
+static int nn__draw_write(nn_plan *p, const char *function, const char *path, int dot) {
+    nn_ctx     *c = p ? p->ctx : NULL;
+    nn__mark    mark;
+    nn__drawing d;
+    nn__out     o = {NULL, 0, 0};
+    FILE       *f;
+    int         fine;
+    if (!nn__plan_made(p, function) || !nn__ok_arg(c, function, path, "path")) return 0;
+    if (p->gone) return nn__fail(c, function, NN__M_PLAN_GONE, p->gone); /* and with it, maybe, names of layers */
+    mark = nn__arena_mark(c);
+    memset(&d, 0, sizeof d);
+    d.p   = p;
+    d.dot = dot;
+    fine  = nn__draw_graph(&d) && (dot || nn__draw_layout(&d));
+    for (int turn = 0; turn < 2 && fine; turn++) { /* first only to know how long it is */
+        if (turn) { o.size = o.n + 1; o.text = (char *)nn__alloc(c, o.size); o.n = 0; fine = o.text != NULL; }
+        if (fine) (dot ? nn__put_dot : nn__put_svg)(&o, &d);
+    }
+    f = fine ? fopen(path, "wb") : NULL;
+    if (fine && !f) fine = nn__fail(c, function, NN__M_FILE_OPEN, path, "cannot be opened");
+    if (f) {
+        fine = fwrite(o.text, 1, o.n, f) == o.n;
+        fine = fclose(f) == 0 && fine;
+        if (!fine) nn__fail(c, function, NN__M_FILE_WRITE, path, "the disk is full?");
+    }
+    nn__free(c, o.text, o.size);
+    nn__arena_rewind(c, mark);
+    return fine;
+}
+#else
+static int nn__draw_write(nn_plan *p, const char *function, const char *path, int dot) {
+    (void)path; (void)dot;
+    return nn__plan_made(p, function) && nn__fail(p->ctx, function, NN__M_FILE_NONE);
+}
+#endif
+NN_API int nn_plan_dot(nn_plan *p, const char *path) { return nn__draw_write(p, "plan_dot", path, 1); }
+NN_API int nn_plan_svg(nn_plan *p, const char *path) { return nn__draw_write(p, "plan_svg", path, 0); }
 
 /* ---- >>export ---------------------------------------------------------------------------------------
    A model as one C file. nn_predict is recorded as a plan, without the passes that fuse; each node becomes a nest of loops

@@ -89,7 +89,7 @@ step "build ops without threads" gcc -std=c99 -O1 $strict -DNN_NO_THREADS -DNN_N
 step "ops without threads" $B/t_ops.nothreads
 step "build tests as C++" build .cpp g++ -x c++ -std=c++11 -O1 $strict
 step "tests as C++" core "" .cpp
-for t in core golden ops errors memory plan export; do
+for t in core golden ops errors memory plan export draw; do
     case $t in ops) small= ;; *) small=-DNN_NO_SIMD ;; esac # the vector kernels are ops' matter
     step "build $t under ASan and UBSan" clang -std=c99 -g -O1 $small -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o $B/asan_$t tests/test_$t.c -lm -lpthread
     step "$t under ASan and UBSan" $B/asan_$t
@@ -127,6 +127,8 @@ else skip "Windows" "no x86_64-w64-mingw32-gcc"; fi
 step "examples compile" make -s all
 step "xor" build/xor
 for e in autodiff custom_op threads cpp; do step "$e" build/$e; done
+step "plan reaches 96 %" sh -c "build/plan $B | awk '/^test accuracy/ { a = \$3 } END { exit !(a >= 96) }'"
+if have dot; then step "Graphviz reads plan.dot" dot -Tsvg -o $B/plan.dot.svg $B/plan.dot; else skip "Graphviz reads plan.dot" "no dot"; fi
 for e in xor custom_op threads; do step "$e: the same as a plan" sh -c "build/$e > $B/eager && build/$e plan > $B/plan && cmp $B/eager $B/plan"; done
 step "cpp: the same without plans" sh -c "build/cpp > $B/plan && NN_EAGER=1 build/cpp > $B/eager && cmp $B/eager $B/plan"
 step "digits: the same without plans" sh -c "for e in 0 1; do NN_EAGER=\$e build/digits examples/data/digits.csv 1 $B/digits.e\$e > /dev/null 2>&1 || exit 1; done; cmp $B/digits.e0 $B/digits.e1"

@@ -6,8 +6,8 @@ export CC CXX TEST_CFLAGS NN_QUIET=1
 mkdir -p build
 log=build/test.log
 : > "$log"
-# Two at a time, each compiled and run. Errors, memory and export are the same for all kernels: the scalar ones compile fastest.
-flags() { case $1 in errors | memory | export) echo "-O0 -DNN_NO_SIMD" ;; *) echo "$TEST_CFLAGS" ;; esac; }
+# Two at a time, each compiled and run. Errors, memory, export and pictures are the same for all kernels: the scalar ones compile fastest.
+flags() { case $1 in errors | memory | export | draw) echo "-O0 -DNN_NO_SIMD" ;; *) echo "$TEST_CFLAGS" ;; esac; }
 for t in "$@"; do rm -f "build/test_$t" "build/test_$t.out" "build/test_$t.status"; done
 for t in "$@"; do echo "$t $(flags "$t")"; done | xargs -P 2 -L 1 sh -c 't=$0; $CC "$@" -Wall -Wextra -Wpedantic -I. -o build/test_$t tests/test_$t.c -lm -lpthread 2> build/test_$t.err && { build/test_$t > build/test_$t.out 2>&1; echo $? > build/test_$t.status; }'
 for t in "$@"; do
