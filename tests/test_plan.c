@@ -764,6 +764,14 @@ static void raw_outputs(env *e) { /* results that are inputs, constants, kept te
     give(e, x); give(e, y); give(e, y); give(e, nn_transpose(y, 0, 1)); give(e, nn_slice(x, 1, 0, 6, 2)); give(e, e->kept[1]); give(e, nn_reshape(e->kept[0], NN_SHAPE(5, 6)));
     give(e, nn_full(e->c, NN_F64, NN_SHAPE(2), 4)); give(e, nn_expand(nn_select(y, 0, 0), NN_SHAPE(3, 6))); give(e, nn_neg(nn_neg(y)));
 }
+static void raw_example(env *e) { /* examples/autodiff.c */
+    nn_tensor *a = e->kept[2], *b = nn_select(nn_select(leaf(e, "x"), 0, 0), 0, 1), *p = nn_retain_grad(nn_mul(a, b)), *y = nn_add(nn_square(p), a), *g[1], *gg[1];
+    nn_backward(give(e, y));
+    give(e, nn_grad(p));
+    nn_grad_of(y, NULL, &a, 1, g, NN_CREATE_GRAPH);
+    nn_grad_of(give(e, g[0]), NULL, &a, 1, gg, 0);
+    give(e, gg[0]);
+}
 static void raw_twice_same(env *e) { /* common subexpressions, with a write between */
     nn_tensor *x = in(e, "x"), *a = nn_tanh(nn_mul(x, e->kept[1])), *b = nn_tanh(nn_mul(x, e->kept[1])), *y = nn_add(nn_mul(a, b), nn_sub(nn_exp(nn_mul(x, x)), nn_exp(nn_mul(x, x))));
     nn_backward(give(e, nn_sum(y, NN_ALL, 0)));
@@ -881,6 +889,7 @@ static const net_case raw_cases[] = {
     {"results of all kinds", raw_set_up, raw_outputs, 0},
     {"the same twice", raw_set_up, raw_twice_same, 0},
     {"integers", raw_set_up, raw_integers, 0},
+    {"the example of gradients", raw_set_up, raw_example, 0},
     {"two models", two_set_up, two_models, MLP_ACT | MOMENTUM},
     {"three steps", train_set_up, two_steps, RESIDUAL | ADAM | COSINE},
     {"three steps with dropout", train_set_up, two_steps, DROPPED | MOMENTUM},
@@ -1809,7 +1818,37 @@ static void test_reports(void) {
     nn_end(c);
 }
 
-// ---- what is still wrong: NN_TEST_WAITING=1 runs it
+// ---- nn_fit: the same numbers with its plans and without
+static int fit_epoch(void *user, const nn_history *h) { (void)user; return h->epochs < 4; }
+static void test_fit(void) {
+    static const int kinds[3] = {DIGITS, RUNNING, RESIDUAL};
+    for (int k = 0; k < 6; k++) {
+        record r[2];
+        memset(r, 0, sizeof r);
+        for (int eager = 0; eager < 2; eager++) {
+            nn_ctx        *c = quiet_ctx(1 + k % 2, 9);
+            nn_model      *m = nn_model_new(c, any_net, (void *)(uintptr_t)&kinds[k % 3]);
+            nn_tensor     *x = nn_uniform(c, NN_F32, NN_SHAPE(70, 6), -1, 1), *y = nn_cast(nn_uniform(c, NN_F32, NN_SHAPE(70), 0, 3), NN_I32);
+            nn_data       *d = nn_data_new(x, k < 3 ? y : nn_slice(x, 1, 0, 3, 1));
+            nn_fit_options f = nn_fit_defaults();
+            nn_history     h;
+            f.eager = eager; f.quiet = 1; f.epochs = 5; f.batch = 16; f.clip = k & 1 ? 1.0f : 0; f.validation = k & 2 ? 0.2f : 0; f.on_epoch = fit_epoch;
+            h = nn_fit(m, d, &f);
+            CHECK(h.epochs == 4 && nn_error(c) == NN_OK);
+            for (int e = 0; e < h.epochs; e++) {
+                record_number(&r[eager], "loss", e, h.loss[e]); record_number(&r[eager], "accuracy", e, h.accuracy[e]);
+                record_number(&r[eager], "valid", e, h.valid_loss[e]); record_number(&r[eager], "valid accuracy", e, h.valid_accuracy[e]);
+            }
+            for (int i = 0; i < nn_model_count(m); i++) record_tensor(&r[eager], nn_model_name(m, i), 0, nn_model_tensor(m, c, nn_model_name(m, i)));
+            nn_end(c);
+        }
+        situation = "planned";
+        same_records(&r[1], &r[0], 0, "nn_fit");
+        record_free(&r[0]); record_free(&r[1]);
+    }
+}
+
+// ---- corners that were wrong once
 static void test_corners(void) {
     nn_ctx    *c = quiet_ctx(1, 5), *f;
     nn_tensor *a[3], *k, *w, *out[2], *y, *z, *g = NULL;
@@ -1919,6 +1958,7 @@ int main(int argc, char **argv) {
         if (!only || !strcmp(only, "memory")) test_memory(only != NULL);
         if (!only || !strcmp(only, "failing")) test_failing();
         if (!only || !strcmp(only, "reports")) test_reports();
+        if (!only || !strcmp(only, "fit")) test_fit();
         if (!only || !strcmp(only, "corners")) test_corners();
         if (!only || !strcmp(only, "fuzz")) for (int k = 0; k < 300; k++) fuzz_one(k);
     }
