@@ -8562,8 +8562,7 @@ NN_API void nn_plan_free(nn_plan *p) {
     if (p->owner) *p->owner = NULL;
     for (at = &c->plans; *at && *at != p;) at = &(*at)->next;
     if (*at) *at = p->next;
-    for (int k = 0; k < p->outputs && p->output; k++)
-        if (p->output[k]) nn__plans_forget(c, p->output[k]); /* another plan may read it */
+    for (int k = 0; k < p->outputs; k++) nn__plans_forget(c, p->output[k]); /* another plan may read it */
     for (int64_t i = 0; i < p->inputs; i++)
         if (p->input[i]->x) {
             nn__plans_forget(c, p->input[i]->x);
@@ -8926,11 +8925,10 @@ static int nn__plan_collect(nn_plan *p, nn_tensor **outputs, int n_outputs) {
             if (!(t->out[k] = nn__plan_own(p, t->out[k]))) return 0;
         p->node[--n] = t;
     }
-    p->output  = (nn_tensor **)nn__arena(c, (size_t)n_outputs * sizeof *p->output);
-    p->outputs = n_outputs;
+    p->output = (nn_tensor **)nn__arena(c, (size_t)n_outputs * sizeof *p->output);
     if (!p->output) return 0;
-    for (int k = 0; k < n_outputs; k++)
-        if (!(p->output[k] = nn__plan_own(p, outputs[k]))) return 0;
+    for (; p->outputs < n_outputs; p->outputs++)
+        if (!(p->output[p->outputs] = nn__plan_own(p, outputs[p->outputs]))) return 0;
     for (int64_t i = 0; i < p->inputs; i++) p->input[i]->x->epoch = NN__NO_EPOCH;
     for (int64_t i = 0; i < p->uses; i++)
         if (p->use[i].own->st == &p->use[i].own->own) nn__plan_redirect(p, p->use[i].live->st, p->use[i].own->st); /* views of another plan's result, too */
