@@ -8879,10 +8879,13 @@ static void nn__run_leave(nn_node *n) {
 static const nn_op nn__op_leave = {"gradient", 1, 0, sizeof(nn_tensor *), NN_OP_WRITES, nn__shape_leave, nn__run_leave, NULL, NULL, NULL, NULL, 0};
 
 /* The contributions of which g is the sum, as they arrived: a leaf gets one after the other, since in eager mode each is added to
-   what earlier backwards left there. Returns how many; list may be NULL. */
+   what earlier backwards left there. A sum that was changed since, by clipping say, is one. Returns how many; list may be NULL. */
 static int nn__contributions(nn_tensor *g, nn_tensor **list) {
     const nn_node *n = g->epoch == NN__PLAN_EPOCH ? g->node : NULL;
-    int            before = n && n->op == &nn__op_add && n->phase & NN_PHASE_SUM ? nn__contributions(n->in[0], list) : 0;
+    int            before;
+    for (const nn_node *t = n ? g->ctx->tape : NULL; t && n; t = t->prev)
+        if (t->op->flags & NN_OP_WRITES && nn__node_touches(t, g->st)) n = NULL;
+    before = n && n->op == &nn__op_add && n->phase & NN_PHASE_SUM ? nn__contributions(n->in[0], list) : 0;
     if (list) list[before] = before ? n->in[1] : g;
     return before + 1;
 }

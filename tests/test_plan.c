@@ -1960,7 +1960,10 @@ int main(int argc, char **argv) {
         if (!only || !strcmp(only, "reports")) test_reports();
         if (!only || !strcmp(only, "fit")) test_fit();
         if (!only || !strcmp(only, "corners")) test_corners();
-        if (!only || !strcmp(only, "fuzz")) for (int k = 0; k < 300; k++) fuzz_one(k);
+        if (!only || !strcmp(only, "fuzz")) {
+            for (int k = 0; k < 300; k++) fuzz_one(k);
+            fuzz_one(2731); /* a gradient of two contributions, clipped and left */
+        }
     }
     record_free(&wanted);
     record_free(&got);
