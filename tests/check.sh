@@ -75,14 +75,14 @@ step "build tests, clang" build .clang clang -std=c99 -O2 $strict
 step "tests, clang" core "" .clang
 step "build tests without threads" build .nothreads gcc -std=c99 -O1 $strict -DNN_NO_THREADS
 step "tests without threads" core "" .nothreads
-if echo '#include <cblas.h>' | gcc -E - > /dev/null 2>&1; then
+if printf '#include <cblas.h>\nint main(void) { return 0; }\n' | gcc -x c - -lopenblas -o $B/blas > /dev/null 2>&1; then
     LIBS=-lopenblas
     step "build tests with a BLAS" build .blas gcc -std=c99 -O1 $strict -DNN_USE_CBLAS
     LIBS=
     step "build ops with a BLAS" gcc -std=c99 -O1 $strict -DNN_USE_CBLAS -I. -o $B/t_ops.blas tests/test_ops.c -lopenblas -lm -lpthread
     step "tests with a BLAS" core "" .blas
     step "ops with a BLAS" $B/t_ops.blas
-else skip "tests with a BLAS" "no cblas.h"; fi
+else skip "tests with a BLAS" "no OpenBLAS to link"; fi
 step "build ops without SIMD" gcc -std=c99 -O1 $strict -DNN_NO_SIMD -I. -o $B/t_ops.nosimd tests/test_ops.c -lm -lpthread
 step "ops without SIMD" $B/t_ops.nosimd
 step "build ops without threads" gcc -std=c99 -O1 $strict -DNN_NO_THREADS -DNN_NO_AVX2 -DNN_NO_SSE2 -I. -o $B/t_ops.nothreads tests/test_ops.c -lm -lpthread
