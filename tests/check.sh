@@ -91,7 +91,7 @@ step "build tests as C++" build .cpp g++ -x c++ -std=c++11 -O1 $strict
 step "tests as C++" core "" .cpp
 for t in core golden ops errors memory plan export draw; do
     case $t in ops) small= ;; *) small=-DNN_NO_SIMD ;; esac # the vector kernels are ops' matter
-    step "build $t under ASan and UBSan" clang -std=c99 -g -O1 $small -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o $B/asan_$t tests/test_$t.c -lm -lpthread
+    step "build $t under ASan and UBSan" clang -std=c99 -g -O0 $small -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o $B/asan_$t tests/test_$t.c -lm -lpthread
     step "$t under ASan and UBSan" $B/asan_$t
 done
 step "build export, gcc -O2" gcc -std=c99 -O2 $strict -I. -o $B/t_export tests/test_export.c -lm -lpthread
