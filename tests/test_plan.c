@@ -1818,6 +1818,28 @@ static void test_reports(void) {
     nn_end(c);
 }
 
+// ---- nn_predict as a plan: the same bits, new weights seen, off again, and the model freed with its plans
+static void test_predict(void) {
+    nn_ctx   *c = quiet_ctx(2, 4);
+    nn_model *m = nn_model_new(c, plain_net, NULL);
+    float     want[12], got[12];
+    CHECK(!nn_model_plan(NULL, 1) && nn_model_plan(m, 1));
+    for (int k = 0; k < 6; k++) { /* planned from the second time on */
+        nn_tensor *x = nn_uniform(c, NN_F32, NN_SHAPE(4, 6), -1, 1);
+        CHECK(nn_read(nn_predict(m, x), got, sizeof got));
+        nn_no_grad(c, 1);
+        CHECK(nn_read(plain_net(nn_enter(m, c, NN_EVAL), x), want, sizeof want) && !memcmp(got, want, sizeof got));
+        if (k == 3) nn_fill(nn_model_tensor(m, c, "out.bias"), 2);
+        nn_no_grad(c, 0);
+        nn_reset(c);
+    }
+    CHECK(c->plans != NULL && nn_model_plan(m, 0) && c->plans == NULL && nn_model_plan(m, 1));
+    for (int k = 0; k < 2; k++) nn_predict(m, nn_ones(c, NN_F32, NN_SHAPE(1, 6)));
+    nn_model_free(m);
+    CHECK(c->plans == NULL && nn_error(c) == NN_OK);
+    nn_end(c);
+}
+
 // ---- nn_fit: the same numbers with its plans and without
 static int fit_epoch(void *user, const nn_history *h) { (void)user; return h->epochs < 4; }
 static void test_fit(void) {
@@ -1958,6 +1980,7 @@ int main(int argc, char **argv) {
         if (!only || !strcmp(only, "memory")) test_memory(only != NULL);
         if (!only || !strcmp(only, "failing")) test_failing();
         if (!only || !strcmp(only, "reports")) test_reports();
+        if (!only || !strcmp(only, "predict")) test_predict();
         if (!only || !strcmp(only, "fit")) test_fit();
         if (!only || !strcmp(only, "corners")) test_corners();
         if (!only || !strcmp(only, "fuzz")) {
