@@ -27,10 +27,11 @@
 //   >>autodiff         walking the tape backwards
 //   >>context          begin, fork, reset, end; the null backend
 //   >>ops elementwise  one formula each
-//   >>ops reduce       sum, mean, max
+//   >>ops reduce       sums, extremes, running sums, sorting
 //   >>ops linear       matmul, linear
 //   >>ops norm         softmax, layer norm, losses, dropout
 //   >>ops move         views, copies, gather, concat
+//   >>ops matrix       small matrices: Cholesky, triangular solve, inverse, determinant
 //   >>ops list         all of them
 //   >>models           names, parameters, scopes, initial values, summary
 //   >>layers           linear, dropout, layer norm
@@ -615,26 +616,62 @@ typedef nn_tensor *(*nn_loss)(nn_tensor *prediction, nn_tensor *target);
 
 typedef struct nn_init { int kind; double a, b; } nn_init; /* made by nn_init_... */
 
-typedef enum { NN_ACT_NONE, NN_ACT_RELU, NN_ACT_SIGMOID, NN_ACT_TANH, NN_ACT_GELU } nn_act;
+typedef enum {
+    NN_ACT_NONE, NN_ACT_RELU, NN_ACT_SIGMOID, NN_ACT_TANH, NN_ACT_GELU, /* so far nn_linear_act fuses them with the product */
+    NN_ACT_GELU_TANH, NN_ACT_SILU, NN_ACT_MISH, NN_ACT_SOFTPLUS, NN_ACT_SOFTSIGN, NN_ACT_LOG_SIGMOID, NN_ACT_ELU, NN_ACT_SELU, NN_ACT_CELU, NN_ACT_LEAKY_RELU,
+    NN_ACT_RELU6, NN_ACT_HARD_SIGMOID, NN_ACT_HARD_SWISH, NN_ACT_HARD_TANH, NN_ACT_EXP, NN_ACT_SOFTMAX, NN_ACTS
+} nn_act;
 
-typedef struct nn_lr { int kind; float base, last; int64_t warmup, total; } nn_lr; /* made by nn_lr_... */
+typedef enum { NN_MEAN, NN_SUM, NN_NONE } nn_reduction; /* of a loss: 0-d, 0-d, or one value an element or row */
 
-typedef enum { NN_SGD, NN_ADAM, NN_ADAMW } nn_optim_kind;
+typedef struct nn_loss_options { /* each loss reads those that it names */
+    nn_reduction reduction;
+    nn_tensor   *weight;        /* cross_entropy: [C], a factor for each class; bce_logits: of the positive class, broadcasts */
+    float        smoothing;     /* cross_entropy: this much of the target is spread over all classes */
+    int          ignores;       /* cross_entropy: 1: rows labelled `ignore` do not count */
+    int64_t      ignore;
+    float        delta;         /* huber, smooth_l1: where squares become lines; 0: 1 */
+    float        gamma, alpha;  /* focal; 0: 2 and 0.25; alpha NN_ZERO: no balancing */
+    float        margin;        /* 0: cosine 0, others 1 */
+    int          full;          /* poisson, gaussian_nll: 1: with the terms that do not depend on the prediction */
+} nn_loss_options;
+
+enum { NN_LR_POINTS = 8 };
+typedef struct nn_lr {         /* made by nn_lr_... */
+    int     kind, n;
+    float   base, last, a, b;
+    int64_t warmup, total, at[NN_LR_POINTS];
+    float   value[NN_LR_POINTS];
+    const struct nn_lr *first, *second;
+} nn_lr;
+
+typedef enum { NN_SGD, NN_ADAM, NN_ADAMW, NN_AMSGRAD, NN_NADAM, NN_ADAMAX, NN_RMSPROP, NN_ADAGRAD, NN_ADADELTA, NN_LION, NN_MUON, NN_OPTIMS } nn_optim_kind;
 typedef struct nn_optim_options {
     nn_optim_kind kind;
-    float         lr;                  /* 0: SGD 0.01, Adam and AdamW 0.001 */
-    float         momentum;            /* SGD */
-    float         beta1, beta2, eps;   /* 0: 0.9, 0.999, 1e-8 */
-    float         weight_decay;        /* 0: AdamW 0.01, others none; NN_ZERO: none */
+    float         lr;                  /* 0: SGD, RMSprop, Adagrad 0.01, Adam, AdamW, AMSGrad, Muon 0.001, Nadam, Adamax 0.002, Adadelta 1, Lion 0.0001 */
+    float         momentum;            /* SGD, RMSprop: 0: none; Muon: 0: 0.95 */
+    float         dampening;           /* SGD: what the momentum leaves out of a gradient */
+    int           nesterov;            /* SGD: 1: look ahead by the momentum */
+    int           centred;             /* RMSprop: 1: variance instead of mean square */
+    float         beta1, beta2;        /* 0: 0.9, 0.999; Lion 0.9, 0.99. beta2 is also RMSprop's and Adadelta's decay: 0: 0.99, 0.9 */
+    float         eps;                 /* 0: 1e-8; Adagrad 1e-10, Adadelta 1e-6 */
+    float         weight_decay;        /* 0: AdamW 0.01, Muon 0.1, others none; NN_ZERO: none */
+    float         average;             /* keep an average of the weights, see nn_optim_swap: 0 < d < 1 moves it by 1 - d a step (EMA), 1 is the plain mean (SWA) */
+    int64_t       average_from, average_every; /* from this step on, every so many steps; 0: 0, 1 */
 } nn_optim_options;
 
 typedef struct nn_csv_options {
-    int   header;              /* 1: skip the first line */
+    int   header;              /* 1: the first line holds names */
     char  separator;           /* 0: ',' */
     int   target;              /* columns at the end that are targets; 0: 1 */
     int   regression;          /* 1: targets are real numbers; 0: one class number per line */
     float scale;               /* inputs are multiplied by this; 0: 1 */
+    int   missing;             /* inputs that are empty, ?, NA or NaN: 0: an error, NN_CSV_NAN, NN_CSV_MEAN (of the column's others), NN_CSV_SKIP (the line) */
+    int   text;                /* 1: classes are names, numbered in the order of the alphabet: nn_data_class */
 } nn_csv_options;
+enum { NN_CSV_NAN = 1, NN_CSV_MEAN, NN_CSV_SKIP };
+
+typedef enum { NN_SCALE_STANDARD, NN_SCALE_MIN_MAX, NN_SCALE_ROBUST } nn_scaling; /* (x - mean) / std; to 0 ... 1; (x - median) / (quartile 3 - quartile 1) */
 
 typedef struct nn_batch {
     nn_tensor     *x, *y;      /* [n, ...] and [n] (classes, i32) or [n, targets] (real); until the next nn_data_next */
@@ -661,21 +698,44 @@ typedef struct nn_plan_stats { /* bytes of the plan's block: values that live on
 
 typedef struct nn_scores { double loss, accuracy; int64_t n; } nn_scores; /* accuracy: NaN unless targets are classes */
 
+typedef struct nn_class_scores { double accuracy, precision, recall, f1; } nn_class_scores; /* the last three: means over the classes */
+typedef struct nn_real_scores { double mse, rmse, mae, r2, explained_variance; } nn_real_scores;
+typedef struct nn_advice { int batch; float lr; } nn_advice;
+
+enum { NN_METRICS = 8 };
 typedef struct nn_history {    /* one entry an epoch; lives until nn_end */
-    int     epochs;
+    int     epochs, best;      /* best: the epoch, from 0, with the least loss that was watched: of validation, where there is some */
     double *loss, *accuracy, *valid_loss, *valid_accuracy; /* NaN where there is none */
+    int     metrics;           /* those asked for, on the held out samples, else on all */
+    char    metric_name[NN_METRICS][32];
+    double *metric[NN_METRICS];
     double  seconds;
 } nn_history;
 
 typedef struct nn_fit_options {
     int         epochs;        /* 0: 10 */
-    int         batch;         /* 0: the data's own, see nn_data_batch (32 unless set) */
-    float       lr;            /* 0: 0.001; with cosine decay and 5 % warm-up unless schedule is set */
+    int         batch;         /* 0: what nn_data_batch said, else nn_recommend */
+    float       lr;            /* 0: nn_recommend; with cosine decay and 5 % warm-up unless schedule is set */
     float       weight_decay;  /* 0: 0.01; NN_ZERO: none */
     float       clip;          /* global gradient norm; 0: none */
     float       validation;    /* share of the samples held out, 0 ... 0.9; 0: none */
     nn_optim   *optim;         /* NULL: AdamW as above; one of yours keeps its own schedule */
-    nn_loss     loss;          /* NULL: cross-entropy for classes, mean squared error for real targets */
+    nn_loss     loss;          /* NULL: the one named; without a name cross-entropy for classes, mean squared error for real targets */
+    const char *loss_name;     /* as nn_loss_named takes it: "huber" */
+    const nn_loss_options *loss_options;
+    int         balance;       /* 1: cross-entropy with each class weighted by the inverse of its share */
+    const char *metrics;       /* "accuracy, f1": after each epoch, see nn_metric */
+    int         accumulate;    /* batches that make one step; 0: 1 */
+    float       clip_value;    /* each element of a gradient is held within +-this; 0: none */
+    int         patience;      /* stop after so many epochs without a better loss (validation's, if there is some); 0: never */
+    float       min_delta;     /* better means by more than this; 0: 1e-4; NN_ZERO: 0 */
+    const char *best;          /* file for the best weights so far; after training the model has them */
+    const char *checkpoint;    /* file for all that training needs to go on, after each epoch */
+    int64_t     checkpoint_every; /* and after so many batches; 0: not */
+    int         resume;        /* 1: go on from `checkpoint`, if it is there, to the bits of an uninterrupted run */
+    const char *history;       /* JSON file, written after each epoch; */
+    const char *curve;         /* SVG file with the losses */
+    int         unwatched;     /* 1: no warnings of gradients that are large (a layer's norm above 10) or not finite */
     nn_lr       schedule;      /* nn_lr_...; all zero: cosine */
     int         eager;         /* 1: every step as written; 0: steps that repeat run as a plan, to the same bits */
     int         quiet;         /* 1: no progress */
@@ -684,6 +744,8 @@ typedef struct nn_fit_options {
 } nn_fit_options;
 
 enum { NN_CREATE_GRAPH = 1 };  /* backward writes itself down, for higher orders */
+
+typedef void (*nn_hook)(void *user, const char *layer, nn_tensor *y); /* what a layer gives; nn_retain_grad(y) keeps its gradient for nn_grad */
 
 /* ---- >>api ------------------------------------------------------------------------------------------
    Every function takes NULL where it takes an object, and then does nothing: a chain of calls needs one check at its
@@ -717,7 +779,10 @@ NN_API void        nn_parallel_for(nn_ctx *c, int64_t n, double cost, void (*tas
 NN_API nn_tensor  *nn_zeros(nn_ctx *c, nn_dtype dtype, nn_shape shape);
 NN_API nn_tensor  *nn_ones(nn_ctx *c, nn_dtype dtype, nn_shape shape);
 NN_API nn_tensor  *nn_full(nn_ctx *c, nn_dtype dtype, nn_shape shape, double value);
+NN_API nn_tensor  *nn_scalar_like(const nn_tensor *x, double value);  /* 0-d, x's type and context: nn_maximum(x, nn_scalar_like(x, 0.5)) */
 NN_API nn_tensor  *nn_arange(nn_ctx *c, nn_dtype dtype, double start, double stop, double step); /* [ceil((stop-start)/step)] */
+NN_API nn_tensor  *nn_linspace(nn_ctx *c, nn_dtype dtype, double first, double last, int64_t n); /* [n], both ends included */
+NN_API nn_tensor  *nn_eye(nn_ctx *c, nn_dtype dtype, int64_t n);  /* [n,n] */
 NN_API nn_tensor  *nn_uniform(nn_ctx *c, nn_dtype dtype, nn_shape shape, double low, double high); /* low <= x < high */
 NN_API nn_tensor  *nn_normal(nn_ctx *c, nn_dtype dtype, nn_shape shape, double mean, double std);
 NN_API nn_tensor  *nn_from(nn_ctx *c, const void *data, nn_dtype dtype, nn_shape shape); /* a copy of your array */
@@ -765,6 +830,12 @@ NN_API nn_tensor  *nn_expand(nn_tensor *x, nn_shape shape);       /* repeats axe
 NN_API nn_tensor  *nn_squeeze(nn_tensor *x, int axis);            /* the axis must have size 1 */
 NN_API nn_tensor  *nn_unsqueeze(nn_tensor *x, int axis);
 NN_API nn_tensor  *nn_flatten(nn_tensor *x, int from_axis);       /* [B,...] -> [B,n] with from_axis 1 */
+NN_API nn_tensor  *nn_flip(nn_tensor *x, nn_shape axes);
+NN_API nn_tensor  *nn_repeat(nn_tensor *x, int64_t n);            /* [...] -> [n,...], n times the same memory */
+NN_API int         nn_split(nn_tensor *x, int axis, nn_shape sizes, nn_tensor **parts); /* up to 6 parts; one size may be -1 */
+NN_API int         nn_chunk(nn_tensor *x, int axis, int n, nn_tensor **parts); /* n parts, the last may be smaller; how many there are */
+NN_API nn_tensor  *nn_diagonal(nn_tensor *x, int64_t offset);     /* [...,n,m] -> [...,k]; offset > 0: above the main one */
+NN_API int         nn_meshgrid(nn_tensor **axes, int n, nn_tensor **grids); /* n vectors -> n views of [n0,n1,...], indexed as matrices are ("ij") */
 NN_API nn_tensor  *nn_detach(nn_tensor *x);                       /* same storage, no history */
 
 /* -- copies -- */
@@ -774,7 +845,23 @@ NN_API nn_tensor  *nn_cast(nn_tensor *x, nn_dtype dtype);         /* reals to in
 NN_API nn_tensor  *nn_concat(nn_tensor **list, int n, int axis);
 NN_API nn_tensor  *nn_gather(nn_tensor *x, int axis, nn_tensor *index); /* y[i][j] = x[i][index[i][j]]; index: i32, i64 or u8, x's rank */
 NN_API nn_tensor  *nn_scatter_add(nn_tensor *x, int axis, nn_tensor *index, int64_t size); /* the reverse: sums x into zeros */
+NN_API nn_tensor  *nn_scatter(nn_tensor *x, int axis, nn_tensor *index, nn_tensor *from); /* a copy of x, y[i][index[i][j]] = from[i][j]; of equal indices the last counts */
+NN_API nn_tensor  *nn_take_along(nn_tensor *x, int axis, nn_tensor *index); /* nn_gather, but the other axes broadcast */
+NN_API nn_tensor  *nn_index_select(nn_tensor *x, int axis, nn_tensor *index); /* rows by number: [..,n,..] and index [k] or [k,l] -> [..,k,..] or [..,k,l,..] */
+NN_API nn_tensor  *nn_index_add(nn_tensor *x, int axis, nn_tensor *index, int64_t size); /* the reverse, index [k]: sums x's rows into zeros */
 NN_API nn_tensor  *nn_one_hot(nn_tensor *index, int64_t classes, nn_dtype real); /* [...] -> [..., classes] */
+NN_API nn_tensor  *nn_stack(nn_tensor **list, int n, int axis);   /* along a new axis */
+NN_API nn_tensor  *nn_pad(nn_tensor *x, int axis, int64_t before, int64_t after, double value);
+typedef enum { NN_PAD_REFLECT, NN_PAD_REPLICATE, NN_PAD_CIRCULAR } nn_padding; /* dcb|abcd|cba   aaa|abcd|ddd   bcd|abcd|abc */
+NN_API nn_tensor  *nn_pad_with(nn_tensor *x, int axis, int64_t before, int64_t after, nn_padding how);
+NN_API nn_tensor  *nn_roll(nn_tensor *x, int axis, int64_t by);   /* element i moves to i + by, round the end */
+NN_API nn_tensor  *nn_tile(nn_tensor *x, int axis, int64_t n);    /* n copies one after another */
+NN_API nn_tensor  *nn_tril(nn_tensor *x, int64_t k);              /* zero above diagonal k of the last two axes */
+NN_API nn_tensor  *nn_triu(nn_tensor *x, int64_t k);              /* zero below */
+NN_API nn_tensor  *nn_diag(nn_tensor *x, int64_t offset);         /* [...,n] -> [...,m,m] with x on a diagonal, m = n + |offset| */
+NN_API nn_tensor  *nn_sort(nn_tensor *x, int axis, int descending, nn_tensor **index); /* stable, NaN last or first; index (NULL: not wanted): i64, where each came from */
+NN_API nn_tensor  *nn_argsort(nn_tensor *x, int axis, int descending);
+NN_API nn_tensor  *nn_topk(nn_tensor *x, int axis, int64_t k, nn_tensor **index); /* the k largest, in order */
 
 /* -- element-wise; two operands broadcast as in NumPy -- */
 NN_API nn_tensor  *nn_add(nn_tensor *x, nn_tensor *y);
@@ -782,6 +869,29 @@ NN_API nn_tensor  *nn_sub(nn_tensor *x, nn_tensor *y);
 NN_API nn_tensor  *nn_mul(nn_tensor *x, nn_tensor *y);
 NN_API nn_tensor  *nn_div(nn_tensor *x, nn_tensor *y);
 NN_API nn_tensor  *nn_same(nn_tensor *x, nn_tensor *y);           /* 1 where equal, else 0 */
+NN_API nn_tensor  *nn_maximum(nn_tensor *x, nn_tensor *y);        /* gradient: to the larger, half to each where equal; NaN wins */
+NN_API nn_tensor  *nn_minimum(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_pow(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_fmod(nn_tensor *x, nn_tensor *y);           /* the remainder, with x's sign */
+NN_API nn_tensor  *nn_atan2(nn_tensor *y, nn_tensor *x);
+NN_API nn_tensor  *nn_hypot(nn_tensor *x, nn_tensor *y);          /* sqrt(x^2 + y^2), without overflow on the way */
+NN_API nn_tensor  *nn_lerp(nn_tensor *x, nn_tensor *y, nn_tensor *weight); /* x + weight (y - x) */
+NN_API nn_tensor  *nn_add_scalar(nn_tensor *x, double a);
+NN_API nn_tensor  *nn_pow_scalar(nn_tensor *x, double p);
+/* comparisons, of any type: masks, u8 of 0 and 1; a NaN is unequal to all */
+NN_API nn_tensor  *nn_equal(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_not_equal(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_less(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_less_equal(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_greater(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_greater_equal(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_is_finite(nn_tensor *x);
+NN_API nn_tensor  *nn_and(nn_tensor *x, nn_tensor *y);            /* of masks: what is not 0 is true */
+NN_API nn_tensor  *nn_or(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_xor(nn_tensor *x, nn_tensor *y);
+NN_API nn_tensor  *nn_not(nn_tensor *x);
+NN_API nn_tensor  *nn_where(nn_tensor *mask, nn_tensor *x, nn_tensor *y); /* x where mask is not 0, else y; all three broadcast */
+NN_API nn_tensor  *nn_masked_fill(nn_tensor *x, nn_tensor *mask, double value);
 NN_API nn_tensor  *nn_affine(nn_tensor *x, double a, double b);   /* a x + b */
 NN_API nn_tensor  *nn_scale(nn_tensor *x, double a);              /* a x */
 NN_API nn_tensor  *nn_neg(nn_tensor *x);
@@ -799,13 +909,64 @@ NN_API nn_tensor  *nn_gelu_tanh(nn_tensor *x);                    /* its usual a
 NN_API nn_tensor  *nn_sin(nn_tensor *x);                          /* of radians */
 NN_API nn_tensor  *nn_cos(nn_tensor *x);
 NN_API nn_tensor  *nn_positive(nn_tensor *x);                     /* 1 where x > 0, else 0 */
+NN_API nn_tensor  *nn_sign(nn_tensor *x);                         /* -1, 0, 1 */
+NN_API nn_tensor  *nn_floor(nn_tensor *x);
+NN_API nn_tensor  *nn_ceil(nn_tensor *x);
+NN_API nn_tensor  *nn_round(nn_tensor *x);                        /* halves to the even neighbour */
+NN_API nn_tensor  *nn_trunc(nn_tensor *x);
+NN_API nn_tensor  *nn_rsqrt(nn_tensor *x);                        /* 1 / sqrt x */
+NN_API nn_tensor  *nn_reciprocal(nn_tensor *x);
+NN_API nn_tensor  *nn_expm1(nn_tensor *x);                        /* e^x - 1, exact near 0 */
+NN_API nn_tensor  *nn_log1p(nn_tensor *x);                        /* ln(1 + x), exact near 0 */
+NN_API nn_tensor  *nn_log2(nn_tensor *x);
+NN_API nn_tensor  *nn_log_guarded(nn_tensor *x, double eps);      /* ln(max(x, eps)), gradient 0 below eps; eps 0: 1e-8 */
+NN_API nn_tensor  *nn_tan(nn_tensor *x);
+NN_API nn_tensor  *nn_asin(nn_tensor *x);
+NN_API nn_tensor  *nn_acos(nn_tensor *x);
+NN_API nn_tensor  *nn_atan(nn_tensor *x);
+NN_API nn_tensor  *nn_sinh(nn_tensor *x);
+NN_API nn_tensor  *nn_cosh(nn_tensor *x);
+NN_API nn_tensor  *nn_erfc(nn_tensor *x);
+NN_API nn_tensor  *nn_clamp(nn_tensor *x, double low, double high); /* gradient 1 within and at the ends, else 0 */
+NN_API nn_tensor  *nn_leaky_relu(nn_tensor *x, double slope);     /* PyTorch's slope is 0.01 */
+NN_API nn_tensor  *nn_elu(nn_tensor *x, double alpha);            /* x, below 0 alpha (e^x - 1); Clevert et al. 2016 */
+NN_API nn_tensor  *nn_celu(nn_tensor *x, double alpha);           /* x, below 0 alpha (e^(x/alpha) - 1); Barron 2017 */
+NN_API nn_tensor  *nn_selu(nn_tensor *x);                         /* Klambauer et al. 2017 */
+NN_API nn_tensor  *nn_silu(nn_tensor *x);                         /* x sigmoid(x), also called swish; Ramachandran et al. 2017 */
+NN_API nn_tensor  *nn_mish(nn_tensor *x);                         /* x tanh(softplus(x)); Misra 2019 */
+NN_API nn_tensor  *nn_softplus(nn_tensor *x);                     /* ln(1 + e^x) */
+NN_API nn_tensor  *nn_softsign(nn_tensor *x);                     /* x / (1 + |x|) */
+NN_API nn_tensor  *nn_log_sigmoid(nn_tensor *x);
+NN_API nn_tensor  *nn_logit(nn_tensor *x, double eps);            /* ln(x / (1-x)), x held within eps ... 1-eps */
+NN_API nn_tensor  *nn_hard_sigmoid(nn_tensor *x);                 /* x/6 + 1/2 within 0 ... 1 */
+NN_API nn_tensor  *nn_hard_swish(nn_tensor *x);                   /* x hard_sigmoid(x); Howard et al. 2019 */
+NN_API nn_tensor  *nn_hard_tanh(nn_tensor *x);                    /* x within -1 ... 1 */
+NN_API nn_tensor  *nn_relu6(nn_tensor *x);
+NN_API nn_tensor  *nn_glu(nn_tensor *x, int axis, nn_act act);    /* halves a, b of the axis: a act(b). GLU with NN_ACT_SIGMOID, SwiGLU SILU, GeGLU GELU, ReGLU RELU; Shazeer 2020 */
 
 /* -- over axes: NN_AXES(0, -1), or NN_ALL -- */
 NN_API nn_tensor  *nn_sum(nn_tensor *x, nn_shape axes, int keepdims);
 NN_API nn_tensor  *nn_mean(nn_tensor *x, nn_shape axes, int keepdims); /* of nothing: an error */
 NN_API nn_tensor  *nn_max(nn_tensor *x, nn_shape axes, int keepdims);  /* gradient: equal shares to equal maxima */
+NN_API nn_tensor  *nn_min(nn_tensor *x, nn_shape axes, int keepdims);
+NN_API nn_tensor  *nn_prod(nn_tensor *x, nn_shape axes, int keepdims);
+NN_API nn_tensor  *nn_var(nn_tensor *x, nn_shape axes, int keepdims, double correction); /* divided by n - correction: 1 for a sample's (PyTorch's default), 0 */
+NN_API nn_tensor  *nn_std(nn_tensor *x, nn_shape axes, int keepdims, double correction);
+NN_API nn_tensor  *nn_norm(nn_tensor *x, nn_shape axes, int keepdims, double p); /* (sum |x|^p)^(1/p); p may be INFINITY; gradient 0 where the norm is 0 */
+NN_API nn_tensor  *nn_logsumexp(nn_tensor *x, nn_shape axes, int keepdims);
+NN_API nn_tensor  *nn_count_nonzero(nn_tensor *x, nn_shape axes, int keepdims); /* i64; of any type, NaN counts */
+NN_API nn_tensor  *nn_any(nn_tensor *x, nn_shape axes, int keepdims); /* masks; any of nothing is 0, */
+NN_API nn_tensor  *nn_all(nn_tensor *x, nn_shape axes, int keepdims); /* all of nothing 1 */
+NN_API nn_tensor  *nn_argmax(nn_tensor *x, int axis, int keepdims);   /* i64; the first of equals, a NaN before all */
+NN_API nn_tensor  *nn_argmin(nn_tensor *x, int axis, int keepdims);
+NN_API nn_tensor  *nn_median(nn_tensor *x, int axis, int keepdims);   /* of an even number the lower one, as PyTorch's */
 NN_API nn_tensor  *nn_softmax(nn_tensor *x, int axis);
 NN_API nn_tensor  *nn_log_softmax(nn_tensor *x, int axis);
+
+/* -- along an axis -- */
+NN_API nn_tensor  *nn_cumsum(nn_tensor *x, int axis);
+NN_API nn_tensor  *nn_cumprod(nn_tensor *x, int axis);
+NN_API nn_tensor  *nn_recur(nn_tensor *a, nn_tensor *b, int axis);    /* y[i] = a[i] y[i-1] + b[i], y[-1] = 0: discounted sums, linear state spaces */
 
 /* -- linear -- */
 NN_API nn_tensor  *nn_matmul(nn_tensor *x, nn_tensor *y);         /* [...,m,k] [...,k,n] -> [...,m,n], any strides; batches broadcast */
@@ -816,13 +977,65 @@ NN_API nn_tensor  *nn_linear_act(nn_tensor *x, nn_tensor *weight, nn_tensor *bia
    strides, so a weight [n,k] goes in as nn_transpose(w, 0, 1). No gradient. k is at most 131071: beyond, i32 could overflow. */
 NN_API nn_tensor  *nn_matmul_i8(nn_tensor *x, nn_tensor *y, nn_tensor *x_scale, nn_tensor *y_scale);
 NN_API nn_tensor  *nn_activate(nn_tensor *x, nn_act act);
+NN_API int         nn_act_named(const char *name);                /* "relu", "swish" or "silu", "linear", ...; -1: unknown */
+NN_API nn_tensor  *nn_dot(nn_tensor *x, nn_tensor *y);            /* [n] [n] -> 0-d */
+NN_API nn_tensor  *nn_outer(nn_tensor *x, nn_tensor *y);          /* [n] [m] -> [n,m] */
+NN_API nn_tensor  *nn_trace(nn_tensor *x);                        /* [...,n,m] -> [...] */
+NN_API nn_tensor  *nn_einsum(const char *rule, nn_tensor *x, nn_tensor *y); /* "bij,bjk->bik"; each letter once an operand */
+/* for matrices that are small, computed in f64: the last two axes; those in front are a batch */
+NN_API nn_tensor  *nn_cholesky(nn_tensor *x);                     /* lower L, L L^T = x, taken as symmetric: (x + x^T) / 2 */
+NN_API nn_tensor  *nn_triangular_solve(nn_tensor *l, nn_tensor *b, int upper, int transposed); /* y with l y = b, or l^T y = b; b [...,n,m]; the other triangle of l is not read */
+NN_API nn_tensor  *nn_cholesky_solve(nn_tensor *b, nn_tensor *l); /* y with l l^T y = b */
+NN_API nn_tensor  *nn_cholesky_logdet(nn_tensor *l);              /* ln det(l l^T) = 2 sum of ln of the diagonal */
+NN_API nn_tensor  *nn_inverse(nn_tensor *x);                      /* singular: an error */
+NN_API nn_tensor  *nn_det(nn_tensor *x);                          /* gradient: det x^-T, so of singular matrices none */
 
 /* -- norms, losses, dropout -- */
+NN_API nn_tensor  *nn_rmsnorm(nn_tensor *x, nn_tensor *weight, double eps); /* over the last axis; Zhang and Sennrich 2019 */
+NN_API nn_tensor  *nn_groupnorm(nn_tensor *x, int groups, nn_tensor *weight, nn_tensor *bias, double eps); /* x [N,C,...], weight and bias [C], may be NULL; groups = C: instance norm; Wu and He 2018 */
+/* x [N,C,...]; in training the batch's own mean and variance, which also move the running ones by momentum; else the running ones; Ioffe and Szegedy 2015 */
+typedef struct nn_batchnorm_options { nn_tensor *weight, *bias, *mean, *var; double momentum, eps; int training; } nn_batchnorm_options; /* 0: 0.1, 1e-5 */
+NN_API nn_tensor  *nn_batchnorm(nn_tensor *x, const nn_batchnorm_options *options);
 NN_API nn_tensor  *nn_layernorm(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, double eps); /* over the last axis; Ba et al. 2016 */
 NN_API nn_tensor  *nn_cross_entropy(nn_tensor *logits, nn_tensor *classes); /* [...,C], [...] integers -> mean, 0-d */
 NN_API nn_tensor  *nn_mse(nn_tensor *prediction, nn_tensor *target);       /* mean of squares, 0-d; equal shapes */
 NN_API nn_tensor  *nn_dropout(nn_tensor *x, double p, int training);       /* zero with chance p, scale the rest by 1/(1-p) */
+NN_API nn_tensor  *nn_dropout_spatial(nn_tensor *x, double p, int training); /* x [N,C,...]: whole channels; Tompson et al. 2015 */
+NN_API nn_tensor  *nn_dropout_alpha(nn_tensor *x, double p, int training);   /* keeps mean and variance behind selu; Klambauer et al. 2017 */
+NN_API nn_tensor  *nn_dropout_gaussian(nn_tensor *x, double p, int training); /* times N(1, p/(1-p)) */
+NN_API nn_tensor  *nn_noise(nn_tensor *x, double std, int training);         /* plus N(0, std^2) */
+
+/* Losses of a prediction and a target, each also in its plain form with defaults. Names: cross_entropy (rows of logits; classes or
+   probabilities), mse, mae, huber, smooth_l1, log_cosh, kl (ln of probabilities; probabilities), poisson (ln of the rate; counts), hinge
+   (score; -1 or 1), bce (probabilities; 0 ... 1), bce_logits, focal (logits; 0 or 1; Lin et al. 2017). kl's mean is over rows (PyTorch's batchmean). */
+NN_API nn_tensor  *nn_loss_named(const char *name, nn_tensor *prediction, nn_tensor *target, const nn_loss_options *options); /* options NULL: mean */
+NN_API nn_tensor  *nn_mae(nn_tensor *prediction, nn_tensor *target);
+NN_API nn_tensor  *nn_huber(nn_tensor *prediction, nn_tensor *target);
+NN_API nn_tensor  *nn_smooth_l1(nn_tensor *prediction, nn_tensor *target);
+NN_API nn_tensor  *nn_log_cosh(nn_tensor *prediction, nn_tensor *target);
+NN_API nn_tensor  *nn_kl(nn_tensor *log_prediction, nn_tensor *target);
+NN_API nn_tensor  *nn_poisson(nn_tensor *log_rate, nn_tensor *target);
+NN_API nn_tensor  *nn_hinge(nn_tensor *score, nn_tensor *target);
+NN_API nn_tensor  *nn_bce(nn_tensor *probability, nn_tensor *target);
+NN_API nn_tensor  *nn_bce_logits(nn_tensor *logit, nn_tensor *target);
+NN_API nn_tensor  *nn_focal(nn_tensor *logit, nn_tensor *target);
+/* and of more; options may be NULL */
+NN_API nn_tensor  *nn_gaussian_nll(nn_tensor *mean, nn_tensor *var, nn_tensor *target, const nn_loss_options *options); /* var held above 1e-6 */
+NN_API nn_tensor  *nn_kl_gaussian(nn_tensor *mean, nn_tensor *std, nn_tensor *mean2, nn_tensor *std2); /* KL(N || N2), one value an element; mean2 and std2 NULL: N(0, 1) */
+NN_API nn_tensor  *nn_cosine_similarity(nn_tensor *x, nn_tensor *y, int axis);
+NN_API nn_tensor  *nn_cosine_loss(nn_tensor *x, nn_tensor *y, nn_tensor *same, const nn_loss_options *options); /* rows; same [N]: 1 or -1 */
+NN_API nn_tensor  *nn_triplet(nn_tensor *anchor, nn_tensor *like, nn_tensor *unlike, const nn_loss_options *options); /* rows, Euclidean */
+NN_API nn_tensor  *nn_contrastive(nn_tensor *x, nn_tensor *y, nn_tensor *same, const nn_loss_options *options); /* rows; same [N]: 1 or 0; Hadsell et al. 2006 */
+
+/* -- metrics: numbers, NaN on error -- */
 NN_API double      nn_accuracy(nn_tensor *logits, nn_tensor *classes);     /* share of rows whose largest logit is the class */
+NN_API double      nn_topk_accuracy(nn_tensor *logits, nn_tensor *classes, int k); /* share of rows with the class among the k largest */
+NN_API nn_tensor  *nn_confusion(nn_tensor *logits, nn_tensor *classes);    /* [C,C] i64: row the class, column the largest logit */
+NN_API nn_class_scores nn_class_scores_of(nn_tensor *logits, nn_tensor *classes);
+NN_API double      nn_roc_auc(nn_tensor *score, nn_tensor *positive);      /* [n] reals, [n] 0 or 1 (integers or reals) */
+NN_API nn_real_scores nn_real_scores_of(nn_tensor *prediction, nn_tensor *target);
+/* By name: accuracy, top5, precision, recall, f1, auc, perplexity (e^cross-entropy), mse, rmse, mae, r2, explained_variance */
+NN_API double      nn_metric(const char *name, nn_tensor *prediction, nn_tensor *target);
 
 /* -- autodiff -- */
 NN_API nn_tensor  *nn_requires_grad(nn_tensor *x);                /* a leaf: backward leaves its gradient in nn_grad(x); returns x */
@@ -868,6 +1081,8 @@ NN_API int         nn_model_count(const nn_model *m);             /* parameters 
 NN_API int64_t     nn_model_size(const nn_model *m);              /* elements of all parameters */
 NN_API const char *nn_model_name(const nn_model *m, int i);       /* "fc1.weight" */
 NN_API nn_tensor  *nn_model_tensor(nn_model *m, nn_ctx *c, const char *name); /* c's handle: read it, set it, ask for its nn_grad */
+NN_API int         nn_model_train(nn_model *m, const char *pattern, int on); /* 0: freeze the parameters whose names fit ("enc.*", with * and ?); how many did. Models that are made */
+NN_API int         nn_model_hook(nn_model *m, nn_hook hook, void *user); /* called with what each layer of this context gives (nn_leave); NULL: no more. Steps then run as written, not as plans */
 NN_API int         nn_summary(nn_model *m, nn_dtype dtype, nn_shape x); /* layers, shapes, parameters, FLOPs on stdout */
 NN_API int         nn_summary_text(nn_model *m, nn_dtype dtype, nn_shape x, char *text, size_t size); /* the length it needs, -1 on error */
 
@@ -880,12 +1095,23 @@ NN_API nn_init     nn_init_xavier_uniform(int64_t in, int64_t out); /* Glorot an
 NN_API nn_init     nn_init_xavier_normal(int64_t in, int64_t out);
 NN_API nn_init     nn_init_he_uniform(int64_t in);                /* He et al. 2015, for ReLU */
 NN_API nn_init     nn_init_he_normal(int64_t in);
+NN_API nn_init     nn_init_orthogonal(double gain);               /* rows (or columns) of the matrix [first axis, the rest] at right angles; Saxe et al. 2014 */
 
 /* -- layers: parameters by name, PyTorch's names and shapes -- */
 NN_API nn_tensor  *nn_layer_linear(nn_scope s, const char *name, nn_tensor *x, int64_t out);     /* [...,in] -> [...,out]; weight [out,in], bias [out] */
 NN_API nn_tensor  *nn_layer_linear_act(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_act act); /* the same, fused with its activation */
 NN_API nn_tensor  *nn_layer_layernorm(nn_scope s, const char *name, nn_tensor *x);                    /* over the last axis, eps 1e-5; weight, bias [n] */
 NN_API nn_tensor  *nn_layer_dropout(nn_scope s, nn_tensor *x, double p);                         /* only in training mode */
+NN_API nn_tensor  *nn_layer_embedding(nn_scope s, const char *name, nn_tensor *ids, int64_t count, int64_t size); /* [...] integers -> [...,size]; weight [count,size] */
+NN_API nn_tensor  *nn_layer_rmsnorm(nn_scope s, const char *name, nn_tensor *x);                      /* weight [n], eps 1e-6 */
+NN_API nn_tensor  *nn_layer_batchnorm(nn_scope s, const char *name, nn_tensor *x);                    /* [N,C,...]; weight, bias, running_mean, running_var [C] */
+NN_API nn_tensor  *nn_layer_groupnorm(nn_scope s, const char *name, nn_tensor *x, int groups);        /* [N,C,...]; weight, bias [C] */
+NN_API nn_tensor  *nn_layer_bilinear(nn_scope s, const char *name, nn_tensor *x, nn_tensor *y, int64_t out); /* x^T W y + b, [...,n] [...,m]; weight [out,n,m], bias [out] */
+NN_API nn_tensor  *nn_layer_scale(nn_scope s, const char *name, nn_tensor *x, int back);              /* (x - shift) / scale by feature, or back; buffers shift, scale [n], see nn_scale_fit */
+NN_API nn_tensor  *nn_weight_norm(nn_scope s, const char *name, nn_shape shape, nn_init init);        /* a parameter as g v / |v|, |v| over all axes but the first: name_g, name_v; Salimans and Kingma 2016 */
+NN_API nn_tensor  *nn_sequential(nn_scope s, nn_tensor *x, const nn_net *blocks, int n);              /* one after another, in the scopes "0", "1", ... */
+NN_API nn_tensor  *nn_residual(nn_scope s, nn_tensor *x, nn_net block);                               /* x + block(s, x) */
+NN_API nn_tensor  *nn_tied(nn_scope s, const char *path);         /* the parameter of this full name, made before: nn_linear(x, nn_tied(s, "embed.weight"), NULL) */
 
 /* -- optimisers -- */
 NN_API nn_optim_options nn_optim_defaults(void);
@@ -897,9 +1123,26 @@ NN_API void        nn_optim_free(nn_optim *o);
 NN_API int         nn_step(nn_optim *o);                          /* one update from the model's gradients; uses them up */
 NN_API int         nn_step_from(nn_optim *o, nn_ctx **contexts, int n); /* the sum of several contexts' gradients, added in this order */
 NN_API double      nn_clip_grad_norm(nn_optim *o, double max);    /* scale all gradients so that their common norm is at most max; the norm before */
+NN_API double      nn_clip_grad_value(nn_optim *o, double max);   /* every element within +-max; the largest before */
+NN_API double      nn_clip_grad_layers(nn_optim *o, double max);  /* each parameter's own norm at most max; the largest before */
+NN_API int         nn_optim_group(nn_optim *o, const char *pattern, float lr_factor, float weight_decay); /* for parameters whose names fit: "*.bias"; the decay is theirs instead of the optimiser's; how many */
+NN_API int         nn_optim_swap(nn_optim *o);                    /* weights and their averages change places; again: back */
+NN_API int         nn_optim_metric(nn_optim *o, double value);    /* what nn_lr_plateau looks at: call it once an epoch */
 NN_API int         nn_set_lr(nn_optim *o, nn_lr schedule);
 NN_API double      nn_get_lr(const nn_optim *o);                  /* of the next step */
 NN_API nn_lr       nn_lr_constant(float lr);
+NN_API nn_lr       nn_lr_step(float lr, int64_t every, float factor);
+NN_API nn_lr       nn_lr_multistep(float lr, const int64_t *at, int n, float factor); /* n <= 8: times factor at each of these steps */
+NN_API nn_lr       nn_lr_piecewise(const int64_t *at, const float *lr, int n); /* n <= 8 steps at[] and the rate before each; lr[n] after the last */
+NN_API nn_lr       nn_lr_exponential(float lr, float factor);     /* a step */
+NN_API nn_lr       nn_lr_inverse_time(float lr, float rate, int64_t every); /* lr / (1 + rate step / every) */
+NN_API nn_lr       nn_lr_linear(float lr, float last, int64_t total); /* from lr to last at step total */
+NN_API nn_lr       nn_lr_polynomial(float lr, int64_t total, float power, float last);
+NN_API nn_lr       nn_lr_one_cycle(float most, int64_t total, float warm); /* cosines: up from most/25 for the share `warm` (0: 0.3), down to most/250000; Smith and Topin 2018 */
+NN_API nn_lr       nn_lr_restarts(float lr, int64_t first, float times, float last); /* cosines, each `times` as long as the one before; Loshchilov and Hutter 2017 */
+NN_API nn_lr       nn_lr_plateau(float lr, float factor, int patience, float least); /* times factor after more than `patience` calls of nn_optim_metric without a better (smaller) value */
+NN_API nn_lr       nn_lr_then(const nn_lr *first, int64_t steps, const nn_lr *second); /* first for so many steps, then second from its beginning; both must live on */
+NN_API nn_lr       nn_lr_times(const nn_lr *first, const nn_lr *second); /* their product, second's as a share of its base: chained */
 NN_API nn_lr       nn_lr_cosine(float lr, int64_t warmup, int64_t total, float last); /* linear from lr/warmup to lr, then a half cosine down to last at step total */
 NN_API double      nn_lr_at(nn_lr schedule, int64_t step);        /* steps count from 0 */
 
@@ -911,6 +1154,18 @@ NN_API nn_data    *nn_data_csv_text(nn_ctx *c, const char *text, size_t size, co
 NN_API nn_data    *nn_data_idx(nn_ctx *c, const char *images, const char *labels); /* bytes become 0 ... 1 */
 NN_API nn_data    *nn_data_mnist(nn_ctx *c, const char *folder, nn_mode part);     /* the four files of MNIST, unpacked; NN_TRAIN or NN_TEST */
 NN_API nn_tensor  *nn_idx(nn_ctx *c, const void *bytes, size_t size);              /* one idx file in memory -> kept tensor */
+NN_API nn_data    *nn_data_files(nn_ctx *c, const char *x, const char *y, int64_t window); /* npy or idx files; window 0: into memory; else x stays on the disk and is read so many
+                                                                     samples at a time, shuffled as pieces and within them: memory does not grow with the file */
+NN_API nn_data    *nn_data_toy(nn_ctx *c, const char *name, int64_t n, double noise); /* 2-d classes: xor, circles, moons, blobs (3), spiral (3), checkerboard; [n,3]: swiss_roll, target its angle; sines: y = sin x */
+NN_API int         nn_data_fold(nn_data *d, int k, int i, nn_data **train, nn_data **valid); /* i-th of k folds, each class spread evenly */
+NN_API int64_t     nn_data_classes(nn_data *d);                   /* 1 + the largest class; 0 for real targets */
+NN_API const char *nn_data_class(const nn_data *d, int i);        /* the name that csv had for it, or NULL */
+NN_API const char *nn_data_column(const nn_data *d, int i);       /* the csv header's i-th name, or NULL */
+NN_API int         nn_scale_fit(nn_model *m, const char *name, nn_data *d, nn_scaling how); /* sets the buffers of nn_layer_scale at that name from d's inputs, */
+NN_API int         nn_scale_fit_target(nn_model *m, const char *name, nn_data *d, nn_scaling how); /* or real targets */
+NN_API nn_tensor  *nn_text_read(nn_ctx *c, const char *path);     /* kept u8 [bytes]; as an index into a table of 256: nn_index_select */
+NN_API nn_tensor  *nn_text_lines(nn_tensor *text);                /* i64 [lines,2]: begin and end of each line, without \n and \r\n */
+NN_API nn_tensor  *nn_text_table(nn_tensor *text, int *count);    /* i32 [256]: a number for each byte that occurs, in order, -1 for others: a character vocabulary */
 NN_API void        nn_data_free(nn_data *d);
 NN_API int         nn_data_split(nn_data *d, double share, nn_data **rest, nn_data **part); /* part gets this share: every k-th sample of each class, in order */
 NN_API int         nn_data_batch(nn_data *d, int64_t size, int drop_last);
@@ -925,6 +1180,9 @@ NN_API nn_tensor  *nn_data_y(nn_data *d, int64_t from, int64_t n);
 NN_API nn_fit_options nn_fit_defaults(void);                      /* all zero; for C and C++ alike */
 NN_API nn_history  nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options); /* resets the context after each step */
 NN_API nn_scores   nn_evaluate(nn_model *m, nn_data *d, nn_loss loss); /* NULL: as nn_fit */
+NN_API nn_advice   nn_recommend(nn_model *m);                     /* by parameters: below 10 K 32 and 0.01, 100 K 64 and 0.003, 1 M 128 and 0.001, above 256 and 0.0003 */
+NN_API int         nn_history_json(nn_ctx *c, const nn_history *h, const char *path);
+NN_API int         nn_history_svg(nn_ctx *c, const nn_history *h, const char *path); /* losses by epoch */
 
 /* -- plans: the lines of a step, recorded once and run many times -- */
 NN_API nn_plan    *nn_plan_begin(nn_ctx *c, const nn_plan_options *options); /* from here to nn_plan_end ops are written down and not run. NULL: defaults */
@@ -952,7 +1210,7 @@ NN_API int         nn_profile_text(nn_ctx *c, char *text, size_t size); /* a tab
 NN_API int         nn_profile_print(nn_ctx *c);                   /* the same on stdout */
 NN_API int         nn_profile_trace(nn_ctx *c, const char *path); /* JSON for chrome://tracing or ui.perfetto.dev: one bar a call (the first 2^18) */
 
-/* -- files: safetensors, replaced whole or not at all -- */
+/* -- files: safetensors, and NumPy's npy and npz (not compressed): read by what is in them, written by the end of the name; replaced whole or not at all -- */
 NN_API int         nn_save(nn_model *m, const char *path);
 NN_API int         nn_load(nn_model *m, const char *path);        /* by name; before the first forward it waits for the names */
 NN_API int         nn_load_memory(nn_model *m, const void *bytes, size_t size);
@@ -1236,6 +1494,10 @@ static const char nn__this_copy = 'n';
     X(NO_F64,          NN_ERR_DTYPE,   "f64 was left out of this build (NN_NO_F64)") \
     X(NOT_CONTIGUOUS,  NN_ERR_ARG,     "the tensor %s is a strided view; nn_contiguous(x) copies it") \
     X(NO_DATA,         NN_ERR_ARG,     "a shape-only context has no data to %s") \
+    X(RULE,            NN_ERR_ARG,     "'%s': %s") \
+    X(SQUARE,          NN_ERR_SHAPE,   "x %s must be square matrices") \
+    X(SINGULAR,        NN_ERR_ARG,     "matrix %lld is singular") \
+    X(NOT_POSITIVE,    NN_ERR_ARG,     "matrix %lld is not positive definite") \
     X(PROBABILITY,     NN_ERR_ARG,     "probability %g is outside 0 ... 1") \
     X(ARANGE,          NN_ERR_ARG,     "arange from %g to %g by %g") \
     X(OPTION,          NN_ERR_ARG,     "%s cannot be %g") \
@@ -2247,6 +2509,22 @@ NN_API nn_tensor *nn_arange(nn_ctx *c, nn_dtype dtype, double start, double stop
     return x;
 }
 
+NN_API nn_tensor *nn_scalar_like(const nn_tensor *x, double value) { return x ? nn_full(x->ctx, x->dtype, NN_SCALAR, value) : NULL; }
+
+NN_API nn_tensor *nn_linspace(nn_ctx *c, nn_dtype dtype, double first, double last, int64_t n) {
+    nn_tensor *x = nn__ok(c) ? nn__tensor(c, "linspace", dtype, NN_SHAPE(n)) : NULL;
+    if (x && x->st->data) /* from both ends, so that both are exact */
+        for (int64_t i = 0; i < n; i++) nn__store(dtype, x->st->data, i, n == 1 ? first : 2 * i < n ? first + (last - first) / (double)(n - 1) * (double)i : last - (last - first) / (double)(n - 1) * (double)(n - 1 - i));
+    return x;
+}
+
+NN_API nn_tensor *nn_eye(nn_ctx *c, nn_dtype dtype, int64_t n) {
+    nn_tensor *x = nn_zeros(c, dtype, NN_SHAPE(n, n));
+    if (x && x->st->data)
+        for (int64_t i = 0; i < n; i++) nn__store(dtype, x->st->data, i * (n + 1), 1);
+    return x;
+}
+
 NN_API nn_tensor *nn_from(nn_ctx *c, const void *data, nn_dtype dtype, nn_shape shape) {
     nn_tensor *x = nn__ok_arg(c, "from", data, "data") ? nn__tensor(c, "from", dtype, shape) : NULL;
     if (x && x->st->data && x->st->bytes) memcpy(x->st->data, data, x->st->bytes);
@@ -2752,8 +3030,11 @@ typedef struct nn__low {
 } nn__low;
 
 /* op(name): unary y = f(x, p); binary z = f(x, y, p), each operand's stride 0 or 1. n < 0: -n values, stored past the caches. */
-#define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(gelu_tanh) X(sin) X(cos) X(affine) X(positive) X(abs)
-#define NN__BINARY_OPS(X) X(add) X(sub) X(mul) X(div) X(same) X(relu_back) X(sigmoid_back) X(tanh_back) X(gelu_back) X(gelu_tanh_back)
+#define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(gelu_tanh) X(sin) X(cos) X(affine) X(positive) X(abs) \
+    X(sign) X(floor) X(ceil) X(round) X(trunc) X(reciprocal) X(rsqrt) X(expm1) X(log1p) X(log2) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(erfc) \
+    X(clamp) X(leaky_relu) X(elu) X(silu) X(softplus) X(log_sigmoid) X(mish) X(softsign)
+#define NN__BINARY_OPS(X) X(add) X(sub) X(mul) X(div) X(same) X(relu_back) X(sigmoid_back) X(tanh_back) X(gelu_back) X(gelu_tanh_back) \
+    X(silu_back) X(mish_back) X(maximum) X(minimum) X(pow) X(fmod) X(atan2) X(hypot)
 
 typedef void (*nn__binary_fn)(const void *x, int x_step, const void *y, int y_step, void *z, int64_t n, const double *p);
 
@@ -3960,6 +4241,7 @@ static int nn__check_real(nn_node *n, int count) { /* the first `count` inputs: 
     return 1;
 }
 
+static int nn__is_shape(const nn_tensor *x, const nn_shape *s) { return x->ndim == s->ndim && !memcmp(x->size, s->dim, (size_t)x->ndim * sizeof x->size[0]); }
 /* z: the common shape of the first xn axes of x and the first yn of y */
 static int nn__broadcast(nn_ctx *c, const char *op, const nn_tensor *x, int xn, const nn_tensor *y, int yn, nn_shape *z) {
     nn__text t, u;
@@ -4025,6 +4307,13 @@ static int nn__sample_binary(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { /*
     s->in[0] = nn__sample_values(c, real, x[k], k, -2.0, 2.2);
     s->in[1] = nn__sample_values(c, real, y[k], k + 3, 0.4, 2.9);
     return 1;
+}
+
+static nn_tensor *nn__sample_classes(nn_ctx *c, nn_dtype dtype, nn_shape shape, int64_t classes) {
+    nn_tensor *y = nn_zeros(c, dtype, shape);
+    if (y && y->st->data)
+        for (int64_t i = 0; i < nn_numel(y); i++) nn__store(dtype, y->st->data, i, (double)((i * 5 + 2) % classes));
+    return y;
 }
 
 /* Walks operands of any strides in the order of a contiguous output. Neighbouring axes that every operand walks
@@ -4363,6 +4652,417 @@ static void nn__grad_cos(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = n
 NN__UNARY(cos, NN_OP_SAVES_IN, nn__grad_cos, NULL, nn__sample_unary);
 NN_API nn_tensor *nn_cos(nn_tensor *x) { return nn__apply1(&nn__op_cos, x, NULL); }
 
+/* -- steps, constant where they can be differentiated; halves are rounded to the even neighbour -- */
+#define NN__F_sign(x, p0, p1) nn__v_select(nn__v_gt(x, nn__v_zero()), nn__v_set1(1), nn__v_select(nn__v_lt(x, nn__v_zero()), nn__v_set1(-1), nn__v_zero()))
+#define NN__F_floor(x, p0, p1) NN__K(floor)(x)
+#define NN__F_ceil(x, p0, p1) nn__v_neg(NN__K(floor)(nn__v_neg(x)))
+#define NN__F_round(x, p0, p1) NN__K(round)(x)
+#define NN__F_trunc(x, p0, p1) nn__v_select(nn__v_lt(x, nn__v_zero()), NN__F_ceil(x, p0, p1), NN__K(floor)(x))
+NN__UNARY(sign, NN_OP_NO_GRAD, NULL, NULL, nn__sample_unary);
+NN__UNARY(floor, NN_OP_NO_GRAD, NULL, NULL, nn__sample_unary);
+NN__UNARY(ceil, NN_OP_NO_GRAD, NULL, NULL, nn__sample_unary);
+NN__UNARY(round, NN_OP_NO_GRAD, NULL, NULL, nn__sample_unary);
+NN__UNARY(trunc, NN_OP_NO_GRAD, NULL, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_sign(nn_tensor *x) { return nn__apply1(&nn__op_sign, x, NULL); }
+NN_API nn_tensor *nn_floor(nn_tensor *x) { return nn__apply1(&nn__op_floor, x, NULL); }
+NN_API nn_tensor *nn_ceil(nn_tensor *x) { return nn__apply1(&nn__op_ceil, x, NULL); }
+NN_API nn_tensor *nn_round(nn_tensor *x) { return nn__apply1(&nn__op_round, x, NULL); }
+NN_API nn_tensor *nn_trunc(nn_tensor *x) { return nn__apply1(&nn__op_trunc, x, NULL); }
+
+/* -- reciprocal:  y = 1 / x                           dx = -dy y^2 -- */
+#define NN__F_reciprocal(x, p0, p1) nn__v_div(nn__v_set1(1), x)
+static void nn__grad_reciprocal(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_neg(nn_mul(dy[0], nn_square(n->out[0]))); }
+NN__UNARY(reciprocal, NN_OP_SAVES_OUT, nn__grad_reciprocal, NULL, nn__sample_positive);
+NN_API nn_tensor *nn_reciprocal(nn_tensor *x) { return nn__apply1(&nn__op_reciprocal, x, NULL); }
+
+/* -- rsqrt:  y = 1 / sqrt x                           dx = -dy y^3 / 2 -- */
+#define NN__F_rsqrt(x, p0, p1) nn__v_div(nn__v_set1(1), nn__v_sqrt(x))
+static void nn__grad_rsqrt(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(nn_scale(dy[0], -0.5), nn_mul(n->out[0], nn_square(n->out[0]))); }
+NN__UNARY(rsqrt, NN_OP_SAVES_OUT, nn__grad_rsqrt, NULL, nn__sample_positive);
+NN_API nn_tensor *nn_rsqrt(nn_tensor *x) { return nn__apply1(&nn__op_rsqrt, x, NULL); }
+
+/* -- expm1:  y = e^x - 1                              dx = dy (y + 1) -- */
+#define NN__F_expm1(x, p0, p1) NN__K(expm1)(x)
+static void nn__grad_expm1(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_affine(n->out[0], 1, 1)); }
+NN__UNARY(expm1, NN_OP_SAVES_OUT, nn__grad_expm1, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_expm1(nn_tensor *x) { return nn__apply1(&nn__op_expm1, x, NULL); }
+
+/* -- log1p:  y = ln(1 + x)                            dx = dy / (1 + x) -- */
+#define NN__F_log1p(x, p0, p1) NN__K(log1p)(x)
+static void nn__grad_log1p(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_div(dy[0], nn_affine(n->in[0], 1, 1)); }
+NN__UNARY(log1p, NN_OP_SAVES_IN, nn__grad_log1p, NULL, nn__sample_positive);
+NN_API nn_tensor *nn_log1p(nn_tensor *x) { return nn__apply1(&nn__op_log1p, x, NULL); }
+
+/* -- log2                                             dx = dy / (x ln 2) -- */
+#define NN__F_log2(x, p0, p1) NN__K(each)(log2, x)
+static void nn__grad_log2(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_div(dy[0], nn_scale(n->in[0], 0.69314718055994531)); }
+NN__UNARY(log2, NN_OP_SAVES_IN, nn__grad_log2, NULL, nn__sample_positive);
+NN_API nn_tensor *nn_log2(nn_tensor *x) { return nn__apply1(&nn__op_log2, x, NULL); }
+
+/* -- tan                                              dx = dy (1 + y^2) -- */
+#define NN__F_tan(x, p0, p1) NN__K(each)(tan, x)
+static void nn__grad_tan(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_affine(nn_square(n->out[0]), 1, 1)); }
+static int  nn__sample_unit(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_range(c, real, k, s, -0.9, 0.95); }
+NN__UNARY(tan, NN_OP_SAVES_OUT, nn__grad_tan, NULL, nn__sample_unit);
+NN_API nn_tensor *nn_tan(nn_tensor *x) { return nn__apply1(&nn__op_tan, x, NULL); }
+
+/* -- asin, acos                                       dx = +-dy / sqrt(1 - x^2) -- */
+#define NN__F_asin(x, p0, p1) NN__K(each)(asin, x)
+#define NN__F_acos(x, p0, p1) NN__K(each)(acos, x)
+static void nn__grad_asin(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_rsqrt(nn_affine(nn_square(n->in[0]), -1, 1))); }
+static void nn__grad_acos(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__grad_asin(n, dy, dx); dx[0] = nn_neg(dx[0]); }
+NN__UNARY(asin, NN_OP_SAVES_IN, nn__grad_asin, NULL, nn__sample_unit);
+NN__UNARY(acos, NN_OP_SAVES_IN, nn__grad_acos, NULL, nn__sample_unit);
+NN_API nn_tensor *nn_asin(nn_tensor *x) { return nn__apply1(&nn__op_asin, x, NULL); }
+NN_API nn_tensor *nn_acos(nn_tensor *x) { return nn__apply1(&nn__op_acos, x, NULL); }
+
+/* -- atan                                             dx = dy / (1 + x^2) -- */
+#define NN__F_atan(x, p0, p1) NN__K(each)(atan, x)
+static void nn__grad_atan(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_div(dy[0], nn_affine(nn_square(n->in[0]), 1, 1)); }
+NN__UNARY(atan, NN_OP_SAVES_IN, nn__grad_atan, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_atan(nn_tensor *x) { return nn__apply1(&nn__op_atan, x, NULL); }
+
+/* -- sinh, cosh: each the other's slope -- */
+#define NN__F_sinh(x, p0, p1) NN__K(each)(sinh, x)
+#define NN__F_cosh(x, p0, p1) NN__K(each)(cosh, x)
+static void nn__grad_sinh(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_cosh(n->in[0])); }
+static void nn__grad_cosh(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_sinh(n->in[0])); }
+NN__UNARY(sinh, NN_OP_SAVES_IN, nn__grad_sinh, NULL, nn__sample_unary);
+NN__UNARY(cosh, NN_OP_SAVES_IN, nn__grad_cosh, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_sinh(nn_tensor *x) { return nn__apply1(&nn__op_sinh, x, NULL); }
+NN_API nn_tensor *nn_cosh(nn_tensor *x) { return nn__apply1(&nn__op_cosh, x, NULL); }
+
+/* -- erfc:  y = 1 - erf x                             dx = -dy 2/sqrt(pi) e^(-x^2) -- */
+#define NN__F_erfc(x, p0, p1) NN__K(each)(erfc, x)
+static void nn__grad_erfc(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__grad_erf(n, dy, dx); dx[0] = nn_neg(dx[0]); }
+NN__UNARY(erfc, NN_OP_SAVES_IN, nn__grad_erfc, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_erfc(nn_tensor *x) { return nn__apply1(&nn__op_erfc, x, NULL); }
+
+/* An element-wise op with attributes p0, p1 */
+#define NN__UNARY_P(name, flags, grad, sample) \
+    static const nn_op nn__op_##name = {#name, 1, 1, 2 * sizeof(double), NN__MAP | NN_OP_STRIDED | (flags), nn__shape_unary, nn__run_map, grad, NULL, nn__cost_map, sample, offsetof(nn__kernel_set, name)}
+static nn_tensor *nn__apply_p(const nn_op *op, nn_tensor *x, double p0, double p1) {
+    double p[2];
+    p[0] = p0; p[1] = p1;
+    return nn__apply1(op, x, p);
+}
+static int nn__sample_p(nn_ctx *c, nn_dtype real, int k, nn_sample *s, double p0, double p1) {
+    double p[2];
+    p[0] = p0; p[1] = p1;
+    memcpy(s->room, p, sizeof p);
+    s->attr = s->room;
+    return nn__sample_unary(c, real, k, s);
+}
+
+/* -- clamp:  y = min(max(x, low), high)               dx = dy where y = x -- */
+#define NN__F_clamp(x, p0, p1) nn__v_min(p1, nn__v_max(p0, x))
+static void nn__grad_clamp(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_same(n->in[0], n->out[0])); }
+static int  nn__sample_clamp(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_p(c, real, k, s, -0.75, 1.25); }
+NN__UNARY_P(clamp, NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__grad_clamp, nn__sample_clamp);
+NN_API nn_tensor *nn_clamp(nn_tensor *x, double low, double high) {
+    if (x && !(low <= high)) return nn__fail(x->ctx, "clamp", NN__M_OPTION, "high", high), (nn_tensor *)NULL;
+    return nn__apply_p(&nn__op_clamp, x, low, high);
+}
+
+/* -- leaky_relu:  y = x, below 0 slope x              dx = dy (x > 0 ? 1 : slope) -- */
+#define NN__F_leaky_relu(x, p0, p1) nn__v_select(nn__v_gt(x, nn__v_zero()), x, nn__v_mul(p0, x))
+static void nn__grad_leaky_relu(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    double slope = *(const double *)n->attr;
+    dx[0] = nn_mul(dy[0], nn_affine(nn_positive(n->in[0]), 1 - slope, slope));
+}
+static int nn__sample_leaky_relu(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_p(c, real, k, s, 0.0625, 0); }
+NN__UNARY_P(leaky_relu, NN_OP_SAVES_IN, nn__grad_leaky_relu, nn__sample_leaky_relu);
+NN_API nn_tensor *nn_leaky_relu(nn_tensor *x, double slope) { return nn__apply_p(&nn__op_leaky_relu, x, slope, 0); }
+
+/* -- elu:  y = x, below 0 alpha (e^(b x) - 1)         dx = dy (x > 0 ? 1 : b (y + alpha)) -- */
+#define NN__F_elu(x, p0, p1) nn__v_select(nn__v_gt(x, nn__v_zero()), x, nn__v_mul(p0, NN__K(expm1)(nn__v_mul(p1, x))))
+static void nn__grad_elu(nn_node *n, nn_tensor **dy, nn_tensor **dx) { /* min(y, 0) is 0 above, where 1 - alpha b is missing to a slope of 1 */
+    const double *p = (const double *)n->attr;
+    nn_tensor    *below = nn_affine(nn_minimum(n->out[0], nn_scalar_like(n->out[0], 0)), p[1], p[0] * p[1]);
+    dx[0] = nn_mul(dy[0], p[0] * p[1] == 1 ? below : nn_add(below, nn_scale(nn_positive(n->in[0]), 1 - p[0] * p[1])));
+}
+static int nn__sample_elu(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_p(c, real, k, s, k & 1 ? 1 : 1.5, k & 1 ? 1 : 0.75); }
+NN__UNARY_P(elu, NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__grad_elu, nn__sample_elu);
+NN_API nn_tensor *nn_elu(nn_tensor *x, double alpha) { return nn__apply_p(&nn__op_elu, x, alpha, 1); }
+NN_API nn_tensor *nn_celu(nn_tensor *x, double alpha) {
+    if (x && alpha == 0) return nn__fail(x->ctx, "celu", NN__M_OPTION, "alpha", alpha), (nn_tensor *)NULL;
+    return nn__apply_p(&nn__op_elu, x, alpha, 1 / alpha);
+}
+#define NN__SELU_SCALE 1.0507009873554804934193349852946
+#define NN__SELU_ALPHA 1.6732632423543772848170429916717
+NN_API nn_tensor *nn_selu(nn_tensor *x) { return nn_scale(nn_elu(x, NN__SELU_ALPHA), NN__SELU_SCALE); }
+
+/* -- silu:  y = x s, s = sigmoid(x)                   dx = dy (s + x s (1-s)) -- */
+#define NN__F_silu(x, p0, p1) nn__v_mul(x, NN__K(sigmoid)(x))
+#define NN__F_silu_back(dy, x, p0, p1) nn__v_mul(dy, NN__K(silu_slope)(x, NN__K(sigmoid)(x)))
+static void nn__grad_silu(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *s = nn_sigmoid(n->in[0]);
+    dx[0] = nn_mul(dy[0], nn_add(s, nn_mul(n->in[0], nn_sub(s, nn_square(s)))));
+}
+NN__BACK(silu, in)
+NN__UNARY(silu, NN_OP_SAVES_IN, nn__grad_silu, nn__grad_fast_silu, nn__sample_unary);
+NN_API nn_tensor *nn_silu(nn_tensor *x) { return nn__apply1(&nn__op_silu, x, NULL); }
+
+/* -- softplus:  y = ln(1 + e^x)                       dx = dy sigmoid(x) -- */
+#define NN__F_softplus(x, p0, p1) NN__K(softplus)(x)
+static void nn__grad_softplus(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_sigmoid(n->in[0])); }
+NN__UNARY(softplus, NN_OP_SAVES_IN, nn__grad_softplus, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_softplus(nn_tensor *x) { return nn__apply1(&nn__op_softplus, x, NULL); }
+
+/* -- log_sigmoid:  y = -softplus(-x)                  dx = dy sigmoid(-x) -- */
+#define NN__F_log_sigmoid(x, p0, p1) nn__v_neg(NN__K(softplus)(nn__v_neg(x)))
+static void nn__grad_log_sigmoid(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_sigmoid(nn_neg(n->in[0]))); }
+NN__UNARY(log_sigmoid, NN_OP_SAVES_IN, nn__grad_log_sigmoid, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_log_sigmoid(nn_tensor *x) { return nn__apply1(&nn__op_log_sigmoid, x, NULL); }
+
+/* -- mish:  y = x t, t = tanh(softplus(x))            dx = dy (t + x (1-t^2) sigmoid(x)) -- */
+#define NN__F_mish(x, p0, p1) nn__v_mul(x, NN__K(tanh)(NN__K(softplus)(x)))
+#define NN__F_mish_back(dy, x, p0, p1) nn__v_mul(dy, NN__K(mish_slope)(x, NN__K(tanh)(NN__K(softplus)(x))))
+static void nn__grad_mish(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *x = n->in[0], *t = nn_tanh(nn_softplus(x));
+    dx[0] = nn_mul(dy[0], nn_add(t, nn_mul(nn_mul(x, nn_sigmoid(x)), nn_affine(nn_square(t), -1, 1))));
+}
+NN__BACK(mish, in)
+NN__UNARY(mish, NN_OP_SAVES_IN, nn__grad_mish, nn__grad_fast_mish, nn__sample_unary);
+NN_API nn_tensor *nn_mish(nn_tensor *x) { return nn__apply1(&nn__op_mish, x, NULL); }
+
+/* -- softsign:  y = x / (1 + |x|)                     dx = dy / (1 + |x|)^2 -- */
+#define NN__F_softsign(x, p0, p1) nn__v_div(x, nn__v_add(nn__v_set1(1), nn__v_abs(x)))
+static void nn__grad_softsign(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_div(dy[0], nn_square(nn_affine(nn_abs(n->in[0]), 1, 1))); }
+NN__UNARY(softsign, NN_OP_SAVES_IN, nn__grad_softsign, NULL, nn__sample_unary);
+NN_API nn_tensor *nn_softsign(nn_tensor *x) { return nn__apply1(&nn__op_softsign, x, NULL); }
+
+/* -- maximum, minimum                                 dx = dz where x wins, half where x = y -- */
+#define NN__F_maximum(x, y, p0, p1) nn__v_select(nn__v_isnan(x), x, nn__v_max(x, y))
+#define NN__F_minimum(x, y, p0, p1) nn__v_select(nn__v_isnan(x), x, nn__v_min(x, y))
+static void nn__grad_wins(nn_node *n, nn_tensor **dy, nn_tensor **dx, nn_tensor *won) {
+    nn_tensor *share = nn_add(nn_positive(won), nn_scale(nn_same(n->in[0], n->in[1]), 0.5));
+    if (nn_wants(n, 0)) dx[0] = nn_mul(dy[0], share);
+    if (nn_wants(n, 1)) dx[1] = nn_mul(dy[0], nn_affine(share, -1, 1));
+}
+static void nn__grad_maximum(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__grad_wins(n, dy, dx, nn_sub(n->in[0], n->in[1])); }
+static void nn__grad_minimum(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__grad_wins(n, dy, dx, nn_sub(n->in[1], n->in[0])); }
+NN__BINARY(maximum, NN_OP_SAVES_IN, nn__grad_maximum, nn__sample_binary);
+NN__BINARY(minimum, NN_OP_SAVES_IN, nn__grad_minimum, nn__sample_binary);
+NN_API nn_tensor *nn_maximum(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_maximum, x, y, NULL); }
+NN_API nn_tensor *nn_minimum(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_minimum, x, y, NULL); }
+
+/* -- pow:  z = x^y                                    dx = dz y x^(y-1), dy = dz z ln x (of x = 0: ln 1) -- */
+#define NN__F_pow(x, y, p0, p1) NN__K(each2)(pow, x, y)
+static void nn__grad_pow(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *x = n->in[0], *y = n->in[1];
+    if (nn_wants(n, 0)) dx[0] = nn_mul(dy[0], nn_mul(y, nn_pow(x, nn_affine(y, 1, -1))));
+    if (nn_wants(n, 1)) dx[1] = nn_mul(dy[0], nn_mul(n->out[0], nn_log(nn_add(x, nn_same(x, nn_scalar_like(x, 0))))));
+}
+static int nn__sample_pow(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    nn_shape y;
+    if (!nn__sample_binary(c, real, k, s)) return 0;
+    y = nn_shape_of(s->in[1]);
+    s->in[0] = nn__sample_values(c, real, nn_shape_of(s->in[0]), k, 0.3, 2.2); /* real powers want a positive base */
+    s->in[1] = nn__sample_values(c, real, y, k + 3, -1.5, 2.9);
+    return 1;
+}
+NN__BINARY(pow, NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__grad_pow, nn__sample_pow);
+NN_API nn_tensor *nn_pow(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_pow, x, y, NULL); }
+NN_API nn_tensor *nn_pow_scalar(nn_tensor *x, double p) {
+    return p == 0 ? nn_affine(x, 0, 1) : p == 0.5 ? nn_sqrt(x) : p == 1 ? nn_scale(x, 1) : p == 2 ? nn_square(x) : p == -1 ? nn_reciprocal(x) : nn_pow(x, nn_scalar_like(x, p));
+}
+
+/* -- fmod:  z = x - y trunc(x / y)                    dx = dz, dy = -dz trunc(x / y) -- */
+#define NN__F_fmod(x, y, p0, p1) NN__K(each2)(fmod, x, y)
+static void nn__grad_fmod(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    dx[0] = dy[0];
+    if (nn_wants(n, 1)) dx[1] = nn_neg(nn_mul(dy[0], nn_trunc(nn_div(n->in[0], n->in[1]))));
+}
+NN__BINARY(fmod, NN_OP_SAVES_IN, nn__grad_fmod, nn__sample_binary);
+NN_API nn_tensor *nn_fmod(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_fmod, x, y, NULL); }
+
+/* -- atan2:  the angle of (x, y)                      dy = dz x / (x^2 + y^2), dx = -dz y / (x^2 + y^2) -- */
+#define NN__F_atan2(y, x, p0, p1) NN__K(each2)(atan2, y, x)
+static void nn__grad_atan2(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *g = nn_div(dy[0], nn_add(nn_square(n->in[0]), nn_square(n->in[1])));
+    if (nn_wants(n, 0)) dx[0] = nn_mul(g, n->in[1]);
+    if (nn_wants(n, 1)) dx[1] = nn_neg(nn_mul(g, n->in[0]));
+}
+NN__BINARY(atan2, NN_OP_SAVES_IN, nn__grad_atan2, nn__sample_binary);
+NN_API nn_tensor *nn_atan2(nn_tensor *y, nn_tensor *x) { return nn__apply2(&nn__op_atan2, y, x, NULL); }
+
+/* -- hypot:  z = sqrt(x^2 + y^2)                      dx = dz x / z, dy = dz y / z -- */
+#define NN__F_hypot(x, y, p0, p1) NN__K(each2)(hypot, x, y)
+static void nn__grad_hypot(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *g = nn_div(dy[0], n->out[0]);
+    if (nn_wants(n, 0)) dx[0] = nn_mul(g, n->in[0]);
+    if (nn_wants(n, 1)) dx[1] = nn_mul(g, n->in[1]);
+}
+NN__BINARY(hypot, NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__grad_hypot, nn__sample_binary);
+NN_API nn_tensor *nn_hypot(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_hypot, x, y, NULL); }
+
+/* Made of those */
+NN_API nn_tensor *nn_add_scalar(nn_tensor *x, double a) { return nn_affine(x, 1, a); }
+NN_API nn_tensor *nn_lerp(nn_tensor *x, nn_tensor *y, nn_tensor *weight) { return nn_add(x, nn_mul(weight, nn_sub(y, x))); }
+NN_API nn_tensor *nn_log_guarded(nn_tensor *x, double eps) { return nn_log(nn_clamp(x, eps == 0 ? 1e-8 : eps, INFINITY)); }
+NN_API nn_tensor *nn_logit(nn_tensor *x, double eps) {
+    nn_tensor *p = eps == 0 ? x : nn_clamp(x, eps, 1 - eps);
+    return nn_sub(nn_log(p), nn_log1p(nn_neg(p)));
+}
+NN_API nn_tensor *nn_hard_sigmoid(nn_tensor *x) { return nn_clamp(nn_affine(x, 1.0 / 6, 0.5), 0, 1); }
+NN_API nn_tensor *nn_hard_swish(nn_tensor *x) { return nn_mul(x, nn_hard_sigmoid(x)); }
+NN_API nn_tensor *nn_hard_tanh(nn_tensor *x) { return nn_clamp(x, -1, 1); }
+NN_API nn_tensor *nn_relu6(nn_tensor *x) { return nn_clamp(x, 0, 6); }
+NN_API nn_tensor *nn_glu(nn_tensor *x, int axis, nn_act act) {
+    nn__text   t;
+    nn_tensor *half[2];
+    int64_t    size = nn_dim(x, axis);
+    if (size < 0) return NULL;
+    if (size % 2) return nn__fail(x->ctx, "glu", NN__M_RESHAPE, nn__shape_text(&t, x->ndim, x->size), (long long)nn_numel(x), "two halves"), (nn_tensor *)NULL;
+    for (int i = 0; i < 2; i++) half[i] = nn_slice(x, axis, i * (size / 2), (i + 1) * (size / 2), 1);
+    return nn_mul(half[0], nn_activate(half[1], act));
+}
+
+/* -- compare, of any type: which of less 1, equal 2, greater 4 and unordered 8 (a NaN) make it true -- */
+enum { NN__LESS = 1, NN__EQUAL = 2, NN__GREATER = 4, NN__UNORDERED = 8 };
+static int nn__shape_mask_of(nn_node *n, nn_spec *out) {
+    nn_spec_like(out, n->in[0]);
+    out->dtype = NN_U8;
+    return 1;
+}
+static void nn__compare_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn_node    *n = (nn_node *)arg;
+    const int   which = *(const int *)n->attr;
+    const void *x = nn__data(n->in[0]), *y = nn__data(n->in[1]);
+    uint8_t    *z = (uint8_t *)nn__data(n->out[0]);
+    (void)worker;
+#define NN__COMPARE(T)                                                                                                        \
+    for (int64_t i = begin; i < end; i++) {                                                                                   \
+        T a = ((const T *)x)[i], b = ((const T *)y)[i];                                                                       \
+        z[i] = (which & (a < b ? NN__LESS : a > b ? NN__GREATER : a == b ? NN__EQUAL : NN__UNORDERED)) != 0;                  \
+    }                                                                                                                         \
+    break
+    switch (n->in[0]->dtype) {
+    case NN_F32: NN__COMPARE(float);
+    case NN_F64: NN__COMPARE(double);
+    case NN_I8: NN__COMPARE(int8_t);
+    case NN_U8: NN__COMPARE(uint8_t);
+    case NN_I32: NN__COMPARE(int32_t);
+    case NN_I64: NN__COMPARE(int64_t);
+    default: break; /* half precision came widened */
+    }
+#undef NN__COMPARE
+}
+static void nn__run_compare(nn_node *n) { nn__parallel(n->ctx, nn_numel(n->out[0]), 0.5, nn__compare_part, n); }
+static int  nn__sample_compare(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const int which[6] = {NN__LESS, NN__EQUAL, NN__GREATER | NN__EQUAL, NN__LESS, NN__GREATER, NN__LESS | NN__GREATER | NN__UNORDERED};
+    nn_tensor       *y = NULL;
+    if (!nn__sample_unary(c, real, k, s)) return 0;
+    s->n_in = 2;
+    y = nn__sample_values(c, real, nn_shape_of(s->in[0]), k + (k != 1), -2.1, 2.3); /* k = 1: equal all over */
+    s->in[1] = y;
+    s->attr  = &which[k];
+    return 1;
+}
+static const nn_op nn__op_compare = {"compare", 2, 1, sizeof(int), NN_OP_NO_GRAD | NN_OP_FLOAT, nn__shape_mask_of, nn__run_compare, NULL, NULL, nn__cost_map, nn__sample_compare, 0};
+
+/* x and y as views of their common shape */
+static int nn__broadcast_both(const char *op, nn_tensor **x, nn_tensor **y) {
+    nn_shape s;
+    if (!nn__ok_tensor(op, *x) || !nn__ok_arg((*x)->ctx, op, *y, "y")) return 0;
+    if (!nn__live((*x)->ctx, *x) || !nn__live((*x)->ctx, *y)) return 1; /* the op will say so */
+    if (!nn__broadcast((*x)->ctx, op, *x, (*x)->ndim, *y, (*y)->ndim, &s)) return 0;
+    if (!nn__is_shape(*x, &s)) *x = nn_expand(*x, s);
+    if (!nn__is_shape(*y, &s)) *y = nn_expand(*y, s);
+    return *x && *y;
+}
+static nn_tensor *nn__compare(const char *name, nn_tensor *x, nn_tensor *y, int which) {
+    if (!nn__broadcast_both(name, &x, &y)) return NULL;
+    if (x->dtype != y->dtype) return nn__fail(x->ctx, name, NN__M_DTYPES_DIFFER, nn_dtype_name(x->dtype), nn_dtype_name(y->dtype)), (nn_tensor *)NULL;
+    return nn__apply2(&nn__op_compare, x, y, &which);
+}
+NN_API nn_tensor *nn_equal(nn_tensor *x, nn_tensor *y) { return nn__compare("equal", x, y, NN__EQUAL); }
+NN_API nn_tensor *nn_not_equal(nn_tensor *x, nn_tensor *y) { return nn__compare("not_equal", x, y, NN__LESS | NN__GREATER | NN__UNORDERED); }
+NN_API nn_tensor *nn_less(nn_tensor *x, nn_tensor *y) { return nn__compare("less", x, y, NN__LESS); }
+NN_API nn_tensor *nn_less_equal(nn_tensor *x, nn_tensor *y) { return nn__compare("less_equal", x, y, NN__LESS | NN__EQUAL); }
+NN_API nn_tensor *nn_greater(nn_tensor *x, nn_tensor *y) { return nn__compare("greater", x, y, NN__GREATER); }
+NN_API nn_tensor *nn_greater_equal(nn_tensor *x, nn_tensor *y) { return nn__compare("greater_equal", x, y, NN__GREATER | NN__EQUAL); }
+NN_API nn_tensor *nn_is_finite(nn_tensor *x) { return x && !nn__is_real(x->dtype) ? nn_equal(x, x) : nn_less(nn_abs(x), nn_scalar_like(x, INFINITY)); }
+
+/* -- logic, of masks: bit 2 x + y of the attribute is the answer for x and y -- */
+static int nn__shape_logic(nn_node *n, nn_spec *out) {
+    for (int i = 0; i < 2; i++)
+        if (n->in[i]->dtype != NN_U8) return nn__fail(n->ctx, n->op->name, NN__M_DTYPE_IS, nn_dtype_name(n->in[i]->dtype), "u8");
+    return nn__shape_mask_of(n, out);
+}
+static void nn__logic_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn_node       *n = (nn_node *)arg;
+    const int      table = *(const int *)n->attr;
+    const uint8_t *x = (const uint8_t *)nn__data(n->in[0]), *y = (const uint8_t *)nn__data(n->in[1]);
+    uint8_t       *z = (uint8_t *)nn__data(n->out[0]);
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) z[i] = (uint8_t)(table >> ((x[i] != 0) * 2 + (y[i] != 0)) & 1);
+}
+static void nn__run_logic(nn_node *n) { nn__parallel(n->ctx, nn_numel(n->out[0]), 0.3, nn__logic_part, n); }
+static int  nn__sample_logic(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const int table[4] = {8, 14, 6, 1};
+    (void)real;
+    if (k >= 4) return 0;
+    s->n_in  = 2;
+    s->no_grad = 3;
+    s->in[0] = nn__sample_classes(c, NN_U8, nn__sample_shapes[k], 2);
+    s->in[1] = nn__sample_classes(c, NN_U8, nn__sample_shapes[k], 3);
+    s->attr  = &table[k];
+    return 1;
+}
+static const nn_op nn__op_logic = {"logic", 2, 1, sizeof(int), NN_OP_NO_GRAD, nn__shape_logic, nn__run_logic, NULL, NULL, nn__cost_map, nn__sample_logic, 0};
+static nn_tensor *nn__logic(const char *name, nn_tensor *x, nn_tensor *y, int table) { return nn__broadcast_both(name, &x, &y) ? nn__apply2(&nn__op_logic, x, y, &table) : NULL; }
+NN_API nn_tensor *nn_and(nn_tensor *x, nn_tensor *y) { return nn__logic("and", x, y, 8); }
+NN_API nn_tensor *nn_or(nn_tensor *x, nn_tensor *y) { return nn__logic("or", x, y, 14); }
+NN_API nn_tensor *nn_xor(nn_tensor *x, nn_tensor *y) { return nn__logic("xor", x, y, 6); }
+NN_API nn_tensor *nn_not(nn_tensor *x) { return nn__logic("not", x, x, 1); }
+
+/* -- where:  z = x where mask, else y                 dx = dz where mask, dy = dz elsewhere -- */
+static int nn__shape_where(nn_node *n, nn_spec *out) {
+    nn_tensor *m = n->in[0], *x = n->in[1], *y = n->in[2];
+    if (m->dtype != NN_U8) return nn__fail(n->ctx, "where", NN__M_DTYPE_IS, nn_dtype_name(m->dtype), "u8");
+    if (x->dtype != y->dtype) return nn__fail(n->ctx, "where", NN__M_DTYPES_DIFFER, nn_dtype_name(x->dtype), nn_dtype_name(y->dtype));
+    nn_spec_like(out, x);
+    return 1;
+}
+static void nn__where_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn_node       *n = (nn_node *)arg;
+    const uint8_t *m = (const uint8_t *)nn__data(n->in[0]);
+    const void    *x = nn__data(n->in[1]), *y = nn__data(n->in[2]);
+    void          *z = nn__data(n->out[0]);
+    (void)worker;
+#define NN__WHERE(T) for (int64_t i = begin; i < end; i++) ((T *)z)[i] = m[i] ? ((const T *)x)[i] : ((const T *)y)[i]
+    switch (nn__dtypes[n->in[1]->dtype].size) {
+    case 1: NN__WHERE(uint8_t); break;
+    case 2: NN__WHERE(uint16_t); break;
+    case 4: NN__WHERE(uint32_t); break;
+    default: NN__WHERE(uint64_t); break;
+    }
+#undef NN__WHERE
+}
+static void nn__run_where(nn_node *n) { nn__parallel(n->ctx, nn_numel(n->out[0]), 0.5, nn__where_part, n); }
+static nn_tensor *nn__mask_apply(nn_tensor *x, nn_tensor *mask, double scale);
+static void nn__grad_where(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    if (nn_wants(n, 1)) dx[1] = nn__mask_apply(dy[0], n->in[0], 1);
+    if (nn_wants(n, 2)) dx[2] = nn__mask_apply(dy[0], nn_not(n->in[0]), 1);
+}
+static int nn__sample_where(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    if (!nn__sample_unary(c, real, k, s)) return 0;
+    s->n_in    = 3;
+    s->no_grad = 1;
+    s->in[1]   = s->in[0];
+    s->in[0]   = nn__sample_classes(c, NN_U8, nn_shape_of(s->in[1]), 2 + k % 2);
+    s->in[2]   = nn__sample_values(c, real, nn_shape_of(s->in[1]), k + 2, -1, 1);
+    return 1;
+}
+static const nn_op nn__op_where = {"where", 3, 1, 0, 0, nn__shape_where, nn__run_where, nn__grad_where, NULL, nn__cost_map, nn__sample_where, 0};
+NN_API nn_tensor *nn_where(nn_tensor *mask, nn_tensor *x, nn_tensor *y) {
+    if (!nn__broadcast_both("where", &x, &y) || !nn__broadcast_both("where", &x, &mask) || !nn__broadcast_both("where", &x, &y)) return NULL;
+    return nn__apply3(&nn__op_where, mask, x, y, NULL);
+}
+NN_API nn_tensor *nn_masked_fill(nn_tensor *x, nn_tensor *mask, double value) { return nn_where(mask, nn_scalar_like(x, value), x); }
+
 /* ---- >>ops reduce -----------------------------------------------------------------------------------
    A reduction sees its (contiguous) input as [outer, n, inner], n the axes that go. With inner = 1 it reduces
    rows, else columns. A long n is split into parts by its length alone, the parts reduced in parallel and then
@@ -4573,6 +5273,344 @@ static const nn_op nn__op_max = {"max", 1, 1, sizeof(nn__axes), NN_OP_FLOAT | NN
 NN_API nn_tensor *nn_max(nn_tensor *x, nn_shape axes, int keepdims) {
     nn__axes a;
     return nn__axes_of("max", x, axes, keepdims, &a) ? nn__apply1(&nn__op_max, x, &a) : NULL;
+}
+
+/* Below reductions are made of other ops, or of an op over the last axis: the axes that go are brought there, as one. */
+static nn_tensor *nn__axes_last(nn_tensor *x, const nn__axes *a) { /* [kept..., n] */
+    nn_shape order = nn__shape_none(), s = nn__shape_none();
+    int      gone[NN_MAX_DIMS] = {0, 0, 0, 0, 0, 0};
+    int64_t  n = 1;
+    for (int i = 0; i < a->n; i++) { gone[a->axis[i]] = 1; n *= x->size[a->axis[i]]; }
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < x->ndim; i++)
+            if (gone[i] == pass) order.dim[order.ndim++] = i;
+    for (int i = 0; i < x->ndim; i++)
+        if (!gone[i]) s.dim[s.ndim++] = x->size[i];
+    if (s.ndim == NN_MAX_DIMS) return nn__fail(x->ctx, NULL, NN__M_RANK_LIMIT, s.ndim + 1, NN_MAX_DIMS), (nn_tensor *)NULL;
+    s.dim[s.ndim++] = n;
+    return nn_reshape(nn_permute(x, order), s);
+}
+static nn_tensor *nn__axes_kept(nn_tensor *y, const nn_tensor *x, const nn__axes *a) { /* y [kept...] with the axes that went as 1, if they are kept */
+    nn_shape s = nn_shape_of(x);
+    for (int i = 0; i < a->n; i++) s.dim[a->axis[i]] = 1;
+    return a->keep ? nn_reshape(y, s) : y;
+}
+
+NN_API nn_tensor *nn_min(nn_tensor *x, nn_shape axes, int keepdims) { return nn_neg(nn_max(nn_neg(x), axes, keepdims)); }
+
+NN_API nn_tensor *nn_var(nn_tensor *x, nn_shape axes, int keepdims, double correction) {
+    nn_tensor *sum = nn_sum(nn_square(nn_sub(x, nn_mean(x, axes, 1))), axes, keepdims);
+    double     n = sum && nn_numel(sum) ? (double)nn_numel(x) / (double)nn_numel(sum) : 1;
+    if (sum && !(n > correction)) return nn__fail(x->ctx, "var", NN__M_OPTION, "correction", correction), (nn_tensor *)NULL;
+    return nn_scale(sum, 1 / (n - correction));
+}
+NN_API nn_tensor *nn_std(nn_tensor *x, nn_shape axes, int keepdims, double correction) { return nn_sqrt(nn_var(x, axes, keepdims, correction)); }
+
+/* A root whose slope at 0 is 0 instead of infinite: of 0 it is (0 + 1)^p - 1 with a constant 1 */
+static nn_tensor *nn__root(nn_tensor *s, double p) {
+    nn_tensor *zero = nn_same(s, nn_scalar_like(s, 0));
+    return nn_sub(nn_pow_scalar(nn_add(s, zero), p), zero);
+}
+NN_API nn_tensor *nn_norm(nn_tensor *x, nn_shape axes, int keepdims, double p) {
+    if (!x) return NULL;
+    if (p != p) return nn__fail(x->ctx, "norm", NN__M_OPTION, "p", p), (nn_tensor *)NULL;
+    if (p == 0) return nn_sum(nn_affine(nn_same(x, nn_scalar_like(x, 0)), -1, 1), axes, keepdims);
+    if (p == 1) return nn_sum(nn_abs(x), axes, keepdims);
+    if (p == 2) return nn__root(nn_sum(nn_square(x), axes, keepdims), 0.5);
+    if (p == INFINITY) return nn_max(nn_abs(x), axes, keepdims);
+    if (p == -INFINITY) return nn_min(nn_abs(x), axes, keepdims);
+    return nn__root(nn_sum(nn_pow_scalar(nn_abs(x), p), axes, keepdims), 1 / p);
+}
+
+NN_API nn_tensor *nn_logsumexp(nn_tensor *x, nn_shape axes, int keepdims) {
+    nn__axes   a;
+    double     most = x && x->dtype == NN_F64 ? DBL_MAX : x && x->dtype == NN_F16 ? 65504 : FLT_MAX; /* infinities would be subtracted from each other */
+    nn_tensor *m = nn_clamp(nn_max(nn_detach(x), axes, 1), -most, most);
+    nn_tensor *y = nn_add(nn_log(nn_sum(nn_exp(nn_sub(x, m)), axes, 1)), m);
+    nn_shape   s = nn__shape_none();
+    if (!y || keepdims || !nn__axes_of("logsumexp", x, axes, 0, &a)) return y;
+    for (int i = 0; i < x->ndim; i++) {
+        int gone = 0;
+        for (int k = 0; k < a.n; k++) gone |= a.axis[k] == i;
+        if (!gone) s.dim[s.ndim++] = x->size[i];
+    }
+    return nn_reshape(y, s);
+}
+
+/* -- recur:  y[i] = a[i] y[i-1] + b[i] over the last axis; without a: the running sum.
+      db = g with g[i] = dy[i] + a[i+1] g[i+1], which is recur backwards; da[i] = g[i] y[i-1]. Sums in f64. -- */
+static int nn__shape_recur(nn_node *n, nn_spec *out) {
+    nn__text t, u;
+    nn_spec_like(out, n->in[0]);
+    if (n->n_in > 2) return nn__fail(n->ctx, "recur", NN__M_OP_OUTPUT, "wrong number of inputs");
+    if (n->n_in == 2 && !nn__same_shape(n->in[0], n->in[1]))
+        return nn__fail(n->ctx, "recur", NN__M_SHAPES_DIFFER, "b", nn__shape_text(&t, n->in[0]->ndim, n->in[0]->size), "a", nn__shape_text(&u, n->in[1]->ndim, n->in[1]->size));
+    return nn__check_real(n, n->n_in);
+}
+static void nn__recur_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    nn_node    *n = (nn_node *)arg;
+    nn_dtype    d = n->out[0]->dtype;
+    const void *b = nn__data(n->in[0]), *a = n->n_in == 2 ? nn__data(n->in[1]) : NULL;
+    int64_t     row = n->in[0]->ndim ? n->in[0]->size[n->in[0]->ndim - 1] : 1;
+    (void)worker;
+    for (int64_t r = begin; r < end; r++) {
+        double y = 0;
+        for (int64_t i = r * row; i < (r + 1) * row; i++) {
+            y = (a && i > r * row ? nn__load(d, a, i) : 1) * y + nn__load(d, b, i);
+            nn__store(d, nn__data(n->out[0]), i, y);
+            if (a) y = nn__load(d, nn__data(n->out[0]), i); /* as the gradient will see it */
+        }
+    }
+}
+static void nn__run_recur(nn_node *n) {
+    int64_t row = n->in[0]->ndim ? n->in[0]->size[n->in[0]->ndim - 1] : 1;
+    if (row) nn__parallel(n->ctx, nn_numel(n->in[0]) / row, 3.0 * (double)row, nn__recur_rows, n);
+}
+static nn_tensor *nn__recur_last(nn_tensor *b, nn_tensor *a);
+static void nn__grad_recur(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *a = n->n_in == 2 ? n->in[1] : NULL, *g;
+    if (n->in[0]->ndim == 0) { dx[0] = dy[0]; if (a && nn_wants(n, 1)) dx[1] = nn_scale(dy[0], 0); return; }
+    g = nn_flip(nn__recur_last(nn_flip(dy[0], NN_AXES(-1)), a ? nn_roll(nn_flip(a, NN_AXES(-1)), -1, 1) : NULL), NN_AXES(-1));
+    dx[0] = g;
+    if (a && nn_wants(n, 1)) dx[1] = nn_mul(g, nn_pad(nn_slice(n->out[0], -1, 0, -1, 1), -1, nn_dim(a, -1) > 0, 0, 0));
+}
+static int nn__sample_recur(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    if (k >= 10 || !nn__sample_unary(c, real, k % 6, s)) return 0;
+    if (k < 4) return 1;
+    s->in[1] = nn__sample_values(c, real, nn_shape_of(s->in[0]), k + 1, -0.9, 1.1);
+    s->n_in  = 2;
+    return 1;
+}
+static const nn_op nn__op_recur = {"recur", -1, 1, 0, NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_recur, nn__run_recur, nn__grad_recur, NULL, nn__cost_map, nn__sample_recur, 0};
+static nn_tensor *nn__recur_last(nn_tensor *b, nn_tensor *a) {
+    nn_tensor *in[2];
+    in[0] = b; in[1] = a;
+    return nn__apply_own(&nn__op_recur, in, a ? 2 : 1, NULL);
+}
+NN_API nn_tensor *nn_recur(nn_tensor *a, nn_tensor *b, int axis) {
+    int64_t at = axis;
+    if (!nn__ok_tensor("recur", a) || !nn__broadcast_both("recur", &a, &b)) return NULL;
+    if (a->ndim == 0) return nn__recur_last(b, a);
+    if (!nn__check_axis(a->ctx, "recur", &at, a->ndim)) return NULL;
+    return nn_transpose(nn__recur_last(nn_transpose(b, (int)at, -1), nn_transpose(a, (int)at, -1)), (int)at, -1);
+}
+NN_API nn_tensor *nn_cumsum(nn_tensor *x, int axis) {
+    int64_t at = axis;
+    if (!nn__ok_tensor("cumsum", x)) return NULL;
+    if (x->ndim == 0) return nn__recur_last(x, NULL);
+    if (!nn__check_axis(x->ctx, "cumsum", &at, x->ndim)) return NULL;
+    return nn_transpose(nn__recur_last(nn_transpose(x, (int)at, -1), NULL), (int)at, -1);
+}
+NN_API nn_tensor *nn_cumprod(nn_tensor *x, int axis) { /* a = x, b = the first x, then zeros */
+    int64_t at = axis, n;
+    if (!nn__ok_tensor("cumprod", x)) return NULL;
+    if (x->ndim == 0) return nn_scale(x, 1);
+    if (!nn__check_axis(x->ctx, "cumprod", &at, x->ndim)) return NULL;
+    n = x->size[at];
+    return nn_recur(x, n ? nn_pad(nn_slice(x, (int)at, 0, 1, 1), (int)at, 0, n - 1, 0) : x, (int)at);
+}
+NN_API nn_tensor *nn_prod(nn_tensor *x, nn_shape axes, int keepdims) { /* the last of the running products */
+    nn__axes   a;
+    nn_tensor *row, *y;
+    if (!nn__axes_of("prod", x, axes, keepdims, &a) || !(row = nn__axes_last(x, &a))) return NULL;
+    y = nn_dim(row, -1) ? nn_select(nn_cumprod(row, -1), -1, -1) : nn_affine(nn_sum(row, NN_AXES(-1), 0), 0, 1);
+    return nn__axes_kept(y, x, &a);
+}
+
+/* -- count_nonzero over the last axis -- */
+static int nn__shape_last(nn_node *n, nn_spec *out) {
+    nn_spec_like(out, n->in[0]);
+    if (n->in[0]->ndim < 1) return nn__fail(n->ctx, n->op->name, NN__M_RANK, "x", "[]", "at least 1");
+    out->dtype = NN_I64;
+    out->shape.ndim--;
+    return 1;
+}
+static void nn__run_count_nonzero(nn_node *n) {
+    nn_tensor *x = n->in[0];
+    int64_t   *y = (int64_t *)nn__data(n->out[0]), row = x->size[x->ndim - 1];
+    for (int64_t r = 0; r < nn_numel(n->out[0]); r++) {
+        y[r] = 0;
+        for (int64_t i = r * row; i < (r + 1) * row; i++) y[r] += x->dtype == NN_U8 ? ((const uint8_t *)nn__data(x))[i] != 0 : nn__load(x->dtype, nn__data(x), i) != 0;
+    }
+}
+static int nn__sample_last(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    if (k >= 4) return 0;
+    s->n_in  = 1;
+    s->in[0] = nn_round(nn__sample_values(c, real, nn__sample_shapes[k < 2 ? k : k + 2], k, -2.1, 2.3));
+    return 1;
+}
+static const nn_op nn__op_count_nonzero = {"count_nonzero", 1, 1, 0, NN_OP_NO_GRAD, nn__shape_last, nn__run_count_nonzero, NULL, NULL, nn__cost_input, nn__sample_last, 0};
+NN_API nn_tensor *nn_count_nonzero(nn_tensor *x, nn_shape axes, int keepdims) {
+    nn__axes a;
+    return nn__axes_of("count_nonzero", x, axes, keepdims, &a) ? nn__axes_kept(nn__apply1(&nn__op_count_nonzero, nn__axes_last(x, &a), NULL), x, &a) : NULL;
+}
+NN_API nn_tensor *nn_any(nn_tensor *x, nn_shape axes, int keepdims) {
+    nn_tensor *n = nn_count_nonzero(x, axes, keepdims);
+    return nn_greater(n, nn_scalar_like(n, 0));
+}
+NN_API nn_tensor *nn_all(nn_tensor *x, nn_shape axes, int keepdims) {
+    nn__axes   a;
+    nn_tensor *n = nn_count_nonzero(x, axes, keepdims);
+    double     all = 1;
+    if (!n || !nn__axes_of("all", x, axes, keepdims, &a)) return NULL;
+    for (int i = 0; i < a.n; i++) all *= (double)x->size[a.axis[i]];
+    return nn_equal(n, nn_scalar_like(n, all));
+}
+
+/* -- argmax, argmin (attribute 1) over the last axis -- */
+static int nn__shape_argmax(nn_node *n, nn_spec *out) {
+    nn__text t;
+    if (!nn__shape_last(n, out)) return 0;
+    return n->in[0]->size[n->in[0]->ndim - 1] || nn__fail(n->ctx, NULL, NN__M_EMPTY, *(const int *)n->attr ? "argmin" : "argmax", nn__shape_text(&t, n->in[0]->ndim, n->in[0]->size));
+}
+static void nn__argmax_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    nn_node   *n = (nn_node *)arg;
+    nn_tensor *x = n->in[0];
+    double     sign = *(const int *)n->attr ? -1 : 1;
+    int64_t    row = x->size[x->ndim - 1];
+    (void)worker;
+    for (int64_t r = begin; r < end; r++) {
+        int64_t best = 0;
+        double  most = sign * nn__load(x->dtype, nn__data(x), r * row);
+        for (int64_t i = 1; i < row && most == most; i++) {
+            double v = sign * nn__load(x->dtype, nn__data(x), r * row + i);
+            if (v > most || v != v) { best = i; most = v; }
+        }
+        ((int64_t *)nn__data(n->out[0]))[r] = best;
+    }
+}
+static void nn__run_argmax(nn_node *n) { nn__parallel(n->ctx, nn_numel(n->out[0]), 2.0 * (double)nn_dim(n->in[0], -1), nn__argmax_rows, n); }
+static int  nn__sample_argmax(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const int least[2] = {0, 1};
+    s->attr = &least[k & 1];
+    return k < 3 && nn__sample_last(c, real, k, s);
+}
+static const nn_op nn__op_argmax = {"argmax", 1, 1, sizeof(int), NN_OP_NO_GRAD, nn__shape_argmax, nn__run_argmax, NULL, NULL, nn__cost_input, nn__sample_argmax, 0};
+static nn_tensor *nn__argmax(const char *name, nn_tensor *x, int axis, int keepdims, int least) {
+    int64_t    a = axis;
+    nn_tensor *y;
+    if (!nn__ok_tensor(name, x)) return NULL;
+    if (x->ndim == 0) return nn__apply1(&nn__op_argmax, nn_reshape(x, NN_SHAPE(1)), &least);
+    if (!nn__check_axis(x->ctx, name, &a, x->ndim)) return NULL;
+    y = nn_unsqueeze(nn__apply1(&nn__op_argmax, nn_transpose(x, (int)a, -1), &least), -1);
+    return keepdims ? nn_transpose(y, (int)a, -1) : nn_squeeze(nn_transpose(y, (int)a, -1), (int)a);
+}
+NN_API nn_tensor *nn_argmax(nn_tensor *x, int axis, int keepdims) { return nn__argmax("argmax", x, axis, keepdims, 0); }
+NN_API nn_tensor *nn_argmin(nn_tensor *x, int axis, int keepdims) { return nn__argmax("argmin", x, axis, keepdims, 1); }
+
+/* -- sort: the first k of the last axis, and where they came from       dx = scatter_add(dy)
+      By merging, so that equal ones keep their order. Keys are integers in the values' order. -- */
+typedef struct nn__sort { int64_t k, descending; } nn__sort;
+typedef struct nn__key { int64_t key, from; } nn__key;
+static int nn__shape_sort(nn_node *n, nn_spec *out) {
+    const nn__sort *a = (const nn__sort *)n->attr;
+    nn_tensor      *x = n->in[0];
+    if (x->ndim < 1) return nn__fail(n->ctx, "sort", NN__M_RANK, "x", "[]", "at least 1");
+    if (a->k < 0 || a->k > x->size[x->ndim - 1]) return nn__fail(n->ctx, "sort", NN__M_INDEX, (long long)a->k, x->ndim - 1, (long long)x->size[x->ndim - 1]);
+    nn_spec_like(&out[0], x);
+    out[0].shape.dim[x->ndim - 1] = a->k;
+    out[1]       = out[0];
+    out[1].dtype = NN_I64;
+    return 1;
+}
+static int64_t nn__sort_key(nn_dtype dtype, const void *x, int64_t i) {
+    double  v;
+    int64_t bits;
+    if (!nn__is_real(dtype)) return nn__load_int(dtype, x, i);
+    v = nn__load(dtype, x, i) + 0.0; /* -0 is 0 */
+    if (v != v) return INT64_MAX;
+    memcpy(&bits, &v, sizeof bits);
+    return bits >= 0 ? bits : INT64_MIN - bits;
+}
+static nn__key *nn__merge_sort(nn__key *from, nn__key *to, int64_t n) { /* the one of the two that ends up sorted */
+    for (int64_t run = 1; run < n; run *= 2) {
+        nn__key *t = from;
+        for (int64_t i = 0; i < n; i += 2 * run) {
+            int64_t a = i, b = nn__min64(i + run, n), middle = b, end = nn__min64(i + 2 * run, n);
+            for (int64_t k = i; k < end; k++) to[k] = a < middle && (b >= end || from[a].key <= from[b].key) ? from[a++] : from[b++];
+        }
+        from = to;
+        to   = t;
+    }
+    return from;
+}
+typedef struct nn__sort_work { nn_node *n; nn__key *room; } nn__sort_work;
+static void nn__sort_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__sort_work  *w = (nn__sort_work *)arg;
+    const nn__sort *a = (const nn__sort *)w->n->attr;
+    nn_tensor      *x = w->n->in[0];
+    int64_t         row = x->size[x->ndim - 1];
+    size_t          e = nn__dtypes[x->dtype].size;
+    nn__key        *room = w->room + (int64_t)worker * 2 * row, *sorted;
+    for (int64_t r = begin; r < end; r++) {
+        for (int64_t i = 0; i < row; i++) {
+            int64_t key = nn__sort_key(x->dtype, nn__data(x), r * row + i);
+            room[i].key  = a->descending ? ~key : key;
+            room[i].from = i;
+        }
+        sorted = nn__merge_sort(room, room + row, row);
+        for (int64_t i = 0; i < a->k; i++) {
+            memcpy((char *)nn__data(w->n->out[0]) + (size_t)(r * a->k + i) * e, (char *)nn__data(x) + (size_t)(r * row + sorted[i].from) * e, e);
+            ((int64_t *)nn__data(w->n->out[1]))[r * a->k + i] = sorted[i].from;
+        }
+    }
+}
+static void nn__run_sort(nn_node *n) {
+    int64_t       row = nn_dim(n->in[0], -1), rows = row ? nn_numel(n->in[0]) / row : 0;
+    size_t        bytes = (size_t)nn_threads(n->ctx) * 2 * (size_t)row * sizeof(nn__key);
+    nn__sort_work w;
+    w.n    = n;
+    w.room = rows ? (nn__key *)nn__pool_get(n->ctx, bytes) : NULL;
+    if (!w.room) return;
+    nn__parallel(n->ctx, rows, 30.0 * (double)row, nn__sort_rows, &w);
+    nn__pool_put(n->ctx, w.room, bytes);
+}
+static void nn__grad_sort(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_scatter_add(dy[0], -1, n->out[1], nn_dim(n->in[0], -1)); }
+static int  nn__sample_sort(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn_shape shapes[4] = {{2, {3, 5, 0, 0, 0, 0}}, {1, {37, 0, 0, 0, 0, 0}}, {3, {2, 1, 7, 0, 0, 0}}, {2, {3, 0, 0, 0, 0, 0}}};
+    static const nn__sort how[4]    = {{5, 0}, {4, 1}, {7, 1}, {0, 0}};
+    if (k >= 4) return 0;
+    s->n_in  = 1;
+    s->in[0] = nn__sample_values(c, real, shapes[k], k, -2.1, 2.3);
+    s->attr  = &how[k];
+    return 1;
+}
+static const nn_op nn__op_sort = {"sort", 1, 2, sizeof(nn__sort), NN_OP_SAVES_OUT, nn__shape_sort, nn__run_sort, nn__grad_sort, NULL, nn__cost_input, nn__sample_sort, 0};
+static nn_tensor *nn__sorted(const char *name, nn_tensor *x, int axis, int64_t k, int descending, nn_tensor **index) { /* k < 0: all */
+    nn__sort   a;
+    int64_t    at = axis;
+    nn_tensor *out[2], *row;
+    if (index) *index = NULL;
+    if (!nn__ok_tensor(name, x) || !nn__check_axis(x->ctx, name, &at, x->ndim ? x->ndim : 1)) return NULL;
+    a.k          = k < 0 ? (x->ndim ? x->size[at] : 1) : k;
+    a.descending = descending != 0;
+    row = x->ndim ? nn_transpose(x, (int)at, -1) : nn_reshape(x, NN_SHAPE(1));
+    if (!nn_apply(&nn__op_sort, &row, 1, &a, out)) return NULL;
+    for (int i = 0; i < 2; i++) out[i] = x->ndim ? nn_transpose(out[i], (int)at, -1) : nn_reshape(out[i], NN_SCALAR);
+    if (index) *index = out[1];
+    return out[0];
+}
+NN_API nn_tensor *nn_sort(nn_tensor *x, int axis, int descending, nn_tensor **index) { return nn__sorted("sort", x, axis, -1, descending, index); }
+NN_API nn_tensor *nn_topk(nn_tensor *x, int axis, int64_t k, nn_tensor **index) {
+    if (x && k < 0) return nn__fail(x->ctx, "topk", NN__M_OPTION, "k", (double)k), (nn_tensor *)NULL;
+    return nn__sorted("topk", x, axis, k, 1, index);
+}
+NN_API nn_tensor *nn_argsort(nn_tensor *x, int axis, int descending) {
+    nn_tensor *index = NULL;
+    nn_sort(x, axis, descending, &index);
+    return index;
+}
+NN_API nn_tensor *nn_median(nn_tensor *x, int axis, int keepdims) {
+    nn__text   t;
+    nn_tensor *sorted = nn_sort(x, axis, 0, NULL), *y, *last;
+    int64_t    n = nn_dim(x, axis);
+    if (!sorted) return NULL;
+    if (x->ndim == 0) return sorted;
+    if (n == 0) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "median", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
+    y    = nn_slice(sorted, axis, (n - 1) / 2, (n - 1) / 2 + 1, 1);
+    last = nn_slice(sorted, axis, n - 1, n, 1);
+    if (nn__is_real(x->dtype)) y = nn_where(nn_equal(last, last), y, last); /* a NaN among them is the answer */
+    return keepdims ? y : nn_squeeze(y, axis);
 }
 
 /* ---- >>ops linear ----------------------------------------------------------------------------------- */
@@ -4794,10 +5832,11 @@ NN_API nn_tensor *nn_linear_act(nn_tensor *x, nn_tensor *weight, nn_tensor *bias
     int        fused = act;
     in[0] = x; in[1] = weight; in[2] = bias;
     /* GELU's gradient needs what it was applied to, which the fused pass does not keep */
+    if (act > NN_ACT_GELU) fused = NN_ACT_NONE; /* has no fused form */
     if (act == NN_ACT_GELU && x && weight && !x->ctx->no_grad && (x->needs_grad || weight->needs_grad || (bias && bias->needs_grad))) fused = NN_ACT_NONE;
-    if ((unsigned)act > NN_ACT_GELU) return nn__fail(x ? x->ctx : NULL, "linear", NN__M_OPTION, "act", (double)act), (nn_tensor *)NULL;
+    if ((unsigned)act >= NN_ACTS) return nn__fail(x ? x->ctx : NULL, "linear", NN__M_OPTION, "act", (double)act), (nn_tensor *)NULL;
     if (!nn_apply(&nn__op_linear, in, bias ? 3 : 2, &fused, &y)) return NULL;
-    return fused == (int)act ? y : nn_gelu(y);
+    return fused == (int)act ? y : nn_activate(y, act);
 }
 NN_API nn_tensor *nn_linear(nn_tensor *x, nn_tensor *weight, nn_tensor *bias) { return nn_linear_act(x, weight, bias, NN_ACT_NONE); }
 
@@ -4861,15 +5900,25 @@ NN_API nn_tensor *nn_matmul_i8(nn_tensor *x, nn_tensor *y, nn_tensor *x_scale, n
     return nn_apply(&nn__op_matmul_i8, in, n, &which, &z) ? z : NULL;
 }
 
+static nn_tensor *nn__act_none(nn_tensor *x) { return x; }
+static nn_tensor *nn__act_elu(nn_tensor *x) { return nn_elu(x, 1); }
+static nn_tensor *nn__act_celu(nn_tensor *x) { return nn_celu(x, 1); }
+static nn_tensor *nn__act_leaky_relu(nn_tensor *x) { return nn_leaky_relu(x, 0.01); }
+static nn_tensor *nn__act_softmax(nn_tensor *x) { return nn_softmax(x, -1); }
+static const struct nn__act { const char *name, *other; nn_tensor *(*f)(nn_tensor *x); } nn__acts[NN_ACTS] = { /* in the order of nn_act */
+    {"none", "linear", nn__act_none}, {"relu", "", nn_relu}, {"sigmoid", "", nn_sigmoid}, {"tanh", "", nn_tanh}, {"gelu", "", nn_gelu},
+    {"gelu_tanh", "gelu_new", nn_gelu_tanh}, {"silu", "swish", nn_silu}, {"mish", "", nn_mish}, {"softplus", "", nn_softplus}, {"softsign", "", nn_softsign},
+    {"log_sigmoid", "", nn_log_sigmoid}, {"elu", "", nn__act_elu}, {"selu", "", nn_selu}, {"celu", "", nn__act_celu}, {"leaky_relu", "", nn__act_leaky_relu},
+    {"relu6", "", nn_relu6}, {"hard_sigmoid", "", nn_hard_sigmoid}, {"hard_swish", "", nn_hard_swish}, {"hard_tanh", "", nn_hard_tanh}, {"exp", "exponential", nn_exp},
+    {"softmax", "", nn__act_softmax}};
 NN_API nn_tensor *nn_activate(nn_tensor *x, nn_act act) {
-    switch (act) {
-    case NN_ACT_NONE: return x;
-    case NN_ACT_RELU: return nn_relu(x);
-    case NN_ACT_SIGMOID: return nn_sigmoid(x);
-    case NN_ACT_TANH: return nn_tanh(x);
-    case NN_ACT_GELU: return nn_gelu(x);
-    }
+    if ((unsigned)act < NN_ACTS) return nn__acts[act].f(x);
     return nn__fail(x ? x->ctx : NULL, "activate", NN__M_OPTION, "act", (double)act), (nn_tensor *)NULL;
+}
+NN_API int nn_act_named(const char *name) {
+    for (int i = 0; name && i < NN_ACTS; i++)
+        if (!strcmp(name, nn__acts[i].name) || (name[0] && !strcmp(name, nn__acts[i].other))) return i;
+    return -1;
 }
 
 /* ---- >>ops norm -------------------------------------------------------------------------------------
@@ -5120,12 +6169,6 @@ static void nn__grad_fast_cross_entropy(nn_node *n, nn_tensor **dy, nn_tensor **
     in[0] = n->in[0]; in[1] = n->in[1]; in[2] = n->out[1]; in[3] = dy[0];
     nn_apply(&nn__op_cross_entropy_back, in, 4, NULL, dx);
 }
-static nn_tensor *nn__sample_classes(nn_ctx *c, nn_dtype dtype, nn_shape shape, int64_t classes) {
-    nn_tensor *y = nn_zeros(c, dtype, shape);
-    if (y && y->st->data)
-        for (int64_t i = 0; i < nn_numel(y); i++) nn__store(dtype, y->st->data, i, (double)((i * 5 + 2) % classes));
-    return y;
-}
 static int nn__sample_cross_entropy(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
     static const nn_shape x[3] = {{2, {3, 5, 0, 0, 0, 0}}, {3, {2, 3, 17, 0, 0, 0}}, {1, {7, 0, 0, 0, 0, 0}}};
     static const nn_dtype d[3] = {NN_I32, NN_I64, NN_U8};
@@ -5255,7 +6298,6 @@ static void nn__run_mask(nn_node *n) {
     w.stream = nn__streams(n->out[0]);
     nn__parallel(n->ctx, nn_numel(n->out[0]), 0.5, nn__mask_part, &w);
 }
-static nn_tensor *nn__mask_apply(nn_tensor *x, nn_tensor *mask, double scale);
 static void       nn__grad_mask(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__mask_apply(dy[0], n->in[1], *(const double *)n->attr); }
 static int        nn__sample_mask(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
     static const double scale[1] = {1.25};
@@ -5903,12 +6945,667 @@ NN_API nn_tensor *nn_one_hot(nn_tensor *index, int64_t classes, nn_dtype real) {
     return nn__apply1(&nn__op_one_hot, index, &a);
 }
 
+/* -- scatter:  y = x but y[o][index[o][j][i]][i] = from[o][j][i]        dx = dy with zeros there, dfrom = gather(dy) where from won -- */
+static int nn__shape_scatter_set(nn_node *n, nn_spec *out) {
+    nn__text   t, u;
+    nn_tensor *x = n->in[0], *k = n->in[1], *from = n->in[2];
+    if (x->dtype != from->dtype) return nn__fail(n->ctx, "scatter", NN__M_DTYPES_DIFFER, nn_dtype_name(x->dtype), nn_dtype_name(from->dtype));
+    if (!nn__same_shape(k, from))
+        return nn__fail(n->ctx, "scatter", NN__M_SHAPES_DIFFER, "from", nn__shape_text(&t, from->ndim, from->size), "the index", nn__shape_text(&u, k->ndim, k->size));
+    return nn__shape_indexed(n, out, *(const int *)n->attr);
+}
+static void nn__run_scatter_set(nn_node *n) {
+    nn_tensor *x = n->in[0], *k = n->in[1], *y = n->out[0];
+    int        axis = *(const int *)n->attr;
+    size_t     e = nn__dtypes[x->dtype].size;
+    int64_t    inner = nn__count(x->ndim - axis - 1, x->size + axis + 1), from = k->size[axis], to = x->size[axis];
+    memcpy(nn__data(y), nn__data(x), (size_t)nn_numel(x) * e);
+    if (!nn__check_within(n->ctx, "scatter", NN__M_INDEX_VALUE, k, to)) return;
+    for (int64_t i = 0; i < nn_numel(k); i++)
+        memcpy((char *)nn__data(y) + (size_t)((i / (inner * from) * to + nn__load_int(k->dtype, nn__data(k), i)) * inner + i % inner) * e, (char *)nn__data(n->in[2]) + (size_t)i * e, e);
+}
+static void nn__grad_scatter_set(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *k = n->in[1], *from = n->in[2];
+    int        axis = *(const int *)n->attr;
+    if (nn_wants(n, 0)) dx[0] = nn_scatter(dy[0], axis, k, nn_expand(nn_scalar_like(from, 0), nn_shape_of(from)));
+    if (nn_wants(n, 2)) { /* of several that meet in one place, the one whose number is read back won */
+        nn_tensor *number = nn_reshape(nn_arange(n->ctx, NN_I64, 0, (double)nn_numel(k), 1), nn_shape_of(k));
+        nn_tensor *none = nn_expand(nn_full(n->ctx, NN_I64, NN_SCALAR, -1), nn_shape_of(n->in[0]));
+        dx[2] = nn__mask_apply(nn_gather(dy[0], axis, k), nn_equal(nn_gather(nn_scatter(none, axis, k, number), axis, k), number), 1);
+    }
+}
+static int nn__sample_scatter_set(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const int axis[2] = {1, 0};
+    if (k >= 2) return 0;
+    s->n_in    = 3;
+    s->attr    = &axis[k];
+    s->no_grad = 2;
+    s->in[0]   = nn__sample_values(c, real, NN_SHAPE(3, 5), k, -1, 1);
+    s->in[1]   = nn__sample_classes(c, k ? NN_I32 : NN_I64, k ? NN_SHAPE(4, 5) : NN_SHAPE(3, 2), k ? 3 : 5);
+    s->in[2]   = nn__sample_values(c, real, nn_shape_of(s->in[1]), k + 1, -1, 1);
+    return 1;
+}
+static const nn_op nn__op_scatter = {"scatter", 3, 1, sizeof(int), NN_OP_SAVES_IN, nn__shape_scatter_set, nn__run_scatter_set, nn__grad_scatter_set, NULL, NULL, nn__sample_scatter_set, 0};
+NN_API nn_tensor *nn_scatter(nn_tensor *x, int axis, nn_tensor *index, nn_tensor *from) {
+    int64_t a = axis;
+    int     at;
+    if (!nn__ok_tensor("scatter", x) || !nn__check_axis(x->ctx, "scatter", &a, x->ndim)) return NULL;
+    at = (int)a;
+    return nn__apply3(&nn__op_scatter, x, index, from, &at);
+}
+NN_API nn_tensor *nn_take_along(nn_tensor *x, int axis, nn_tensor *index) {
+    nn_shape xs, ks;
+    int64_t  a = axis;
+    if (!nn__ok_tensor("take_along", x) || !nn__ok_arg(x->ctx, "take_along", index, "the index") || !nn__check_axis(x->ctx, "take_along", &a, x->ndim)) return NULL;
+    xs = nn_shape_of(x);
+    ks = nn_shape_of(index);
+    for (int i = 0; i < xs.ndim && xs.ndim == ks.ndim; i++) {
+        if (i == a) continue;
+        if (xs.dim[i] == 1) xs.dim[i] = ks.dim[i];
+        if (ks.dim[i] == 1) ks.dim[i] = xs.dim[i];
+    }
+    return nn_gather(nn_expand(x, xs), axis, nn_expand(index, ks));
+}
+
+/* -- index_select:  y[o][j][i] = x[o][index[j]][i]     dx = index_add(dy) -- */
+static int nn__check_vector(nn_node *n, int i, const char *name) {
+    nn__text t;
+    return nn__check_integer(n, i, name) && (n->in[i]->ndim == 1 || nn__fail(n->ctx, n->op->name, NN__M_RANK, name, nn__shape_text(&t, n->in[i]->ndim, n->in[i]->size), "1"));
+}
+static int nn__shape_index_select(nn_node *n, nn_spec *out) {
+    if (!nn__check_vector(n, 1, "the index")) return 0;
+    nn_spec_like(out, n->in[0]);
+    out->shape.dim[*(const int64_t *)n->attr] = n->in[1]->size[0];
+    return 1;
+}
+static void nn__index_select_rows(void *arg, int64_t begin, int64_t end, int worker) { /* rows of the output: (outer, j) */
+    nn_node   *n = (nn_node *)arg;
+    nn_tensor *x = n->in[0], *k = n->in[1];
+    int        axis = (int)*(const int64_t *)n->attr;
+    int64_t    count = k->size[0], size = x->size[axis];
+    size_t     row = (size_t)nn__count(x->ndim - axis - 1, x->size + axis + 1) * nn__dtypes[x->dtype].size;
+    (void)worker;
+    for (int64_t r = begin; r < end; r++)
+        memcpy((char *)nn__data(n->out[0]) + (size_t)r * row, (char *)nn__data(x) + (size_t)(r / count * size + nn__load_int(k->dtype, nn__data(k), r % count)) * row, row);
+}
+static void nn__run_index_select(nn_node *n) {
+    nn_tensor *x = n->in[0], *k = n->in[1];
+    int        axis = (int)*(const int64_t *)n->attr;
+    if (!nn__check_within(n->ctx, "index_select", NN__M_INDEX_VALUE, k, x->size[axis]) || nn_numel(n->out[0]) == 0) return;
+    nn__parallel(n->ctx, nn__count(axis, x->size) * k->size[0], 5 + 0.3 * (double)nn__count(x->ndim - axis - 1, x->size + axis + 1), nn__index_select_rows, n);
+}
+static void nn__grad_index_select(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    int axis = (int)*(const int64_t *)n->attr;
+    dx[0] = nn_index_add(dy[0], axis, n->in[1], nn_dim(n->in[0], axis));
+}
+static int nn__sample_index_select(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const int64_t axis[3] = {1, 0, 1};
+    if (k >= 3) return 0;
+    s->n_in    = 2;
+    s->attr    = &axis[k];
+    s->no_grad = 2;
+    s->in[0]   = nn__sample_values(c, real, k ? NN_SHAPE(3, 5) : NN_SHAPE(2, 3, 4), k, -1, 1);
+    s->in[1]   = nn__sample_classes(c, k ? NN_I64 : NN_U8, NN_SHAPE(k == 2 ? 0 : 7), 3);
+    return 1;
+}
+static const nn_op nn__op_index_select = {"index_select", 2, 1, sizeof(int64_t), NN_OP_SAVES_IN, nn__shape_index_select, nn__run_index_select, nn__grad_index_select, NULL, NULL, nn__sample_index_select, 0};
+NN_API nn_tensor *nn_index_select(nn_tensor *x, int axis, nn_tensor *index) {
+    int64_t    a = axis;
+    nn_shape   s = nn__shape_none();
+    nn_tensor *y;
+    if (!nn__ok_tensor("index_select", x) || !nn__check_axis(x->ctx, "index_select", &a, x->ndim) || !nn__ok_arg(x->ctx, "index_select", index, "the index")) return NULL;
+    if (x->ndim - 1 + index->ndim > NN_MAX_DIMS) return nn__fail(x->ctx, "index_select", NN__M_RANK_LIMIT, x->ndim - 1 + index->ndim, NN_MAX_DIMS), (nn_tensor *)NULL;
+    y = nn__apply2(&nn__op_index_select, x, index->ndim == 1 ? index : nn_reshape(index, NN_SHAPE(nn_numel(index))), &a);
+    for (int i = 0; i < x->ndim; i++)
+        if (i != a) s.dim[s.ndim++] = x->size[i];
+        else for (int k = 0; k < index->ndim; k++) s.dim[s.ndim++] = index->size[k];
+    return index->ndim == 1 ? y : nn_reshape(y, s);
+}
+
+/* -- index_add:  y = zeros, y[o][index[j]][i] += x[o][j][i]              dx = index_select(dy) -- */
+static int nn__shape_index_add(nn_node *n, nn_spec *out) {
+    const nn__scatter *a = (const nn__scatter *)n->attr;
+    nn__text           t, u;
+    nn_tensor         *x = n->in[0], *k = n->in[1];
+    if (!nn__check_real(n, 1) || !nn__check_vector(n, 1, "the index")) return 0;
+    if (x->size[a->axis] != k->size[0])
+        return nn__fail(n->ctx, "index_add", NN__M_SIZES_DIFFER, nn__shape_text(&t, x->ndim, x->size), "the index", nn__shape_text(&u, 1, k->size), (long long)x->size[a->axis], (long long)k->size[0]);
+    nn_spec_like(out, x);
+    out->shape.dim[a->axis] = a->size;
+    return 1;
+}
+static void nn__index_add_columns(void *arg, int64_t begin, int64_t end, int worker) { /* the rows in order, so that equal indices always add up alike */
+    nn_node           *n = (nn_node *)arg;
+    const nn__scatter *a = (const nn__scatter *)n->attr;
+    nn_tensor         *x = n->in[0], *k = n->in[1], *y = n->out[0];
+    size_t             e = nn__dtypes[x->dtype].size;
+    int64_t            inner = nn__count(x->ndim - (int)a->axis - 1, x->size + a->axis + 1), count = k->size[0];
+    nn__binary_fn      add = nn__kernels_for(n->ctx, x->dtype)->add;
+    (void)worker;
+    for (int64_t r = 0; r < nn__count((int)a->axis, x->size) * count; r++) {
+        char *to = (char *)nn__data(y) + (size_t)((r / count * a->size + nn__load_int(k->dtype, nn__data(k), r % count)) * inner + begin) * e;
+        add(to, 1, (char *)nn__data(x) + (size_t)(r * inner + begin) * e, 1, to, end - begin, NULL);
+    }
+}
+static void nn__run_index_add(nn_node *n) {
+    const nn__scatter *a = (const nn__scatter *)n->attr;
+    nn_tensor         *x = n->in[0];
+    int64_t            inner = nn__count(x->ndim - (int)a->axis - 1, x->size + a->axis + 1);
+    nn__fill_data(n->out[0], 0);
+    if (nn__check_within(n->ctx, "index_add", NN__M_INDEX_VALUE, n->in[1], a->size) && nn_numel(x)) nn__parallel(n->ctx, inner, 0.5 * (double)(nn_numel(x) / inner), nn__index_add_columns, n);
+}
+static void nn__grad_index_add(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_index_select(dy[0], (int)((const nn__scatter *)n->attr)->axis, n->in[1]); }
+static int  nn__sample_index_add(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn__scatter a[3] = {{1, 4}, {0, 5}, {1, 6}};
+    if (k >= 3) return 0;
+    s->n_in    = 2;
+    s->attr    = &a[k];
+    s->no_grad = 2;
+    s->in[0]   = nn__sample_values(c, real, k ? NN_SHAPE(3, 5) : NN_SHAPE(2, 3, 4), k, -1, 1);
+    s->in[1]   = nn__sample_classes(c, NN_I32, NN_SHAPE(k == 2 ? 5 : 3), 3);
+    return 1;
+}
+static const nn_op nn__op_index_add = {"index_add", 2, 1, sizeof(nn__scatter), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_index_add, nn__run_index_add, nn__grad_index_add, NULL, nn__cost_input, nn__sample_index_add, 0};
+NN_API nn_tensor *nn_index_add(nn_tensor *x, int axis, nn_tensor *index, int64_t size) {
+    nn__scatter s;
+    int64_t     a = axis;
+    if (!nn__ok_tensor("index_add", x) || !nn__check_axis(x->ctx, "index_add", &a, x->ndim)) return NULL;
+    s.axis = a;
+    s.size = size;
+    return nn__apply2(&nn__op_index_add, x, index, &s);
+}
+
+/* -- made of those above -- */
+NN_API nn_tensor *nn_flip(nn_tensor *x, nn_shape axes) {
+    nn__axes a;
+    if (!nn__axes_of("flip", x, axes, 0, &a)) return NULL;
+    for (int i = 0; i < a.n; i++) x = nn_slice(x, a.axis[i], NN_TO_END, NN_TO_END, -1);
+    return x;
+}
+NN_API nn_tensor *nn_repeat(nn_tensor *x, int64_t n) {
+    nn_shape s = nn_shape_of(x);
+    if (!nn__ok_tensor("repeat", x)) return NULL;
+    if (s.ndim == NN_MAX_DIMS) return nn__fail(x->ctx, "repeat", NN__M_RANK_LIMIT, s.ndim + 1, NN_MAX_DIMS), (nn_tensor *)NULL;
+    for (int i = s.ndim++; i > 0; i--) s.dim[i] = s.dim[i - 1];
+    s.dim[0] = n;
+    return nn_expand(x, s);
+}
+NN_API int nn_split(nn_tensor *x, int axis, nn_shape sizes, nn_tensor **parts) {
+    nn__text t, u;
+    int64_t  a = axis, sum = 0, at = 0;
+    int      guess = -1;
+    if (!nn__ok_tensor("split", x) || !nn__ok_arg(x->ctx, "split", parts, "the result") || !nn__check_axis(x->ctx, "split", &a, x->ndim)) return 0;
+    for (int i = 0; i < sizes.ndim && i < NN_MAX_DIMS; i++) {
+        parts[i] = NULL;
+        if (sizes.dim[i] == -1 && guess < 0) guess = i;
+        else if (sizes.dim[i] < 0 || sizes.dim[i] > x->size[a] - sum) sum = INT64_MAX / 2;
+        else sum += sizes.dim[i];
+    }
+    if (guess >= 0 && sum <= x->size[a]) { sizes.dim[guess] = x->size[a] - sum; sum = x->size[a]; }
+    if (sum != x->size[a] || sizes.ndim > NN_MAX_DIMS)
+        return nn__fail(x->ctx, "split", NN__M_SIZES_DIFFER, nn__shape_text(&t, x->ndim, x->size), "sizes", nn__text_of(&u, sizes), (long long)x->size[a], (long long)sum);
+    for (int i = 0; i < sizes.ndim; i++) {
+        parts[i] = nn_slice(x, (int)a, at, at + sizes.dim[i], 1);
+        at += sizes.dim[i];
+    }
+    return !x->ctx->error;
+}
+NN_API int nn_chunk(nn_tensor *x, int axis, int n, nn_tensor **parts) {
+    int64_t a = axis, each;
+    int     made = 0;
+    if (!nn__ok_tensor("chunk", x) || !nn__ok_arg(x->ctx, "chunk", parts, "the result") || !nn__check_axis(x->ctx, "chunk", &a, x->ndim)) return 0;
+    if (n < 1) return nn__fail(x->ctx, "chunk", NN__M_OPTION, "n", (double)n);
+    each = nn__max64(1, nn__ceil_div(x->size[a], n));
+    for (int i = 0; i < n; i++) parts[i] = NULL;
+    for (int64_t at = 0; at < x->size[a] || !made; at += each) parts[made++] = nn_slice(x, (int)a, at, nn__min64(at + each, x->size[a]), 1);
+    return x->ctx->error ? 0 : made;
+}
+NN_API nn_tensor *nn_stack(nn_tensor **list, int n, int axis) {
+    nn_tensor *room[8], **made = room, *y;
+    if (!list || n < 1 || !list[0] || !nn__ok(list[0]->ctx)) return NULL;
+    if (n > 8 && !(made = (nn_tensor **)nn__arena(list[0]->ctx, (size_t)n * sizeof *made))) return NULL;
+    for (int i = 0; i < n; i++) {
+        if (!list[i]) return nn__fail(list[0]->ctx, "stack", NN__M_OPERAND_NULL, i + 1), (nn_tensor *)NULL;
+        made[i] = nn_unsqueeze(list[i], axis);
+    }
+    y = nn_concat(made, n, axis);
+    return y;
+}
+NN_API nn_tensor *nn_pad(nn_tensor *x, int axis, int64_t before, int64_t after, double value) {
+    int64_t    a = axis;
+    nn_tensor *list[3];
+    nn_shape   s;
+    if (!nn__ok_tensor("pad", x) || !nn__check_axis(x->ctx, "pad", &a, x->ndim)) return NULL;
+    if (before < 0 || after < 0) return nn__fail(x->ctx, "pad", NN__M_OPTION, before < 0 ? "before" : "after", (double)(before < 0 ? before : after)), (nn_tensor *)NULL;
+    if (before > INT64_MAX / 8 || after > INT64_MAX / 8) return nn__fail(x->ctx, "pad", NN__M_OPTION, "padding", (double)nn__max64(before, after)), (nn_tensor *)NULL;
+    if (value == 0 && x->size[a]) {
+        nn__slice place;
+        memset(&place, 0, sizeof place);
+        place.axis = a; place.start = before; place.step = 1; place.count = x->size[a]; place.size = before + x->size[a] + after;
+        return nn__unslice(x, &place);
+    }
+    s = nn_shape_of(x);
+    for (int i = 0; i < 3; i += 2) {
+        s.dim[a] = i ? after : before;
+        list[i]  = nn_expand(nn_scalar_like(x, value), s);
+    }
+    list[1] = x;
+    return nn_concat(list, 3, (int)a);
+}
+NN_API nn_tensor *nn_pad_with(nn_tensor *x, int axis, int64_t before, int64_t after, nn_padding how) {
+    int64_t    a = axis, n;
+    nn_tensor *index;
+    if (!nn__ok_tensor("pad", x) || !nn__check_axis(x->ctx, "pad", &a, x->ndim)) return NULL;
+    n = x->size[a];
+    for (int i = 0; i < 2; i++) {
+        int64_t by = i ? after : before, most = how == NN_PAD_REFLECT ? n - 1 : how == NN_PAD_CIRCULAR ? n : n ? INT64_MAX / 8 : 0;
+        if (by < 0 || by > most) return nn__fail(x->ctx, "pad", NN__M_OPTION, i ? "after" : "before", (double)by), (nn_tensor *)NULL;
+    }
+    index = nn__tensor(x->ctx, "pad", NN_I64, NN_SHAPE(before + n + after));
+    if (index && index->st->data)
+        for (int64_t i = 0; i < before + n + after; i++) {
+            int64_t j = i - before;
+            if (j < 0) j = how == NN_PAD_REFLECT ? -j : how == NN_PAD_CIRCULAR ? j + n : 0;
+            if (j >= n) j = how == NN_PAD_REFLECT ? 2 * (n - 1) - j : how == NN_PAD_CIRCULAR ? j - n : n - 1;
+            ((int64_t *)index->st->data)[i] = j;
+        }
+    return nn_index_select(x, (int)a, index);
+}
+NN_API nn_tensor *nn_roll(nn_tensor *x, int axis, int64_t by) {
+    int64_t    a = axis, n;
+    nn_tensor *list[2];
+    if (!nn__ok_tensor("roll", x) || !nn__check_axis(x->ctx, "roll", &a, x->ndim)) return NULL;
+    n = x->size[a];
+    if (n == 0) return x;
+    by = ((by % n) + n) % n;
+    if (by == 0) return x;
+    list[0] = nn_slice(x, (int)a, n - by, n, 1);
+    list[1] = nn_slice(x, (int)a, 0, n - by, 1);
+    return nn_concat(list, 2, (int)a);
+}
+NN_API nn_tensor *nn_tile(nn_tensor *x, int axis, int64_t n) {
+    int64_t    a = axis;
+    nn_tensor *y;
+    nn_shape   s;
+    if (!nn__ok_tensor("tile", x) || !nn__check_axis(x->ctx, "tile", &a, x->ndim) || !(y = nn_unsqueeze(x, (int)a))) return NULL;
+    s        = nn_shape_of(y);
+    s.dim[a] = n;
+    y        = nn_expand(y, s);
+    s        = nn_shape_of(x);
+    s.dim[a] *= n < 0 ? 0 : n;
+    return y ? nn_reshape(y, s) : NULL;
+}
+static nn_tensor *nn__triangle(const char *name, nn_tensor *x, int64_t k, int upper) {
+    nn__text   t;
+    nn_tensor *row, *column;
+    if (!nn__ok_tensor(name, x)) return NULL;
+    if (x->ndim < 2) return nn__fail(x->ctx, name, NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "at least 2"), (nn_tensor *)NULL;
+    row    = nn_unsqueeze(nn_arange(x->ctx, NN_I64, (double)k, (double)(k + nn_dim(x, -2)), 1), 1); /* row + k, column: [n,1], [m] */
+    column = nn_arange(x->ctx, NN_I64, 0, (double)nn_dim(x, -1), 1);
+    return nn__mask_apply(x, nn_expand(upper ? nn_greater_equal(column, row) : nn_less_equal(column, row), nn_shape_of(x)), 1);
+}
+NN_API nn_tensor *nn_tril(nn_tensor *x, int64_t k) { return nn__triangle("tril", x, k, 0); }
+NN_API nn_tensor *nn_triu(nn_tensor *x, int64_t k) { return nn__triangle("triu", x, k, 1); }
+NN_API nn_tensor *nn_diagonal(nn_tensor *x, int64_t offset) { /* every (m+1)-th element of the matrix as one row */
+    nn__text t;
+    int64_t  n, m, count, start;
+    if (!nn__ok_tensor("diagonal", x)) return NULL;
+    if (x->ndim < 2) return nn__fail(x->ctx, "diagonal", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "at least 2"), (nn_tensor *)NULL;
+    n     = nn_dim(x, -2);
+    m     = nn_dim(x, -1);
+    count = offset >= m || offset <= -n ? 0 : offset >= 0 ? nn__min64(n, m - offset) : nn__min64(n + offset, m);
+    start = count == 0 ? 0 : offset >= 0 ? offset : -offset * m;
+    return nn_slice(nn_flatten(x, -2), -1, start, count ? start + (count - 1) * (m + 1) + 1 : start, m + 1);
+}
+NN_API nn_tensor *nn_diag(nn_tensor *x, int64_t offset) {
+    nn__text  t;
+    nn__slice place;
+    int64_t   n = nn_dim(x, -1), m, by = offset < 0 ? -offset : offset;
+    nn_shape  s = nn_shape_of(x);
+    if (!nn__ok_tensor("diag", x)) return NULL;
+    if (x->ndim < 1 || x->ndim == NN_MAX_DIMS) return nn__fail(x->ctx, "diag", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "1 to 5"), (nn_tensor *)NULL;
+    if (by < 0 || by > INT32_MAX || n > INT32_MAX) return nn__fail(x->ctx, "diag", NN__M_OPTION, "offset", (double)offset), (nn_tensor *)NULL;
+    m = n + by;
+    memset(&place, 0, sizeof place);
+    place.axis = x->ndim - 1; place.start = offset >= 0 ? by : by * m; place.step = m + 1; place.count = n; place.size = m * m;
+    s.dim[s.ndim - 1] = m;
+    s.dim[s.ndim++]   = m;
+    return nn_reshape(nn__unslice(x, &place), s);
+}
+NN_API int nn_meshgrid(nn_tensor **axes, int n, nn_tensor **grids) {
+    nn__text t;
+    nn_shape s = nn__shape_none();
+    nn_ctx  *c = axes && n > 0 && axes[0] ? axes[0]->ctx : NULL;
+    if (!nn__ok(c) || !nn__ok_arg(c, "meshgrid", grids, "the result")) return 0;
+    if (n > NN_MAX_DIMS) return nn__fail(c, "meshgrid", NN__M_RANK_LIMIT, n, NN_MAX_DIMS);
+    for (int i = 0; i < n; i++) {
+        grids[i] = NULL;
+        if (!nn__ok_arg(c, "meshgrid", axes[i], "an axis")) return 0;
+        if (axes[i]->ndim != 1) return nn__fail(c, "meshgrid", NN__M_RANK, "an axis", nn__shape_text(&t, axes[i]->ndim, axes[i]->size), "1");
+        s.dim[s.ndim++] = axes[i]->size[0];
+    }
+    for (int i = 0; i < n; i++) {
+        nn_shape one = s;
+        for (int k = 0; k < n; k++) one.dim[k] = k == i ? s.dim[i] : 1;
+        grids[i] = nn_expand(nn_reshape(axes[i], one), s);
+    }
+    return !c->error;
+}
+
+NN_API nn_tensor *nn_dot(nn_tensor *x, nn_tensor *y) {
+    nn__text t, u;
+    if (!nn__ok_tensor("dot", x) || !nn__ok_arg(x->ctx, "dot", y, "y")) return NULL;
+    if (x->ndim != 1 || !nn__same_shape(x, y))
+        return nn__fail(x->ctx, "dot", NN__M_SHAPES_DIFFER, "vectors", nn__shape_text(&t, x->ndim, x->size), "and", nn__shape_text(&u, y->ndim, y->size)), (nn_tensor *)NULL;
+    return nn_reshape(nn_matmul(nn_unsqueeze(x, 0), nn_unsqueeze(y, 1)), NN_SCALAR);
+}
+NN_API nn_tensor *nn_outer(nn_tensor *x, nn_tensor *y) {
+    nn__text t;
+    if (!nn__ok_tensor("outer", x) || !nn__ok_arg(x->ctx, "outer", y, "y")) return NULL;
+    if (x->ndim != 1 || y->ndim != 1) return nn__fail(x->ctx, "outer", NN__M_RANK, x->ndim != 1 ? "x" : "y", x->ndim != 1 ? nn__shape_text(&t, x->ndim, x->size) : nn__shape_text(&t, y->ndim, y->size), "1"), (nn_tensor *)NULL;
+    return nn_mul(nn_unsqueeze(x, 1), y);
+}
+NN_API nn_tensor *nn_trace(nn_tensor *x) { return nn_sum(nn_diagonal(x, 0), NN_AXES(-1), 0); }
+
+/* Letters of both operands and the result are a batch, those of both only are summed by the product, those of one and the
+   result are its rows or columns, those of one only are summed first. */
+typedef struct nn__letters { char at[NN_MAX_DIMS + 1]; int n; } nn__letters;
+static const char *nn__letters_read(const char *s, nn__letters *l) { /* NULL: too many, twice the same, or something else */
+    l->n = 0;
+    for (; *s && *s != ',' && *s != '-'; s++) {
+        if (*s == ' ') continue;
+        if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z')) || l->n == NN_MAX_DIMS || memchr(l->at, *s, (size_t)l->n)) return NULL;
+        l->at[l->n++] = *s;
+    }
+    return s;
+}
+static int nn__letter(const nn__letters *l, char ch) {
+    for (int i = 0; i < l->n; i++)
+        if (l->at[i] == ch) return i;
+    return -1;
+}
+NN_API nn_tensor *nn_einsum(const char *rule, nn_tensor *x, nn_tensor *y) {
+    nn__letters l[2], out;
+    nn_tensor  *in[2], *z;
+    const char *s;
+    char        order[4][NN_MAX_DIMS + 1]; /* batch, rows, summed, columns */
+    int         n[4] = {0, 0, 0, 0};
+    nn_shape    shape = nn__shape_none(), back = nn__shape_none();
+    if (!nn__ok_tensor("einsum", x) || !nn__ok_arg(x->ctx, "einsum", y, "y") || !nn__ok_arg(x->ctx, "einsum", rule, "the rule")) return NULL;
+    in[0] = x; in[1] = y;
+    s = nn__letters_read(rule, &l[0]);
+    s = s && *s == ',' ? nn__letters_read(s + 1, &l[1]) : NULL;
+    s = s && s[0] == '-' && s[1] == '>' ? nn__letters_read(s + 2, &out) : NULL;
+    if (!s || *s || l[0].n != x->ndim || l[1].n != y->ndim)
+        return nn__fail(x->ctx, "einsum", NN__M_RULE, rule, "it must be like \"bij,bjk->bik\", with a letter for each axis, none twice in an operand"), (nn_tensor *)NULL;
+    for (int i = 0; i < out.n; i++)
+        if (nn__letter(&l[0], out.at[i]) < 0 && nn__letter(&l[1], out.at[i]) < 0) return nn__fail(x->ctx, "einsum", NN__M_RULE, rule, "a letter of the result is in no operand"), (nn_tensor *)NULL;
+    for (int o = 0; o < 2; o++)
+        for (int i = l[o].n - 1; i >= 0; i--) /* letters of one operand only */
+            if (nn__letter(&l[1 - o], l[o].at[i]) < 0 && nn__letter(&out, l[o].at[i]) < 0) {
+                in[o] = nn_sum(in[o], NN_AXES(i), 0);
+                memmove(l[o].at + i, l[o].at + i + 1, (size_t)(l[o].n - i));
+                l[o].n--;
+            }
+    if (!in[0] || !in[1]) return NULL;
+    for (int i = 0; i < l[0].n; i++) {
+        int at = nn__letter(&l[1], l[0].at[i]), kind = at < 0 ? 1 : nn__letter(&out, l[0].at[i]) >= 0 ? 0 : 2;
+        if (at >= 0 && in[0]->size[i] != in[1]->size[at]) return nn__fail(x->ctx, "einsum", NN__M_RULE, rule, "a letter stands for two different sizes"), (nn_tensor *)NULL;
+        order[kind][n[kind]++] = l[0].at[i];
+    }
+    for (int i = 0; i < l[1].n; i++)
+        if (nn__letter(&l[0], l[1].at[i]) < 0) order[3][n[3]++] = l[1].at[i];
+    for (int o = 0; o < 2; o++) { /* x: batch, rows, summed; y: batch, summed, columns; each kind but the batch as one axis */
+        nn_shape axes = nn__shape_none(), to = nn__shape_none();
+        for (int k = 0; k < 3; k++) {
+            int     kind = k + (o && k > 0);
+            int64_t size = 1;
+            for (int i = 0; i < n[kind]; i++) {
+                int at = nn__letter(&l[o], order[kind][i]);
+                axes.dim[axes.ndim++] = at;
+                size *= in[o]->size[at];
+                if (k == 0) to.dim[to.ndim++] = in[o]->size[at];
+            }
+            if (k == 0 && n[0] > NN_MAX_DIMS - 2) return nn__fail(x->ctx, "einsum", NN__M_RANK_LIMIT, n[0] + 2, NN_MAX_DIMS), (nn_tensor *)NULL;
+            if (k) to.dim[to.ndim++] = size;
+        }
+        if (o == 0) for (int i = 0; i < n[0] + n[1]; i++) shape.dim[shape.ndim++] = in[0]->size[axes.dim[i]];
+        else for (int i = n[0] + n[2]; i < axes.ndim && shape.ndim < NN_MAX_DIMS; i++) shape.dim[shape.ndim++] = in[1]->size[axes.dim[i]];
+        in[o] = nn_reshape(axes.ndim ? nn_permute(in[o], axes) : in[o], to);
+    }
+    if (n[0] + n[1] + n[3] > NN_MAX_DIMS) return nn__fail(x->ctx, "einsum", NN__M_RANK_LIMIT, n[0] + n[1] + n[3], NN_MAX_DIMS), (nn_tensor *)NULL;
+    z = nn_reshape(nn_matmul(in[0], in[1]), shape); /* batch, rows, columns; now in the result's order */
+    for (int i = 0; i < out.n; i++)
+        for (int k = 0, at = 0; k < 4; k++)
+            for (int j = 0; k != 2 && j < n[k]; j++, at++)
+                if (order[k][j] == out.at[i]) back.dim[back.ndim++] = at;
+    return back.ndim ? nn_permute(z, back) : z;
+}
+
+/* ---- >>ops matrix -----------------------------------------------------------------------------------
+   What learning wants of linear algebra: small matrices [...,n,n], each computed in f64 by the textbook's way, a batch
+   of them in parallel. */
+typedef struct nn__matrices { nn_node *n; int64_t rows; double *room; int64_t each; int *bad; void (*one)(struct nn__matrices *w, int64_t i, double *room); } nn__matrices;
+static void nn__matrix_get(const nn_tensor *x, int64_t i, int64_t count, double *to) {
+    for (int64_t k = 0; k < count; k++) to[k] = nn__load(x->dtype, nn__data(x), i * count + k);
+}
+static void nn__matrix_put(nn_tensor *x, int64_t i, int64_t count, const double *from) {
+    for (int64_t k = 0; k < count; k++) nn__store(x->dtype, nn__data(x), i * count + k, from[k]);
+}
+static void nn__matrix_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__matrices *w = (nn__matrices *)arg;
+    for (int64_t i = begin; i < end; i++) w->one(w, i, w->room + (int64_t)worker * w->each);
+}
+/* Runs `one` for each matrix with room for `matrices` of n x n and `more` numbers; message: of what makes w->bad. */
+static void nn__run_matrices(nn_node *n, int matrices, int64_t more, int message, void (*one)(nn__matrices *w, int64_t i, double *room)) {
+    nn__matrices w;
+    int64_t      batch;
+    size_t       bytes;
+    w.n     = n;
+    w.rows  = nn_dim(n->in[0], -1);
+    batch   = w.rows ? nn_numel(n->in[0]) / (w.rows * w.rows) : nn__count(n->in[0]->ndim - 2, n->in[0]->size);
+    w.each  = matrices * w.rows * w.rows + more;
+    w.one   = one;
+    if (batch == 0) return;
+    bytes  = (size_t)nn_threads(n->ctx) * (size_t)w.each * sizeof(double) + (size_t)batch * sizeof(int);
+    w.room = (double *)nn__pool_get(n->ctx, bytes);
+    if (!w.room) return;
+    w.bad = (int *)(void *)(w.room + (int64_t)nn_threads(n->ctx) * w.each);
+    memset(w.bad, 0, (size_t)batch * sizeof(int));
+    nn__parallel(n->ctx, batch, 0.5 * (double)w.rows * (double)w.each + 1, nn__matrix_part, &w);
+    for (int64_t i = 0; i < batch; i++)
+        if (w.bad[i]) { nn__fail(n->ctx, n->op->name, message, (long long)i); break; }
+    nn__pool_put(n->ctx, w.room, bytes);
+}
+static int nn__check_square(nn_node *n) {
+    nn__text   t;
+    nn_tensor *x = n->in[0];
+    if (x->ndim < 2) return nn__fail(n->ctx, n->op->name, NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "at least 2");
+    return nn_dim(x, -1) == nn_dim(x, -2) || nn__fail(n->ctx, n->op->name, NN__M_SQUARE, nn__shape_text(&t, x->ndim, x->size));
+}
+static int nn__shape_square(nn_node *n, nn_spec *out) { return nn__shape_unary(n, out) && nn__check_square(n); }
+static nn_cost nn__cost_cube(const nn_node *n) {
+    nn_cost cost = nn__cost_bytes(n);
+    cost.flops   = (double)nn_numel(n->in[0]) * (double)nn_dim(n->in[0], -1);
+    return cost;
+}
+static int nn__sample_square(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { /* a strong diagonal: far from singular, and positive definite */
+    static const nn_shape shapes[4] = {{2, {3, 3, 0, 0, 0, 0}}, {3, {2, 4, 4, 0, 0, 0}}, {2, {1, 1, 0, 0, 0, 0}}, {3, {0, 2, 2, 0, 0, 0}}};
+    if (k >= 4) return 0;
+    s->n_in  = 1;
+    s->in[0] = nn_add(nn__sample_values(c, real, shapes[k], k, -0.4, 0.4), nn_scale(nn_eye(c, real, shapes[k].dim[shapes[k].ndim - 1]), 1.7));
+    return 1;
+}
+
+/* -- cholesky:  L L^T = (x + x^T) / 2                 dx = (S + S^T) / 2, S = L^-T P L^-1, P = the lower half of L^T dL (Murray 2016) -- */
+static void nn__cholesky_one(nn__matrices *w, int64_t which, double *l) {
+    int64_t n = w->rows;
+    nn__matrix_get(w->n->in[0], which, n * n, l);
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j <= i; j++) {
+            double s = 0.5 * (l[i * n + j] + l[j * n + i]); /* what is right of the diagonal in rows i and below has not been written yet */
+            for (int64_t k = 0; k < j; k++) s -= l[i * n + k] * l[j * n + k];
+            if (j < i) l[i * n + j] = s / l[j * n + j];
+            else {
+                if (!(s > 0)) { w->bad[which] = 1; return; }
+                l[i * n + i] = sqrt(s);
+            }
+        }
+    }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = i + 1; j < n; j++) l[i * n + j] = 0;
+    nn__matrix_put(w->n->out[0], which, n * n, l);
+}
+static void nn__run_cholesky(nn_node *n) { nn__run_matrices(n, 1, 0, NN__M_NOT_POSITIVE, nn__cholesky_one); }
+static void nn__grad_cholesky(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *l = n->out[0], *p = nn_matmul(nn_transpose(l, -1, -2), dy[0]), *s;
+    p = nn_scale(nn_add(nn_tril(p, 0), nn_tril(p, -1)), 0.5);
+    s = nn_triangular_solve(l, nn_transpose(nn_triangular_solve(l, p, 0, 1), -1, -2), 0, 1);
+    dx[0] = nn_scale(nn_add(s, nn_transpose(s, -1, -2)), 0.5);
+}
+static const nn_op nn__op_cholesky = {"cholesky", 1, 1, 0, NN_OP_FLOAT | NN_OP_SAVES_OUT, nn__shape_square, nn__run_cholesky, nn__grad_cholesky, NULL, nn__cost_cube, nn__sample_square, 0};
+NN_API nn_tensor *nn_cholesky(nn_tensor *x) { return nn__apply1(&nn__op_cholesky, x, NULL); }
+
+/* -- triangular_solve:  y with l y = b, or l^T y = b  db = the solve of the other kind with dy, dl = -db y^T or -y db^T, its triangle -- */
+typedef struct nn__solve { int32_t upper, transposed; } nn__solve;
+static int nn__shape_triangular_solve(nn_node *n, nn_spec *out) {
+    nn__text   t, u;
+    nn_tensor *l = n->in[0], *b = n->in[1];
+    if (!nn__check_square(n)) return 0;
+    if (b->ndim != l->ndim || memcmp(b->size, l->size, (size_t)(l->ndim - 1) * sizeof *l->size))
+        return nn__fail(n->ctx, n->op->name, NN__M_SHAPES_DIFFER, "the rows of l", nn__shape_text(&t, l->ndim, l->size), "b", nn__shape_text(&u, b->ndim, b->size));
+    nn_spec_like(out, b);
+    return nn__check_real(n, 2);
+}
+static void nn__triangular_one(nn__matrices *w, int64_t which, double *l) {
+    const nn__solve *a = (const nn__solve *)w->n->attr;
+    int64_t          n = w->rows, m = nn_dim(w->n->in[1], -1), row = a->transposed ? 1 : n, column = a->transposed ? n : 1;
+    double          *y = l + n * n;
+    int              down = !a->upper == !a->transposed; /* from the first row on */
+    nn__matrix_get(w->n->in[0], which, n * n, l);
+    nn__matrix_get(w->n->in[1], which, n * m, y);
+    for (int64_t k = 0; k < n; k++) {
+        int64_t i = down ? k : n - 1 - k;
+        for (int64_t q = 0; q < k; q++) {
+            int64_t j = down ? q : n - 1 - q;
+            double  f = l[i * row + j * column];
+            for (int64_t x = 0; x < m; x++) y[i * m + x] -= f * y[j * m + x];
+        }
+        if (l[i * n + i] == 0) w->bad[which] = 1;
+        for (int64_t x = 0; x < m; x++) y[i * m + x] /= l[i * n + i];
+    }
+    nn__matrix_put(w->n->out[0], which, n * m, y);
+}
+static void nn__run_triangular_solve(nn_node *n) { nn__run_matrices(n, 1, nn_dim(n->in[1], -1) * nn_dim(n->in[1], -2), NN__M_SINGULAR, nn__triangular_one); }
+static void nn__grad_triangular_solve(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    const nn__solve *a = (const nn__solve *)n->attr;
+    nn_tensor       *db = nn_triangular_solve(n->in[0], dy[0], a->upper, !a->transposed), *y = n->out[0], *dl;
+    dx[1] = db;
+    if (!nn_wants(n, 0)) return;
+    dl = a->transposed ? nn_matmul(y, nn_transpose(db, -1, -2)) : nn_matmul(db, nn_transpose(y, -1, -2));
+    dx[0] = nn_neg(a->upper ? nn_triu(dl, 0) : nn_tril(dl, 0));
+}
+static int nn__sample_triangular(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
+    static const nn__solve how[4] = {{0, 0}, {1, 0}, {0, 1}, {1, 1}};
+    nn_shape               b;
+    if (!nn__sample_square(c, real, k, s)) return 0;
+    b = nn_shape_of(s->in[0]);
+    b.dim[b.ndim - 1] = 1 + k;
+    s->in[1] = nn__sample_values(c, real, b, k + 1, -1, 1);
+    s->n_in  = 2;
+    s->attr  = &how[k];
+    return 1;
+}
+static const nn_op nn__op_triangular_solve = {"triangular_solve", 2, 1, sizeof(nn__solve), NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_triangular_solve, nn__run_triangular_solve,
+                                              nn__grad_triangular_solve, NULL, nn__cost_cube, nn__sample_triangular, 0};
+NN_API nn_tensor *nn_triangular_solve(nn_tensor *l, nn_tensor *b, int upper, int transposed) {
+    nn__solve a;
+    nn_shape  batch, s;
+    a.upper      = upper != 0;
+    a.transposed = transposed != 0;
+    if (!nn__ok_tensor("triangular_solve", l) || !nn__ok_arg(l->ctx, "triangular_solve", b, "b")) return NULL;
+    if (l->ndim >= 2 && b->ndim >= 2 && (l->ndim != b->ndim || l->ndim > 2)) {
+        if (!nn__broadcast(l->ctx, "triangular_solve", l, l->ndim - 2, b, b->ndim - 2, &batch)) return NULL;
+        for (int i = 0; i < 2; i++) {
+            nn_tensor **x = i ? &b : &l;
+            s = batch;
+            for (int k = 2; k > 0; k--) s.dim[s.ndim++] = (*x)->size[(*x)->ndim - k];
+            if (!nn__is_shape(*x, &s)) *x = nn_expand(*x, s);
+        }
+    }
+    return nn__apply2(&nn__op_triangular_solve, l, b, &a);
+}
+NN_API nn_tensor *nn_cholesky_solve(nn_tensor *b, nn_tensor *l) { return nn_triangular_solve(l, nn_triangular_solve(l, b, 0, 0), 0, 1); }
+NN_API nn_tensor *nn_cholesky_logdet(nn_tensor *l) { return nn_scale(nn_sum(nn_log(nn_diagonal(l, 0)), NN_AXES(-1), 0), 2); }
+
+/* Gauss's elimination with the largest pivot of each column: [a | b] -> [1 | a^-1 b], b [n,m]. Returns the determinant. */
+static double nn__eliminate(double *a, double *b, int64_t n, int64_t m) {
+    double det = 1;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t p = i;
+        for (int64_t r = i + 1; r < n; r++)
+            if (fabs(a[r * n + i]) > fabs(a[p * n + i])) p = r;
+        det *= p == i ? a[p * n + i] : -a[p * n + i];
+        if (a[p * n + i] == 0) return 0;
+        for (int64_t k = 0; k < n && p != i; k++) { double t = a[i * n + k]; a[i * n + k] = a[p * n + k]; a[p * n + k] = t; }
+        for (int64_t k = 0; k < m && p != i; k++) { double t = b[i * m + k]; b[i * m + k] = b[p * m + k]; b[p * m + k] = t; }
+        for (int64_t r = m ? 0 : i + 1; r < n; r++) { /* for the determinant alone the rows below are enough */
+            double f = a[r * n + i] / a[i * n + i];
+            if (r == i || f == 0) continue;
+            for (int64_t k = i; k < n; k++) a[r * n + k] -= f * a[i * n + k];
+            for (int64_t k = 0; k < m; k++) b[r * m + k] -= f * b[i * m + k];
+        }
+    }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = 0; k < m; k++) b[i * m + k] /= a[i * n + i];
+    return det;
+}
+
+/* -- inverse                                          dx = -y^T dy y^T -- */
+static void nn__inverse_one(nn__matrices *w, int64_t which, double *a) {
+    int64_t n = w->rows;
+    double *b = a + n * n, det;
+    nn__matrix_get(w->n->in[0], which, n * n, a);
+    for (int64_t i = 0; i < n * n; i++) b[i] = i % (n + 1) == 0;
+    det = nn__eliminate(a, b, n, n);
+    w->bad[which] = det == 0 || det != det;
+    nn__matrix_put(w->n->out[0], which, n * n, b);
+}
+static void nn__run_inverse(nn_node *n) { nn__run_matrices(n, 2, 0, NN__M_SINGULAR, nn__inverse_one); }
+static void nn__grad_inverse(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *t = nn_transpose(n->out[0], -1, -2);
+    dx[0] = nn_neg(nn_matmul(t, nn_matmul(dy[0], t)));
+}
+static const nn_op nn__op_inverse = {"inverse", 1, 1, 0, NN_OP_FLOAT | NN_OP_SAVES_OUT, nn__shape_square, nn__run_inverse, nn__grad_inverse, NULL, nn__cost_cube, nn__sample_square, 0};
+NN_API nn_tensor *nn_inverse(nn_tensor *x) { return nn__apply1(&nn__op_inverse, x, NULL); }
+
+/* -- det                                              dx = dy det x^-T -- */
+static int nn__shape_det(nn_node *n, nn_spec *out) {
+    if (!nn__shape_square(n, out)) return 0;
+    out->shape.ndim -= 2;
+    return 1;
+}
+static void nn__det_one(nn__matrices *w, int64_t which, double *a) {
+    double det;
+    nn__matrix_get(w->n->in[0], which, w->rows * w->rows, a);
+    det = nn__eliminate(a, NULL, w->rows, 0);
+    nn__matrix_put(w->n->out[0], which, 1, &det);
+}
+static void nn__run_det(nn_node *n) { nn__run_matrices(n, 1, 0, NN__M_SINGULAR, nn__det_one); }
+static void nn__grad_det(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *g = nn_unsqueeze(nn_unsqueeze(nn_mul(dy[0], n->out[0]), -1), -1);
+    dx[0] = nn_mul(g, nn_transpose(nn_inverse(n->in[0]), -1, -2));
+}
+static const nn_op nn__op_det = {"det", 1, 1, 0, NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_det, nn__run_det, nn__grad_det, NULL, nn__cost_cube, nn__sample_square, 0};
+NN_API nn_tensor *nn_det(nn_tensor *x) { return nn__apply1(&nn__op_det, x, NULL); }
+
 /* ---- >>ops list -------------------------------------------------------------------------------------
    Every op of this file. The op test walks this list: values, gradients, second order, instruction sets, threads. */
 #define NN__OTHER_OPS(X) \
     X(sum) X(max) X(matmul) X(linear) X(linear_back) X(matmul_i8) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
     X(cross_entropy) X(cross_entropy_back) X(mse) X(mse_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
-    X(expand) X(copy) X(assign) X(cast) X(concat) X(gather) X(scatter_add) X(one_hot)
+    X(expand) X(copy) X(assign) X(cast) X(concat) X(gather) X(scatter_add) X(one_hot) X(compare) X(logic) X(where) \
+    X(recur) X(count_nonzero) X(argmax) X(sort) X(scatter) X(index_select) X(index_add) X(cholesky) X(triangular_solve) X(inverse) X(det)
 
 static const nn_op *const nn_ops[] = {
 #define NN__X(name) &nn__op_##name,
@@ -6698,13 +8395,14 @@ struct nn_optim {
 static void nn__optim_destroy(nn__object *o) { nn_optim_free((nn_optim *)((char *)o - offsetof(nn_optim, object))); }
 
 NN_API nn_lr nn_lr_constant(float lr) {
-    nn_lr s = {0, 0, 0, 0, 0};
+    nn_lr s;
+    memset(&s, 0, sizeof s);
     s.base = lr;
     return s;
 }
 NN_API nn_lr nn_lr_cosine(float lr, int64_t warmup, int64_t total, float last) {
-    nn_lr s;
-    s.kind = 1; s.base = lr; s.last = last; s.warmup = warmup; s.total = total;
+    nn_lr s = nn_lr_constant(lr);
+    s.kind = 1; s.last = last; s.warmup = warmup; s.total = total;
     return s;
 }
 NN_API double nn_lr_at(nn_lr s, int64_t step) {
@@ -7999,7 +9697,6 @@ enum { NN__CACHED = 4 };
 typedef struct nn__plans { nn__cached at[NN__CACHED]; } nn__plans;
 typedef struct nn__fit { nn_model *m; nn_optim *o; const nn_fit_options *f; nn__plans plans; nn__progress *progress; } nn__fit;
 
-static int nn__is_shape(const nn_tensor *x, const nn_shape *s) { return x->ndim == s->ndim && !memcmp(x->size, s->dim, (size_t)x->ndim * sizeof x->size[0]); }
 static nn__cached *nn__cached_for(nn__plans *p, const nn_tensor *x, const nn_tensor *y) { /* y may be NULL; NULL: no place left */
     for (int i = 0; i < NN__CACHED; i++) {
         nn__cached *k = &p->at[i];
@@ -12623,6 +14320,21 @@ static inline NN__UNUSED NN__V NN__K(wave)(NN__V x, uint32_t quarter)
 static inline NN__UNUSED NN__V NN__K(sin)(NN__V x) { return NN__K(wave)(x, 0); }
 static inline NN__UNUSED NN__V NN__K(cos)(NN__V x) { return NN__K(wave)(x, 1); }
 
+// Near 0, where 1 + x or e^x - 1 lose digits, what they lose is put right by how x itself was lost (Kahan's way):
+// ln(1 + x) = ln u * x / (u - 1) with u = 1 + x as rounded; e^x - 1 = (u - 1) x / ln u with u = e^x.
+static inline NN__UNUSED NN__V NN__K(log1p)(NN__V x)
+{
+    const NN__V u = NN__K(rounded)(nn__v_add(NN__C(1.0f), x)), d = nn__v_sub(u, NN__C(1.0f)), y = NN__K(log)(u);
+    const NN__V near0 = nn__v_select(nn__v_eq(d, nn__v_zero()), x, nn__v_mul(y, nn__v_div(x, d)));
+    return nn__v_select(nn__v_lt(x, NN__C(8388608.0f)), near0, y);
+}
+static inline NN__UNUSED NN__V NN__K(expm1)(NN__V x)
+{
+    const NN__V u = NN__K(exp)(x), d = NN__K(rounded)(nn__v_sub(u, NN__C(1.0f)));
+    const NN__V near0 = nn__v_select(nn__v_eq(d, nn__v_zero()), x, nn__v_mul(d, nn__v_div(x, NN__K(log)(u))));
+    return nn__v_select(nn__v_lt(nn__v_abs(x), NN__C(16.0f)), near0, d);
+}
+
 // sin and cos of 2 pi u, 0 <= u < 1.  u = q/4 + r with |r| <= 1/8, exactly; an odd quarter swaps the two,
 // the second bit of q and of q + 1 is the sign.  Absolute error below 2^-23 (errors of the fits 0.5 u).
 static inline NN__UNUSED void NN__K(sincos2pi)(NN__V u, NN__V *s, NN__V *c)
@@ -12665,6 +14377,8 @@ NN__LANES(exp, exp(x))
 NN__LANES(log, log(x))
 NN__LANES(tanh, tanh(x))
 NN__LANES(erf, erf(x))
+NN__LANES(expm1, expm1(x))
+NN__LANES(log1p, log1p(x))
 NN__LANES(sin, sin(x))
 NN__LANES(cos, cos(x))
 NN__LANES(sigmoid, (x < 0 ? exp(x) : 1.0) / (1.0 + exp(-fabs(x))))
@@ -12678,6 +14392,45 @@ static inline NN__UNUSED void NN__K(sincos2pi)(NN__V u, NN__V *s, NN__V *c)
 }
 
 #endif
+
+// What is not worth a formula: the C library, in double, lane by lane
+static inline NN__UNUSED NN__V NN__K(each)(double (*f)(double), NN__V v)
+{
+    NN__R t[NN__W];
+    nn__v_store(t, v);
+    for (int i = 0; i < NN__W; i++) t[i] = (NN__R)f((double)t[i]);
+    return nn__v_load(t);
+}
+static inline NN__UNUSED NN__V NN__K(each2)(double (*f)(double, double), NN__V a, NN__V b)
+{
+    NN__R t[NN__W], u[NN__W];
+    nn__v_store(t, a);
+    nn__v_store(u, b);
+    for (int i = 0; i < NN__W; i++) t[i] = (NN__R)f((double)t[i], (double)u[i]);
+    return nn__v_load(t);
+}
+
+// To integers: adding and taking away 2^23 or 2^52 rounds away what is behind the point
+static inline NN__UNUSED NN__V NN__K(round)(NN__V x)
+{
+    const NN__V far = nn__v_set1((NN__R)(sizeof(NN__R) == 4 ? 8388608.0 : 4503599627370496.0)), a = nn__v_abs(x);
+    NN__ROUNDED NN__V sum = nn__v_add(a, far);
+    NN__V r = nn__v_sub(sum, far);
+    r = nn__v_select(nn__v_lt(nn__v_div(nn__v_set1(1), x), nn__v_zero()), nn__v_neg(r), r); // -0 and what becomes it keep their sign
+    return nn__v_select(nn__v_lt(a, far), r, x);
+}
+static inline NN__UNUSED NN__V NN__K(floor)(NN__V x)
+{
+    const NN__V r = NN__K(round)(x);
+    return nn__v_select(nn__v_gt(r, x), nn__v_sub(r, nn__v_set1(1)), r);
+}
+
+// ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|)
+static inline NN__UNUSED NN__V NN__K(softplus)(NN__V x) { return nn__v_add(nn__v_max(nn__v_zero(), x), NN__K(log1p)(NN__K(exp)(nn__v_neg(nn__v_abs(x))))); }
+
+// The derivatives of x s and x t, s = sigmoid(x), t = tanh(softplus(x))
+static inline NN__UNUSED NN__V NN__K(silu_slope)(NN__V x, NN__V s) { return nn__v_fma(x, nn__v_fnma(s, s, s), s); }
+static inline NN__UNUSED NN__V NN__K(mish_slope)(NN__V x, NN__V t) { return nn__v_fma(nn__v_mul(x, NN__K(sigmoid)(x)), nn__v_fnma(t, t, nn__v_set1(1)), t); }
 
 // The derivative of x s for s = sigmoid(a x + b x^3); x^2 is kept finite, for infinity times the 0 of s (1-s) is NaN
 static inline NN__UNUSED NN__V NN__K(gelu_tanh_slope)(NN__V x, NN__V s)
