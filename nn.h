@@ -33,6 +33,7 @@
 //   >>ops move         views, copies, gather, concat
 //   >>ops matrix       small matrices: Cholesky, triangular solve, inverse, determinant
 //   >>ops list         all of them
+//   >>losses           losses by name, metrics
 //   >>models           names, parameters, scopes, initial values, summary
 //   >>layers           linear, dropout, layer norm
 //   >>optim            SGD, Adam, AdamW, clipping, schedules
@@ -6393,32 +6394,100 @@ static nn_tensor *nn__fill_random(nn_ctx *c, const nn_op *op, nn_dtype dtype, nn
 NN_API nn_tensor *nn_uniform(nn_ctx *c, nn_dtype dtype, nn_shape shape, double low, double high) { return nn__fill_random(c, &nn__op_uniform, dtype, shape, low, high); }
 NN_API nn_tensor *nn_normal(nn_ctx *c, nn_dtype dtype, nn_shape shape, double mean, double std) { return nn__fill_random(c, &nn__op_normal, dtype, shape, mean, std); }
 
-NN_API double nn_accuracy(nn_tensor *logits, nn_tensor *classes) {
-    nn__text   t, u;
-    nn_tensor *x, *y;
-    int64_t    row, rows, hits = 0;
-    if (!nn__ok_host("accuracy", logits) || !nn__ok_arg(logits->ctx, "accuracy", classes, "classes")) return NAN;
-    if (!nn__live(logits->ctx, classes)) return nn__operand_bad(logits->ctx, "accuracy", classes, 1), NAN;
-    if (!nn__ok_host("accuracy", classes)) return NAN;
-    if (classes->dtype != NN_I32 && classes->dtype != NN_I64 && classes->dtype != NN_U8) return nn__fail(logits->ctx, "accuracy", NN__M_NOT_INTEGER, "the classes", nn_dtype_name(classes->dtype)), NAN;
-    if (logits->ndim < 1 || nn_numel(logits) == 0) return nn__fail(logits->ctx, NULL, NN__M_EMPTY, "accuracy", nn__shape_text(&t, logits->ndim, logits->size)), NAN;
-    row  = logits->size[logits->ndim - 1];
-    rows = nn_numel(logits) / row;
-    if (nn_numel(classes) != rows) return nn__fail(logits->ctx, "accuracy", NN__M_SHAPES_DIFFER, "the rows of x", nn__shape_text(&t, logits->ndim - 1, logits->size), "the classes", nn__shape_text(&u, classes->ndim, classes->size)), NAN;
-    x = nn_contiguous(nn_detach(logits));
-    y = nn_contiguous(nn_detach(classes));
-    if (!x || !y) return NAN;
-    for (int64_t r = 0; r < rows; r++) {
-        int64_t best = 0;
-        int     nan = 0; /* a row with NaN in it predicts nothing */
-        for (int64_t i = 0; i < row; i++) {
-            double v = nn__load(x->dtype, nn__data(x), r * row + i);
-            nan |= v != v;
-            if (v > nn__load(x->dtype, nn__data(x), r * row + best)) best = i;
-        }
-        hits += !nan && best == nn__load_int(y->dtype, nn__data(y), r);
+/* -- other ways to drop out, made of ops; each keeps the mean (Tompson et al. 2015; Klambauer et al. 2017; Srivastava et al. 2014) -- */
+static int nn__dropout_wanted(nn_tensor *x, double p, int training) { /* -1: an error */
+    if (!nn__ok_tensor("dropout", x)) return -1;
+    if (!(p >= 0 && p < 1)) return nn__fail(x->ctx, "dropout", NN__M_PROBABILITY, p), -1;
+    return training && p > 0;
+}
+static nn_tensor *nn__ones_of(const nn_tensor *x, nn_shape s) { return nn_contiguous(nn_expand(nn_scalar_like(x, 1), s)); }
+NN_API nn_tensor *nn_dropout_spatial(nn_tensor *x, double p, int training) {
+    nn__text t;
+    nn_shape s = nn_shape_of(x);
+    int      wanted = nn__dropout_wanted(x, p, training);
+    if (wanted <= 0) return wanted ? NULL : x;
+    if (s.ndim < 2) return nn__fail(x->ctx, "dropout", NN__M_RANK, "x", nn__text_of(&t, s), "at least 2"), (nn_tensor *)NULL;
+    for (int i = 2; i < s.ndim; i++) s.dim[i] = 1;
+    return nn_mul(x, nn_dropout(nn__ones_of(x, s), p, 1));
+}
+NN_API nn_tensor *nn_dropout_alpha(nn_tensor *x, double p, int training) { /* what is dropped becomes selu's limit at -infinity */
+    double     limit = -NN__SELU_SCALE * NN__SELU_ALPHA, a;
+    int        wanted = nn__dropout_wanted(x, p, training);
+    nn_tensor *keep;
+    if (wanted <= 0) return wanted ? NULL : x;
+    a    = 1 / sqrt((1 - p) * (1 + p * limit * limit));
+    keep = nn_scale(nn_dropout(nn__ones_of(x, nn_shape_of(x)), p, 1), 1 - p); /* 1 or 0 */
+    return nn_affine(nn_add(nn_mul(x, keep), nn_affine(keep, -limit, limit)), a, -a * limit * p);
+}
+NN_API nn_tensor *nn_dropout_gaussian(nn_tensor *x, double p, int training) {
+    int wanted = nn__dropout_wanted(x, p, training);
+    return wanted <= 0 ? (wanted ? NULL : x) : nn_mul(x, nn_normal(x->ctx, x->dtype, nn_shape_of(x), 1, sqrt(p / (1 - p))));
+}
+NN_API nn_tensor *nn_noise(nn_tensor *x, double std, int training) {
+    return x && training && std != 0 ? nn_add(x, nn_normal(x->ctx, x->dtype, nn_shape_of(x), 0, std)) : x;
+}
+
+/* -- norms made of ops -- */
+NN_API nn_tensor *nn_rmsnorm(nn_tensor *x, nn_tensor *weight, double eps) {
+    nn_tensor *y = nn_mul(x, nn_rsqrt(nn_add_scalar(nn_mean(nn_square(x), NN_AXES(-1), 1), eps)));
+    return weight ? nn_mul(y, weight) : y;
+}
+static nn_tensor *nn__by_channel(const char *op, nn_tensor *x, nn_tensor *v, const char *name) { /* [C] -> [C,1,...], to broadcast with x [N,C,...] */
+    nn__text t, u;
+    nn_shape s = nn__shape_none();
+    if (v->ndim != 1 || v->size[0] != x->size[1])
+        return nn__fail(x->ctx, op, NN__M_SHAPES_DIFFER, name, nn__shape_text(&t, v->ndim, v->size), "x's channels", nn__shape_text(&u, 1, x->size + 1)), (nn_tensor *)NULL;
+    s.ndim   = x->ndim - 1;
+    s.dim[0] = x->size[1];
+    for (int i = 1; i < s.ndim; i++) s.dim[i] = 1;
+    return nn_reshape(v, s);
+}
+static nn_tensor *nn__channel_affine(const char *op, nn_tensor *x, nn_tensor *y, nn_tensor *weight, nn_tensor *bias) {
+    if (weight) y = nn_mul(y, nn__by_channel(op, x, weight, "weight"));
+    return bias ? nn_add(y, nn__by_channel(op, x, bias, "bias")) : y;
+}
+static int nn__has_channels(const char *op, nn_tensor *x) {
+    nn__text t;
+    return nn__ok_tensor(op, x) && (x->ndim >= 2 || nn__fail(x->ctx, op, NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "at least 2"));
+}
+NN_API nn_tensor *nn_groupnorm(nn_tensor *x, int groups, nn_tensor *weight, nn_tensor *bias, double eps) {
+    nn_tensor *g, *centred;
+    if (!nn__has_channels("groupnorm", x)) return NULL;
+    if (groups < 1 || x->size[1] % groups) return nn__fail(x->ctx, "groupnorm", NN__M_OPTION, "groups", (double)groups), (nn_tensor *)NULL;
+    g       = nn_reshape(x, NN_SHAPE(x->size[0], groups, x->size[0] ? -1 : nn__count(x->ndim - 1, x->size + 1) / groups));
+    centred = nn_sub(g, nn_mean(g, NN_AXES(-1), 1));
+    g       = nn_mul(centred, nn_rsqrt(nn_add_scalar(nn_mean(nn_square(centred), NN_AXES(-1), 1), eps)));
+    return nn__channel_affine("groupnorm", x, nn_reshape(g, nn_shape_of(x)), weight, bias);
+}
+NN_API nn_tensor *nn_batchnorm(nn_tensor *x, const nn_batchnorm_options *options) {
+    nn__text             t;
+    nn_batchnorm_options o;
+    nn_shape             axes = nn__shape_none();
+    nn_tensor           *mean, *var, *centred;
+    if (!nn__has_channels("batchnorm", x) || !nn__ok_arg(x->ctx, "batchnorm", options, "options")) return NULL;
+    o = *options;
+    if (o.momentum == 0) o.momentum = 0.1;
+    if (o.eps == 0) o.eps = 1e-5;
+    for (int i = 0; i < x->ndim; i++)
+        if (i != 1) axes.dim[axes.ndim++] = i;
+    if (o.training) {
+        double n = x->size[1] ? (double)nn_numel(x) / (double)x->size[1] : 0;
+        int    was;
+        if (n < 2) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "the variance of one value a channel, or", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
+        mean    = nn_mean(x, axes, 1);
+        centred = nn_sub(x, mean);
+        var     = nn_mean(nn_square(centred), axes, 1);
+        was     = nn_no_grad(x->ctx, 1);
+        if (mean && o.mean) nn_assign(o.mean, nn_add(nn_scale(o.mean, 1 - o.momentum), nn_scale(nn_reshape(nn_detach(mean), nn_shape_of(o.mean)), o.momentum)));
+        if (var && o.var) nn_assign(o.var, nn_add(nn_scale(o.var, 1 - o.momentum), nn_scale(nn_reshape(nn_detach(var), nn_shape_of(o.var)), o.momentum * n / (n - 1)))); /* the sample's variance */
+        nn_no_grad(x->ctx, was);
+    } else {
+        if (!nn__ok_arg(x->ctx, "batchnorm", o.mean, "the running mean") || !nn__ok_arg(x->ctx, "batchnorm", o.var, "the running variance")) return NULL;
+        var     = nn__by_channel("batchnorm", x, o.var, "var");
+        mean    = nn__by_channel("batchnorm", x, o.mean, "mean");
+        centred = mean ? nn_sub(x, mean) : NULL;
     }
-    return (double)hits / (double)rows;
+    return nn__channel_affine("batchnorm", x, nn_mul(centred, nn_rsqrt(nn_add_scalar(var, o.eps))), o.weight, o.bias);
 }
 
 /* ---- >>ops move -------------------------------------------------------------------------------------
@@ -7615,6 +7684,320 @@ static const nn_op *const nn_ops[] = {
 NN_API const nn_op *const *nn_op_list(int *count) {
     if (count) *count = (int)(sizeof nn_ops / sizeof *nn_ops);
     return nn_ops;
+}
+
+/* ---- >>losses ---------------------------------------------------------------------------------------
+   Losses give one value an element or row, out of ops, which one place reduces. */
+static nn_tensor *nn__reduced(nn_tensor *each, const nn_loss_options *o) {
+    return o->reduction == NN_NONE ? each : o->reduction == NN_SUM ? nn_sum(each, NN_ALL, 0) : nn_mean(each, NN_ALL, 0);
+}
+static nn_tensor *nn__huber_of(nn_tensor *p, nn_tensor *t, double delta) { /* d^2/2 within delta, then a line: with c = min(|d|, delta), c (|d| - c/2) */
+    nn_tensor *d = nn_abs(nn_sub(p, t)), *c = nn_clamp(d, 0, delta);
+    return nn_mul(c, nn_sub(d, nn_scale(c, 0.5)));
+}
+static nn_tensor *nn__bce_of(nn_tensor *x, nn_tensor *t, nn_tensor *weight) { /* of logits: t w softplus(-x) + (1-t) softplus(x) */
+    nn_tensor *up = nn_softplus(nn_neg(x)), *down = nn_softplus(x);
+    return nn_add(nn_mul(weight ? nn_mul(t, weight) : t, up), nn_mul(nn_affine(t, -1, 1), down));
+}
+static nn_tensor *nn__each_mse(nn_tensor *p, nn_tensor *t, const nn_loss_options *o) { return (void)o, nn_square(nn_sub(p, t)); }
+static nn_tensor *nn__each_mae(nn_tensor *p, nn_tensor *t, const nn_loss_options *o) { return (void)o, nn_abs(nn_sub(p, t)); }
+static nn_tensor *nn__each_huber(nn_tensor *p, nn_tensor *t, const nn_loss_options *o) { return nn__huber_of(p, t, o->delta == 0 ? 1 : (double)o->delta); }
+static nn_tensor *nn__each_smooth_l1(nn_tensor *p, nn_tensor *t, const nn_loss_options *o) {
+    double beta = o->delta == 0 ? 1 : (double)o->delta;
+    return nn_scale(nn__huber_of(p, t, beta), 1 / beta);
+}
+static nn_tensor *nn__each_log_cosh(nn_tensor *p, nn_tensor *t, const nn_loss_options *o) { /* ln cosh d = |d| + ln(1 + e^(-2|d|)) - ln 2; even, so d will do for |d| */
+    nn_tensor *d = nn_sub(p, t);
+    return (void)o, nn_affine(nn_add(d, nn_softplus(nn_scale(d, -2))), 1, -0.69314718055994531);
+}
+static nn_tensor *nn__each_kl(nn_tensor *p, nn_tensor *t, const nn_loss_options *o) { /* t (ln t - p), where t is 0: 0 */
+    nn_tensor *zero = nn_same(t, nn_scalar_like(t, 0)), *each = nn_mul(t, nn_sub(nn_log(nn_add(t, zero)), p));
+    return o->reduction == NN_MEAN && p && p->ndim ? nn_sum(each, NN_AXES(-1), 0) : each;
+}
+static nn_tensor *nn__each_poisson(nn_tensor *p, nn_tensor *t, const nn_loss_options *o) { /* full: with Stirling's ln t!, for t > 1 */
+    nn_tensor *each = nn_sub(nn_exp(p), nn_mul(t, p)), *safe;
+    if (!o->full) return each;
+    safe = nn_maximum(t, nn_scalar_like(t, 1));
+    safe = nn_add(nn_sub(nn_mul(safe, nn_log(safe)), safe), nn_scale(nn_log(nn_scale(safe, 6.2831853071795865)), 0.5));
+    return nn_add(each, nn_mul(safe, nn_positive(nn_affine(t, 1, -1))));
+}
+static nn_tensor *nn__each_hinge(nn_tensor *p, nn_tensor *t, const nn_loss_options *o) { return nn_relu(nn_affine(nn_mul(p, t), -1, o->margin == 0 ? 1 : (double)o->margin)); }
+static nn_tensor *nn__each_bce(nn_tensor *p, nn_tensor *t, const nn_loss_options *o) { /* logarithms held above -100, as in PyTorch */
+    nn_tensor *up = nn_maximum(nn_log(p), nn_scalar_like(p, -100)), *down = nn_maximum(nn_log1p(nn_neg(p)), nn_scalar_like(p, -100));
+    return (void)o, nn_neg(nn_add(nn_mul(t, up), nn_mul(nn_affine(t, -1, 1), down)));
+}
+static nn_tensor *nn__each_bce_logits(nn_tensor *p, nn_tensor *t, const nn_loss_options *o) { return nn__bce_of(p, t, o->weight); }
+static nn_tensor *nn__each_focal(nn_tensor *p, nn_tensor *t, const nn_loss_options *o) { /* bce (1 - p_t)^gamma, times alpha or 1 - alpha; 1 - p_t = p + t - 2 p t */
+    double     gamma = o->gamma == 0 ? 2 : o->gamma == NN_ZERO ? 0 : (double)o->gamma, alpha = o->alpha == 0 ? 0.25 : (double)o->alpha;
+    nn_tensor *q = nn_sigmoid(p), *miss = nn_sub(nn_add(q, t), nn_scale(nn_mul(q, t), 2)), *each = nn_mul(nn__bce_of(p, t, NULL), nn_pow_scalar(miss, gamma));
+    return o->alpha == NN_ZERO ? each : nn_mul(each, nn_affine(t, 2 * alpha - 1, 1 - alpha));
+}
+
+/* Rows of logits [...,C]; classes [...] or probabilities [...,C]. With smoothing e a target of 1 becomes 1 - e + e/C, others e/C. The
+   mean is by the rows' weights, those of their classes; of probabilities by the number of rows. */
+static nn_tensor *nn__cross_entropy_with(nn_tensor *x, nn_tensor *y, const nn_loss_options *o) {
+    nn__text   t, u;
+    int64_t    classes = nn_dim(x, -1);
+    double     e = (double)o->smoothing;
+    nn_tensor *log_p, *each, *weight, *counts = NULL;
+    if (classes < 1) return x->ndim < 1 ? NULL : (nn__fail(x->ctx, NULL, NN__M_EMPTY, "cross_entropy", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL);
+    if (!(e >= 0 && e <= 1)) return nn__fail(x->ctx, "cross_entropy", NN__M_OPTION, "smoothing", e), (nn_tensor *)NULL;
+    if (o->weight && (o->weight->ndim != 1 || o->weight->size[0] != classes))
+        return nn__fail(x->ctx, "cross_entropy", NN__M_SHAPES_DIFFER, "weight", nn__shape_text(&t, o->weight->ndim, o->weight->size), "x's classes", nn__shape_text(&u, 1, &classes)), (nn_tensor *)NULL;
+    if (!nn__is_real(y->dtype) && !o->weight && e == 0 && !o->ignores && o->reduction == NN_MEAN) return nn_cross_entropy(x, y);
+    log_p = nn_log_softmax(x, -1);
+    if (nn__is_real(y->dtype)) { /* mse's rule: it refuses to broadcast */
+        if (!nn__same_shape(x, y)) return nn__fail(x->ctx, "cross_entropy", NN__M_SHAPES_DIFFER, "x", nn__shape_text(&t, x->ndim, x->size), "the probabilities", nn__shape_text(&u, y->ndim, y->size)), (nn_tensor *)NULL;
+        each = nn_mul(e > 0 ? nn_affine(y, 1 - e, e / (double)classes) : y, log_p);
+        if (o->weight) each = nn_mul(each, o->weight);
+        return nn__reduced(nn_neg(nn_sum(each, NN_AXES(-1), 0)), o);
+    }
+    if (y->ndim != x->ndim - 1 || (y->ndim && memcmp(x->size, y->size, (size_t)y->ndim * sizeof x->size[0])))
+        return nn__fail(x->ctx, "cross_entropy", NN__M_SHAPES_DIFFER, "the rows of x", nn__shape_text(&t, x->ndim - 1, x->size), "the classes", nn__shape_text(&u, y->ndim, y->size)), (nn_tensor *)NULL;
+    if (o->ignores) { /* they count 0 times, as class 0 */
+        nn_tensor *ignored = nn_equal(y, nn_scalar_like(y, (double)o->ignore));
+        counts = nn_cast(nn_not(ignored), x->dtype);
+        y      = nn_masked_fill(y, ignored, 0);
+    }
+    weight = o->weight ? nn_index_select(o->weight, 0, y) : NULL;
+    weight = weight && counts ? nn_mul(weight, counts) : weight ? weight : counts;
+    each = nn_neg(nn_squeeze(nn_gather(log_p, -1, nn_unsqueeze(y, -1)), -1));
+    if (weight) each = nn_mul(each, weight);
+    if (e > 0) {
+        nn_tensor *all = nn_neg(nn_sum(o->weight ? nn_mul(log_p, o->weight) : log_p, NN_AXES(-1), 0));
+        if (counts) all = nn_mul(all, counts);
+        each = nn_add(nn_scale(each, 1 - e), nn_scale(all, e / (double)classes));
+    }
+    if (o->reduction != NN_MEAN || !weight) return nn__reduced(each, o);
+    return nn_div(nn_sum(each, NN_ALL, 0), nn_sum(weight, NN_ALL, 0));
+}
+
+static const struct nn__loss_entry { const char *name; nn_tensor *(*each)(nn_tensor *p, nn_tensor *t, const nn_loss_options *o); } nn__losses[] = {
+    {"mse", nn__each_mse}, {"mae", nn__each_mae}, {"huber", nn__each_huber}, {"smooth_l1", nn__each_smooth_l1}, {"log_cosh", nn__each_log_cosh}, {"kl", nn__each_kl},
+    {"poisson", nn__each_poisson}, {"hinge", nn__each_hinge}, {"bce", nn__each_bce}, {"bce_logits", nn__each_bce_logits}, {"focal", nn__each_focal}};
+static int nn__loss_known(const char *name) {
+    for (size_t i = 0; i < sizeof nn__losses / sizeof *nn__losses; i++)
+        if (!strcmp(name, nn__losses[i].name)) return (int)i;
+    return strcmp(name, "cross_entropy") ? -1 : (int)(sizeof nn__losses / sizeof *nn__losses);
+}
+NN_API nn_tensor *nn_loss_named(const char *name, nn_tensor *p, nn_tensor *t, const nn_loss_options *options) {
+    nn__text        a, b;
+    nn_loss_options o;
+    int             i;
+    if (!nn__ok_tensor("loss", p) || !nn__ok_arg(p->ctx, "loss", name, "name") || !nn__ok_arg(p->ctx, "loss", t, "the target")) return NULL;
+    if (!nn__live(p->ctx, p) || !nn__live(p->ctx, t)) return nn__operand_bad(p->ctx, "loss", nn__live(p->ctx, p) ? t : p, nn__live(p->ctx, p)), (nn_tensor *)NULL;
+    memset(&o, 0, sizeof o);
+    if (options) o = *options;
+    if ((unsigned)o.reduction > NN_NONE) return nn__fail(p->ctx, "loss", NN__M_OPTION, "reduction", (double)o.reduction), (nn_tensor *)NULL;
+    if (!(o.delta >= 0)) return nn__fail(p->ctx, "loss", NN__M_OPTION, "delta", (double)o.delta), (nn_tensor *)NULL;
+    i = nn__loss_known(name);
+    if (i < 0) return nn__fail(p->ctx, "loss", NN__M_RULE, name, "no such loss"), (nn_tensor *)NULL;
+    if (i == (int)(sizeof nn__losses / sizeof *nn__losses)) return nn__cross_entropy_with(p, t, &o);
+    if (!nn__is_real(t->dtype)) t = nn_cast(t, p->dtype);
+    if (t && p->ndim == t->ndim + 1 && p->size[t->ndim] == 1) t = nn_unsqueeze(t, -1); /* [n,1] and [n] */
+    if (!t) return NULL;
+    if (!nn__same_shape(p, t)) return nn__fail(p->ctx, name, NN__M_SHAPES_DIFFER, "the prediction", nn__shape_text(&a, p->ndim, p->size), "the target", nn__shape_text(&b, t->ndim, t->size)), (nn_tensor *)NULL;
+    return i == 0 && o.reduction == NN_MEAN ? nn_mse(p, t) : nn__reduced(nn__losses[i].each(p, t, &o), &o);
+}
+NN_API nn_tensor *nn_mae(nn_tensor *p, nn_tensor *t) { return nn_loss_named("mae", p, t, NULL); }
+NN_API nn_tensor *nn_huber(nn_tensor *p, nn_tensor *t) { return nn_loss_named("huber", p, t, NULL); }
+NN_API nn_tensor *nn_smooth_l1(nn_tensor *p, nn_tensor *t) { return nn_loss_named("smooth_l1", p, t, NULL); }
+NN_API nn_tensor *nn_log_cosh(nn_tensor *p, nn_tensor *t) { return nn_loss_named("log_cosh", p, t, NULL); }
+NN_API nn_tensor *nn_kl(nn_tensor *p, nn_tensor *t) { return nn_loss_named("kl", p, t, NULL); }
+NN_API nn_tensor *nn_poisson(nn_tensor *p, nn_tensor *t) { return nn_loss_named("poisson", p, t, NULL); }
+NN_API nn_tensor *nn_hinge(nn_tensor *p, nn_tensor *t) { return nn_loss_named("hinge", p, t, NULL); }
+NN_API nn_tensor *nn_bce(nn_tensor *p, nn_tensor *t) { return nn_loss_named("bce", p, t, NULL); }
+NN_API nn_tensor *nn_bce_logits(nn_tensor *p, nn_tensor *t) { return nn_loss_named("bce_logits", p, t, NULL); }
+NN_API nn_tensor *nn_focal(nn_tensor *p, nn_tensor *t) { return nn_loss_named("focal", p, t, NULL); }
+
+static nn_loss_options nn__loss_options(const nn_loss_options *given) {
+    nn_loss_options o;
+    memset(&o, 0, sizeof o);
+    return given ? *given : o;
+}
+NN_API nn_tensor *nn_gaussian_nll(nn_tensor *mean, nn_tensor *var, nn_tensor *target, const nn_loss_options *options) {
+    nn_loss_options o = nn__loss_options(options);
+    nn_tensor      *v = nn_clamp(var, 1e-6, INFINITY), *each = nn_scale(nn_add(nn_log(v), nn_div(nn_square(nn_sub(mean, target)), v)), 0.5);
+    return nn__reduced(o.full ? nn_add_scalar(each, 0.91893853320467274) : each, &o);
+}
+NN_API nn_tensor *nn_kl_gaussian(nn_tensor *mean, nn_tensor *std, nn_tensor *mean2, nn_tensor *std2) { /* ln(s2/s) + (s^2 + (m - m2)^2) / (2 s2^2) - 1/2 */
+    nn_tensor *d = mean2 ? nn_sub(mean, mean2) : mean, *ratio = nn_add(nn_square(std), nn_square(d));
+    nn_tensor *logs = std2 ? nn_sub(nn_log(std2), nn_log(std)) : nn_neg(nn_log(std));
+    return nn_affine(nn_add(logs, nn_scale(std2 ? nn_div(ratio, nn_square(std2)) : ratio, 0.5)), 1, -0.5);
+}
+NN_API nn_tensor *nn_cosine_similarity(nn_tensor *x, nn_tensor *y, int axis) { /* lengths held above 1e-8 */
+    nn_tensor *xx = nn_clamp(nn_norm(x, NN_AXES(axis), 0, 2), 1e-8, INFINITY), *yy = nn_clamp(nn_norm(y, NN_AXES(axis), 0, 2), 1e-8, INFINITY);
+    return nn_div(nn_sum(nn_mul(x, y), NN_AXES(axis), 0), nn_mul(xx, yy));
+}
+NN_API nn_tensor *nn_cosine_loss(nn_tensor *x, nn_tensor *y, nn_tensor *same, const nn_loss_options *options) { /* 1 - cos of pairs, max(0, cos - margin) of others */
+    nn_loss_options o = nn__loss_options(options);
+    nn_tensor      *cosine = nn_cosine_similarity(x, y, -1), *pair = nn_positive(same);
+    nn_tensor      *apart = nn_relu(nn_affine(cosine, 1, -(double)o.margin));
+    return nn__reduced(nn_add(nn_mul(pair, nn_affine(cosine, -1, 1)), nn_mul(nn_affine(pair, -1, 1), apart)), &o);
+}
+static nn_tensor *nn__distance(nn_tensor *x, nn_tensor *y) { return nn_norm(nn_add_scalar(nn_sub(x, y), 1e-6), NN_AXES(-1), 0, 2); } /* as PyTorch's, so never 0 */
+NN_API nn_tensor *nn_triplet(nn_tensor *anchor, nn_tensor *like, nn_tensor *unlike, const nn_loss_options *options) {
+    nn_loss_options o = nn__loss_options(options);
+    return nn__reduced(nn_relu(nn_add_scalar(nn_sub(nn__distance(anchor, like), nn__distance(anchor, unlike)), o.margin == 0 ? 1 : (double)o.margin)), &o);
+}
+NN_API nn_tensor *nn_contrastive(nn_tensor *x, nn_tensor *y, nn_tensor *same, const nn_loss_options *options) { /* d^2/2 of pairs, max(0, margin - d)^2/2 of others */
+    nn_loss_options o = nn__loss_options(options);
+    nn_tensor      *d = nn__distance(x, y), *apart = nn_square(nn_relu(nn_affine(d, -1, o.margin == 0 ? 1 : (double)o.margin)));
+    return nn__reduced(nn_scale(nn_add(nn_mul(same, nn_square(d)), nn_mul(nn_affine(same, -1, 1), apart)), 0.5), &o);
+}
+
+/* -- metrics: numbers for people, computed on the host -- */
+/* Contiguous, of this context and with equally many rows? classes: integers */
+static int nn__metric_pair(const char *op, nn_tensor **x, nn_tensor **y, int classes) {
+    nn__text t, u;
+    nn_ctx  *c;
+    if (!nn__ok_host(op, *x) || !nn__ok_arg((*x)->ctx, op, *y, classes ? "classes" : "the target")) return 0;
+    c = (*x)->ctx;
+    if (!nn__live(c, *y)) return !nn__operand_bad(c, op, *y, 1);
+    if (!nn__ok_host(op, *y)) return 0;
+    if (classes && (*y)->dtype != NN_I32 && (*y)->dtype != NN_I64 && (*y)->dtype != NN_U8) return nn__fail(c, op, NN__M_NOT_INTEGER, "the classes", nn_dtype_name((*y)->dtype));
+    if ((classes && (*x)->ndim < 1) || nn_numel(*x) == 0) return nn__fail(c, NULL, NN__M_EMPTY, op, nn__shape_text(&t, (*x)->ndim, (*x)->size));
+    if (nn_numel(*y) != (classes ? nn_numel(*x) / (*x)->size[(*x)->ndim - 1] : nn_numel(*x)))
+        return nn__fail(c, op, NN__M_SHAPES_DIFFER, classes ? "the rows of x" : "the prediction", nn__shape_text(&t, (*x)->ndim - classes, (*x)->size), classes ? "the classes" : "the target", nn__shape_text(&u, (*y)->ndim, (*y)->size));
+    *x = nn_contiguous(nn_detach(*x));
+    *y = nn_contiguous(nn_detach(*y));
+    return *x && *y;
+}
+/* How many of the row's values come before its value at `label`, the largest first: 0 is the top. -1: a NaN is among them, or the label is none */
+static int64_t nn__rank(const nn_tensor *x, int64_t r, int64_t row, int64_t label) {
+    double  mine;
+    int64_t before = 0;
+    if (label < 0 || label >= row) return -1;
+    mine = nn__load(x->dtype, nn__data(x), r * row + label);
+    for (int64_t i = 0; i < row; i++) {
+        double v = nn__load(x->dtype, nn__data(x), r * row + i);
+        if (v != v) return -1;
+        before += v > mine || (v == mine && i < label);
+    }
+    return before;
+}
+NN_API double nn_topk_accuracy(nn_tensor *logits, nn_tensor *classes, int k) {
+    int64_t row, rows, hits = 0;
+    if (!nn__metric_pair("accuracy", &logits, &classes, 1)) return NAN;
+    row  = logits->size[logits->ndim - 1];
+    rows = nn_numel(logits) / row;
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t rank = nn__rank(logits, r, row, nn__load_int(classes->dtype, nn__data(classes), r));
+        hits += rank >= 0 && rank < k;
+    }
+    return (double)hits / (double)rows;
+}
+NN_API double nn_accuracy(nn_tensor *logits, nn_tensor *classes) { return nn_topk_accuracy(logits, classes, 1); }
+
+NN_API nn_tensor *nn_confusion(nn_tensor *logits, nn_tensor *classes) {
+    nn_tensor *m;
+    int64_t    row;
+    if (!nn__metric_pair("confusion", &logits, &classes, 1)) return NULL;
+    row = logits->size[logits->ndim - 1];
+    if (!nn__check_within(logits->ctx, "confusion", NN__M_LABEL, classes, row)) return NULL;
+    m = nn_zeros(logits->ctx, NN_I64, NN_SHAPE(row, row));
+    for (int64_t r = 0; m && r < nn_numel(classes); r++) {
+        int64_t best = 0;
+        for (int64_t i = 1; i < row; i++)
+            if (nn__load(logits->dtype, nn__data(logits), r * row + i) > nn__load(logits->dtype, nn__data(logits), r * row + best)) best = i;
+        ((int64_t *)nn__data(m))[nn__load_int(classes->dtype, nn__data(classes), r) * row + best]++;
+    }
+    return m;
+}
+NN_API nn_class_scores nn_class_scores_of(nn_tensor *logits, nn_tensor *classes) { /* means over the classes that occur, as label or prediction */
+    nn_class_scores s = {NAN, NAN, NAN, NAN};
+    nn_tensor      *m = nn_confusion(logits, classes);
+    const int64_t  *at;
+    int64_t         n, seen = 0, hits = 0, all = 0;
+    if (!m) return s;
+    n  = m->size[0];
+    at = (const int64_t *)nn__data(m);
+    s.precision = s.recall = s.f1 = 0;
+    for (int64_t k = 0; k < n; k++) {
+        int64_t labelled = 0, predicted = 0, hit = at[k * n + k];
+        for (int64_t i = 0; i < n; i++) { labelled += at[k * n + i]; predicted += at[i * n + k]; }
+        all += labelled;
+        hits += hit;
+        if (!labelled && !predicted) continue;
+        seen++;
+        s.precision += predicted ? (double)hit / (double)predicted : 0;
+        s.recall += labelled ? (double)hit / (double)labelled : 0;
+        s.f1 += 2.0 * (double)hit / (double)(labelled + predicted);
+    }
+    s.accuracy = (double)hits / (double)all;
+    s.precision /= (double)seen;
+    s.recall /= (double)seen;
+    s.f1 /= (double)seen;
+    return s;
+}
+NN_API double nn_roc_auc(nn_tensor *score, nn_tensor *positive) { /* the chance that a positive's score is above a negative's, equal ones counting half */
+    nn_tensor *sorted, *index = NULL;
+    double     below = 0, sum = 0, positives = 0;
+    int64_t    n;
+    if (!nn__metric_pair("roc_auc", &score, &positive, 0)) return NAN;
+    n      = nn_numel(score);
+    sorted = nn_contiguous(nn_sort(nn_reshape(score, NN_SHAPE(n)), 0, 0, &index));
+    if (!sorted) return NAN;
+    for (int64_t i = 0, end; i < n; i = end) { /* equal scores together */
+        double value = nn__load(sorted->dtype, nn__data(sorted), i), here = 0;
+        if (value != value) return NAN;
+        for (end = i; end < n && nn__load(sorted->dtype, nn__data(sorted), end) == value; end++)
+            here += nn__load(positive->dtype, nn__data(positive), ((const int64_t *)nn__data(index))[end]) != 0;
+        sum += here * (below + 0.5 * ((double)(end - i) - here));
+        below += (double)(end - i) - here;
+        positives += here;
+    }
+    return positives > 0 && below > 0 ? sum / (positives * below) : NAN;
+}
+NN_API nn_real_scores nn_real_scores_of(nn_tensor *prediction, nn_tensor *target) {
+    nn_real_scores s = {NAN, NAN, NAN, NAN, NAN};
+    double         mean = 0, bias = 0, spread = 0, left = 0;
+    int64_t        n;
+    if (!nn__metric_pair("real_scores", &prediction, &target, 0)) return s;
+    n     = nn_numel(target);
+    s.mse = s.mae = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double t = nn__load(target->dtype, nn__data(target), i), d = nn__load(prediction->dtype, nn__data(prediction), i) - t;
+        mean += t; bias += d; s.mse += d * d; s.mae += fabs(d);
+    }
+    mean /= (double)n; bias /= (double)n; s.mse /= (double)n; s.mae /= (double)n;
+    for (int64_t i = 0; i < n; i++) {
+        double t = nn__load(target->dtype, nn__data(target), i), d = nn__load(prediction->dtype, nn__data(prediction), i) - t - bias;
+        spread += (t - mean) * (t - mean);
+        left += d * d;
+    }
+    s.rmse = sqrt(s.mse);
+    s.r2 = spread > 0 ? 1 - s.mse * (double)n / spread : NAN;
+    s.explained_variance = spread > 0 ? 1 - left / spread : NAN;
+    return s;
+}
+static const char *const nn__metrics[] = {"accuracy", "top5", "precision", "recall", "f1", "auc", "perplexity", "mse", "rmse", "mae", "r2", "explained_variance"};
+static int nn__metric_known(const char *name, size_t length) {
+    for (size_t i = 0; i < sizeof nn__metrics / sizeof *nn__metrics; i++)
+        if (strlen(nn__metrics[i]) == length && !memcmp(name, nn__metrics[i], length)) return (int)i;
+    return -1;
+}
+NN_API double nn_metric(const char *name, nn_tensor *p, nn_tensor *t) {
+    nn_class_scores k;
+    nn_real_scores  r;
+    int             which;
+    if (!nn__ok_tensor("metric", p) || !nn__ok_arg(p->ctx, "metric", name, "name")) return NAN;
+    which = nn__metric_known(name, strlen(name));
+    switch (which) {
+    case -1: return nn__fail(p->ctx, "metric", NN__M_RULE, name, "no such metric"), NAN;
+    case 0: return nn_accuracy(p, t);
+    case 1: return nn_topk_accuracy(p, t, 5);
+    case 2: case 3: case 4:
+        k = nn_class_scores_of(p, t);
+        return which == 2 ? k.precision : which == 3 ? k.recall : k.f1;
+    case 5: /* of two logits a row, of one, or of scores */
+        if (p->ndim == 2 && p->size[1] == 2) p = nn_sub(nn_select(p, 1, 1), nn_select(p, 1, 0));
+        return nn_roc_auc(p, t);
+    case 6: return exp(nn_item(nn_cross_entropy(p, t)));
+    default:
+        r = nn_real_scores_of(p, t);
+        return which == 7 ? r.mse : which == 8 ? r.rmse : which == 9 ? r.mae : which == 10 ? r.r2 : r.explained_variance;
+    }
 }
 
 /* ---- >>models ---------------------------------------------------------------------------------------
