@@ -1174,7 +1174,7 @@ NN_API int         nn_data_shuffle(nn_data *d, int on);           /* default: on
 NN_API int         nn_data_next(nn_data *d, nn_batch *b);         /* 0: the epoch is over (the next call begins another) */
 NN_API void        nn_data_rewind(nn_data *d);                    /* begin the epoch again */
 NN_API int64_t     nn_data_count(const nn_data *d);               /* samples */
-NN_API nn_tensor  *nn_data_x(nn_data *d, int64_t from, int64_t n);/* samples in order, without shuffling: step tensors */
+NN_API nn_tensor  *nn_data_x(nn_data *d, int64_t from, int64_t n);/* samples in order, without shuffling: step tensors; n may be NN_TO_END */
 NN_API nn_tensor  *nn_data_y(nn_data *d, int64_t from, int64_t n);
 
 /* -- training -- */
@@ -1495,6 +1495,7 @@ static const char nn__this_copy = 'n';
     X(NO_F64,          NN_ERR_DTYPE,   "f64 was left out of this build (NN_NO_F64)") \
     X(NOT_CONTIGUOUS,  NN_ERR_ARG,     "the tensor %s is a strided view; nn_contiguous(x) copies it") \
     X(NO_DATA,         NN_ERR_ARG,     "a shape-only context has no data to %s") \
+    X(ORDER,           NN_ERR_ARG,     "%g to %g is no range") \
     X(RULE,            NN_ERR_ARG,     "'%s': %s") \
     X(SQUARE,          NN_ERR_SHAPE,   "x %s must be square matrices") \
     X(SINGULAR,        NN_ERR_ARG,     "matrix %lld is singular") \
@@ -3037,6 +3038,11 @@ typedef struct nn__low {
 #define NN__BINARY_OPS(X) X(add) X(sub) X(mul) X(div) X(same) X(relu_back) X(sigmoid_back) X(tanh_back) X(gelu_back) X(gelu_tanh_back) \
     X(silu_back) X(mish_back) X(maximum) X(minimum) X(pow) X(fmod) X(atan2) X(hypot)
 
+/* An optimiser's update of n elements: parameter, gradient, up to three moments, constants; their formulas stand in >>optim. sgd has a kernel of its own. */
+enum { NN__U_CONSTANTS = 10 };
+typedef void (*nn__optim_fn)(void *p, const void *g, void *const *moment, int64_t n, const double *h);
+#define NN__OPTIM_KERNELS(X) X(adam, 2) X(amsgrad, 3) X(nadam, 2) X(adamax, 2) X(rmsprop, 3) X(adagrad, 1) X(adadelta, 2) X(lion, 1) X(average, 0)
+
 typedef void (*nn__binary_fn)(const void *x, int x_step, const void *y, int y_step, void *z, int64_t n, const double *p);
 
 typedef struct nn__kernel_set {
@@ -3059,8 +3065,10 @@ typedef struct nn__kernel_set {
     void   (*cross_entropy_back)(const void *x, const void *lse, double scale, int64_t label, void *dx, int64_t n);
     void   (*layernorm)(const void *x, const void *w, const void *b, double eps, void *y, void *mean, void *rstd, int64_t n);
     void   (*layernorm_back)(const void *dy, const void *x, const void *w, const void *mean, const void *rstd, void *dx, void *dw, void *db, int64_t n); /* adds to dw, db */
-    void   (*sgd)(void *p, const void *g, void *m, int64_t n, const double *h);
-    void   (*adam)(void *p, const void *g, void *m, void *v, int64_t n, const double *h);
+    nn__optim_fn sgd;
+#define NN__X(name, moments) nn__optim_fn name;
+    NN__OPTIM_KERNELS(NN__X)
+#undef NN__X
     void   (*uniform)(nn__rng r, int64_t block, void *x, int64_t n, const double *p);   /* elements from 64 block on; n < 0 as above, to mask */
     void   (*normal)(nn__rng r, int64_t block, void *x, int64_t n, const double *p);
     void   (*dropout)(nn__rng r, int64_t block, const void *x, void *y, uint8_t *mask, int64_t n, const double *p);
@@ -4761,7 +4769,7 @@ static void nn__grad_clamp(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] =
 static int  nn__sample_clamp(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_p(c, real, k, s, -0.75, 1.25); }
 NN__UNARY_P(clamp, NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__grad_clamp, nn__sample_clamp);
 NN_API nn_tensor *nn_clamp(nn_tensor *x, double low, double high) {
-    if (x && !(low <= high)) return nn__fail(x->ctx, "clamp", NN__M_OPTION, "high", high), (nn_tensor *)NULL;
+    if (x && !(low <= high)) return nn__fail(x->ctx, "clamp", NN__M_ORDER, low, high), (nn_tensor *)NULL;
     return nn__apply_p(&nn__op_clamp, x, low, high);
 }
 
@@ -4775,15 +4783,15 @@ static int nn__sample_leaky_relu(nn_ctx *c, nn_dtype real, int k, nn_sample *s) 
 NN__UNARY_P(leaky_relu, NN_OP_SAVES_IN, nn__grad_leaky_relu, nn__sample_leaky_relu);
 NN_API nn_tensor *nn_leaky_relu(nn_tensor *x, double slope) { return nn__apply_p(&nn__op_leaky_relu, x, slope, 0); }
 
-/* -- elu:  y = x, below 0 alpha (e^(b x) - 1)         dx = dy (x > 0 ? 1 : b (y + alpha)) -- */
+/* -- elu:  y = x, below 0 alpha (e^(b x) - 1)         dx = dy (x > 0 ? 1 : alpha b e^(b x)) -- */
 #define NN__F_elu(x, p0, p1) nn__v_select(nn__v_gt(x, nn__v_zero()), x, nn__v_mul(p0, NN__K(expm1)(nn__v_mul(p1, x))))
-static void nn__grad_elu(nn_node *n, nn_tensor **dy, nn_tensor **dx) { /* min(y, 0) is 0 above, where 1 - alpha b is missing to a slope of 1 */
+static void nn__grad_elu(nn_node *n, nn_tensor **dy, nn_tensor **dx) { /* above, min(x, 0) is 0, and 1 - alpha b is missing to a slope of 1 */
     const double *p = (const double *)n->attr;
-    nn_tensor    *below = nn_affine(nn_minimum(n->out[0], nn_scalar_like(n->out[0], 0)), p[1], p[0] * p[1]);
+    nn_tensor    *below = nn_scale(nn_exp(nn_scale(nn_minimum(n->in[0], nn_scalar_like(n->in[0], 0)), p[1])), p[0] * p[1]);
     dx[0] = nn_mul(dy[0], p[0] * p[1] == 1 ? below : nn_add(below, nn_scale(nn_positive(n->in[0]), 1 - p[0] * p[1])));
 }
 static int nn__sample_elu(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_p(c, real, k, s, k & 1 ? 1 : 1.5, k & 1 ? 1 : 0.75); }
-NN__UNARY_P(elu, NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__grad_elu, nn__sample_elu);
+NN__UNARY_P(elu, NN_OP_SAVES_IN, nn__grad_elu, nn__sample_elu);
 NN_API nn_tensor *nn_elu(nn_tensor *x, double alpha) { return nn__apply_p(&nn__op_elu, x, alpha, 1); }
 NN_API nn_tensor *nn_celu(nn_tensor *x, double alpha) {
     if (x && alpha == 0) return nn__fail(x->ctx, "celu", NN__M_OPTION, "alpha", alpha), (nn_tensor *)NULL;
@@ -4852,7 +4860,8 @@ NN_API nn_tensor *nn_minimum(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn
 #define NN__F_pow(x, y, p0, p1) NN__K(each2)(pow, x, y)
 static void nn__grad_pow(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     nn_tensor *x = n->in[0], *y = n->in[1];
-    if (nn_wants(n, 0)) dx[0] = nn_mul(dy[0], nn_mul(y, nn_pow(x, nn_affine(y, 1, -1))));
+    nn_tensor *less = nn_add(nn_affine(y, 1, -1), nn_same(y, nn_scalar_like(y, 0))); /* where y is 0, 0 and not -1: 0 times infinity is no slope */
+    if (nn_wants(n, 0)) dx[0] = nn_mul(dy[0], nn_mul(y, nn_pow(x, less)));
     if (nn_wants(n, 1)) dx[1] = nn_mul(dy[0], nn_mul(n->out[0], nn_log(nn_add(x, nn_same(x, nn_scalar_like(x, 0))))));
 }
 static int nn__sample_pow(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
@@ -4866,7 +4875,7 @@ static int nn__sample_pow(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
 NN__BINARY(pow, NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__grad_pow, nn__sample_pow);
 NN_API nn_tensor *nn_pow(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_pow, x, y, NULL); }
 NN_API nn_tensor *nn_pow_scalar(nn_tensor *x, double p) {
-    return p == 0 ? nn_affine(x, 0, 1) : p == 0.5 ? nn_sqrt(x) : p == 1 ? nn_scale(x, 1) : p == 2 ? nn_square(x) : p == -1 ? nn_reciprocal(x) : nn_pow(x, nn_scalar_like(x, p));
+    return p == 0.5 ? nn_sqrt(x) : p == 1 ? nn_scale(x, 1) : p == 2 ? nn_square(x) : p == -1 ? nn_reciprocal(x) : nn_pow(x, nn_scalar_like(x, p));
 }
 
 /* -- fmod:  z = x - y trunc(x / y)                    dx = dz, dy = -dz trunc(x / y) -- */
@@ -4881,9 +4890,11 @@ NN_API nn_tensor *nn_fmod(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__o
 /* -- atan2:  the angle of (x, y)                      dy = dz x / (x^2 + y^2), dx = -dz y / (x^2 + y^2) -- */
 #define NN__F_atan2(y, x, p0, p1) NN__K(each2)(atan2, y, x)
 static void nn__grad_atan2(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
-    nn_tensor *g = nn_div(dy[0], nn_add(nn_square(n->in[0]), nn_square(n->in[1])));
-    if (nn_wants(n, 0)) dx[0] = nn_mul(g, n->in[1]);
-    if (nn_wants(n, 1)) dx[1] = nn_neg(nn_mul(g, n->in[0]));
+    nn_tensor *h = nn_hypot(n->in[0], n->in[1]), *g;
+    h = nn_add(h, nn_same(h, nn_scalar_like(h, 0))); /* at (0, 0) the gradient is 0 */
+    g = nn_div(dy[0], h);
+    if (nn_wants(n, 0)) dx[0] = nn_mul(g, nn_div(n->in[1], h));
+    if (nn_wants(n, 1)) dx[1] = nn_neg(nn_mul(g, nn_div(n->in[0], h)));
 }
 NN__BINARY(atan2, NN_OP_SAVES_IN, nn__grad_atan2, nn__sample_binary);
 NN_API nn_tensor *nn_atan2(nn_tensor *y, nn_tensor *x) { return nn__apply2(&nn__op_atan2, y, x, NULL); }
@@ -4891,7 +4902,7 @@ NN_API nn_tensor *nn_atan2(nn_tensor *y, nn_tensor *x) { return nn__apply2(&nn__
 /* -- hypot:  z = sqrt(x^2 + y^2)                      dx = dz x / z, dy = dz y / z -- */
 #define NN__F_hypot(x, y, p0, p1) NN__K(each2)(hypot, x, y)
 static void nn__grad_hypot(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
-    nn_tensor *g = nn_div(dy[0], n->out[0]);
+    nn_tensor *g = nn_div(dy[0], nn_add(n->out[0], nn_same(n->out[0], nn_scalar_like(n->out[0], 0)))); /* at (0, 0): 0 */
     if (nn_wants(n, 0)) dx[0] = nn_mul(g, n->in[0]);
     if (nn_wants(n, 1)) dx[1] = nn_mul(g, n->in[1]);
 }
@@ -4901,7 +4912,11 @@ NN_API nn_tensor *nn_hypot(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__
 /* Made of those */
 NN_API nn_tensor *nn_add_scalar(nn_tensor *x, double a) { return nn_affine(x, 1, a); }
 NN_API nn_tensor *nn_lerp(nn_tensor *x, nn_tensor *y, nn_tensor *weight) { return nn_add(x, nn_mul(weight, nn_sub(y, x))); }
-NN_API nn_tensor *nn_log_guarded(nn_tensor *x, double eps) { return nn_log(nn_clamp(x, eps == 0 ? 1e-8 : eps, INFINITY)); }
+static int nn__is_half(const nn_tensor *x);
+NN_API nn_tensor *nn_log_guarded(nn_tensor *x, double eps) {
+    if (nn__is_half(x)) return nn_cast(nn_log_guarded(nn_cast(x, NN_F32), eps), x->dtype); /* where eps may be 0 */
+    return nn_log(nn_clamp(x, eps == 0 ? 1e-8 : eps, INFINITY));
+}
 NN_API nn_tensor *nn_logit(nn_tensor *x, double eps) {
     nn_tensor *p = eps == 0 ? x : nn_clamp(x, eps, 1 - eps);
     return nn_sub(nn_log(p), nn_log1p(nn_neg(p)));
@@ -5059,6 +5074,7 @@ static int nn__sample_where(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
 }
 static const nn_op nn__op_where = {"where", 3, 1, 0, 0, nn__shape_where, nn__run_where, nn__grad_where, NULL, nn__cost_map, nn__sample_where, 0};
 NN_API nn_tensor *nn_where(nn_tensor *mask, nn_tensor *x, nn_tensor *y) {
+    if (x && !nn__ok_arg(x->ctx, "where", mask, "the mask")) return NULL;
     if (!nn__broadcast_both("where", &x, &y) || !nn__broadcast_both("where", &x, &mask) || !nn__broadcast_both("where", &x, &y)) return NULL;
     return nn__apply3(&nn__op_where, mask, x, y, NULL);
 }
@@ -5276,6 +5292,9 @@ NN_API nn_tensor *nn_max(nn_tensor *x, nn_shape axes, int keepdims) {
     return nn__axes_of("max", x, axes, keepdims, &a) ? nn__apply1(&nn__op_max, x, &a) : NULL;
 }
 
+/* What is made of several ops computes in f32 where x is f16 or bf16: its steps must not round, or overflow, on the way */
+static int nn__is_half(const nn_tensor *x) { return x && (x->dtype == NN_F16 || x->dtype == NN_BF16); }
+
 /* Below reductions are made of other ops, or of an op over the last axis: the axes that go are brought there, as one. */
 static nn_tensor *nn__axes_last(nn_tensor *x, const nn__axes *a) { /* [kept..., n] */
     nn_shape order = nn__shape_none(), s = nn__shape_none();
@@ -5300,20 +5319,23 @@ static nn_tensor *nn__axes_kept(nn_tensor *y, const nn_tensor *x, const nn__axes
 NN_API nn_tensor *nn_min(nn_tensor *x, nn_shape axes, int keepdims) { return nn_neg(nn_max(nn_neg(x), axes, keepdims)); }
 
 NN_API nn_tensor *nn_var(nn_tensor *x, nn_shape axes, int keepdims, double correction) {
-    nn_tensor *sum = nn_sum(nn_square(nn_sub(x, nn_mean(x, axes, 1))), axes, keepdims);
+    nn_tensor *sum = nn__is_half(x) ? NULL : nn_sum(nn_square(nn_sub(x, nn_mean(x, axes, 1))), axes, keepdims);
     double     n = sum && nn_numel(sum) ? (double)nn_numel(x) / (double)nn_numel(sum) : 1;
+    if (nn__is_half(x)) return nn_cast(nn_var(nn_cast(x, NN_F32), axes, keepdims, correction), x->dtype);
     if (sum && !(n > correction)) return nn__fail(x->ctx, "var", NN__M_OPTION, "correction", correction), (nn_tensor *)NULL;
     return nn_scale(sum, 1 / (n - correction));
 }
-NN_API nn_tensor *nn_std(nn_tensor *x, nn_shape axes, int keepdims, double correction) { return nn_sqrt(nn_var(x, axes, keepdims, correction)); }
-
 /* A root whose slope at 0 is 0 instead of infinite: of 0 it is (0 + 1)^p - 1 with a constant 1 */
 static nn_tensor *nn__root(nn_tensor *s, double p) {
     nn_tensor *zero = nn_same(s, nn_scalar_like(s, 0));
     return nn_sub(nn_pow_scalar(nn_add(s, zero), p), zero);
 }
+NN_API nn_tensor *nn_std(nn_tensor *x, nn_shape axes, int keepdims, double correction) {
+    return nn__is_half(x) ? nn_cast(nn_std(nn_cast(x, NN_F32), axes, keepdims, correction), x->dtype) : nn__root(nn_var(x, axes, keepdims, correction), 0.5);
+}
 NN_API nn_tensor *nn_norm(nn_tensor *x, nn_shape axes, int keepdims, double p) {
     if (!x) return NULL;
+    if (nn__is_half(x)) return nn_cast(nn_norm(nn_cast(x, NN_F32), axes, keepdims, p), x->dtype);
     if (p != p) return nn__fail(x->ctx, "norm", NN__M_OPTION, "p", p), (nn_tensor *)NULL;
     if (p == 0) return nn_sum(nn_affine(nn_same(x, nn_scalar_like(x, 0)), -1, 1), axes, keepdims);
     if (p == 1) return nn_sum(nn_abs(x), axes, keepdims);
@@ -5325,10 +5347,12 @@ NN_API nn_tensor *nn_norm(nn_tensor *x, nn_shape axes, int keepdims, double p) {
 
 NN_API nn_tensor *nn_logsumexp(nn_tensor *x, nn_shape axes, int keepdims) {
     nn__axes   a;
-    double     most = x && x->dtype == NN_F64 ? DBL_MAX : x && x->dtype == NN_F16 ? 65504 : FLT_MAX; /* infinities would be subtracted from each other */
-    nn_tensor *m = nn_clamp(nn_max(nn_detach(x), axes, 1), -most, most);
-    nn_tensor *y = nn_add(nn_log(nn_sum(nn_exp(nn_sub(x, m)), axes, 1)), m);
+    double     most = x && x->dtype == NN_F64 ? DBL_MAX : FLT_MAX; /* infinities would be subtracted from each other */
     nn_shape   s = nn__shape_none();
+    nn_tensor *m, *y;
+    if (nn__is_half(x)) return nn_cast(nn_logsumexp(nn_cast(x, NN_F32), axes, keepdims), x->dtype);
+    m = nn_clamp(nn_max(nn_detach(x), axes, 1), -most, most);
+    y = nn_add(nn_log(nn_sum(nn_exp(nn_sub(x, m)), axes, 1)), m);
     if (!y || keepdims || !nn__axes_of("logsumexp", x, axes, 0, &a)) return y;
     for (int i = 0; i < x->ndim; i++) {
         int gone = 0;
@@ -5413,6 +5437,7 @@ NN_API nn_tensor *nn_cumprod(nn_tensor *x, int axis) { /* a = x, b = the first x
 NN_API nn_tensor *nn_prod(nn_tensor *x, nn_shape axes, int keepdims) { /* the last of the running products */
     nn__axes   a;
     nn_tensor *row, *y;
+    if (nn__is_half(x)) return nn_cast(nn_prod(nn_cast(x, NN_F32), axes, keepdims), x->dtype);
     if (!nn__axes_of("prod", x, axes, keepdims, &a) || !(row = nn__axes_last(x, &a))) return NULL;
     y = nn_dim(row, -1) ? nn_select(nn_cumprod(row, -1), -1, -1) : nn_affine(nn_sum(row, NN_AXES(-1), 0), 0, 1);
     return nn__axes_kept(y, x, &a);
@@ -5473,7 +5498,12 @@ static void nn__argmax_rows(void *arg, int64_t begin, int64_t end, int worker) {
     for (int64_t r = begin; r < end; r++) {
         int64_t best = 0;
         double  most = sign * nn__load(x->dtype, nn__data(x), r * row);
-        for (int64_t i = 1; i < row && most == most; i++) {
+        if (!nn__is_real(x->dtype)) { /* not by way of doubles, where neighbours far out are equal */
+            for (int64_t i = 1; i < row; i++) {
+                int64_t v = nn__load_int(x->dtype, nn__data(x), r * row + i), b = nn__load_int(x->dtype, nn__data(x), r * row + best);
+                if (sign > 0 ? v > b : v < b) best = i;
+            }
+        } else for (int64_t i = 1; i < row && most == most; i++) {
             double v = sign * nn__load(x->dtype, nn__data(x), r * row + i);
             if (v > most || v != v) { best = i; most = v; }
         }
@@ -6429,6 +6459,7 @@ NN_API nn_tensor *nn_noise(nn_tensor *x, double std, int training) {
 
 /* -- norms made of ops -- */
 NN_API nn_tensor *nn_rmsnorm(nn_tensor *x, nn_tensor *weight, double eps) {
+    if (nn__is_half(x)) return nn_cast(nn_rmsnorm(nn_cast(x, NN_F32), nn_cast(weight, NN_F32), eps), x->dtype);
     nn_tensor *y = nn_mul(x, nn_rsqrt(nn_add_scalar(nn_mean(nn_square(x), NN_AXES(-1), 1), eps)));
     return weight ? nn_mul(y, weight) : y;
 }
@@ -6453,6 +6484,7 @@ static int nn__has_channels(const char *op, nn_tensor *x) {
 NN_API nn_tensor *nn_groupnorm(nn_tensor *x, int groups, nn_tensor *weight, nn_tensor *bias, double eps) {
     nn_tensor *g, *centred;
     if (!nn__has_channels("groupnorm", x)) return NULL;
+    if (nn__is_half(x)) return nn_cast(nn_groupnorm(nn_cast(x, NN_F32), groups, nn_cast(weight, NN_F32), nn_cast(bias, NN_F32), eps), x->dtype);
     if (groups < 1 || x->size[1] % groups) return nn__fail(x->ctx, "groupnorm", NN__M_OPTION, "groups", (double)groups), (nn_tensor *)NULL;
     g       = nn_reshape(x, NN_SHAPE(x->size[0], groups, x->size[0] ? -1 : nn__count(x->ndim - 1, x->size + 1) / groups));
     centred = nn_sub(g, nn_mean(g, NN_AXES(-1), 1));
@@ -6466,6 +6498,11 @@ NN_API nn_tensor *nn_batchnorm(nn_tensor *x, const nn_batchnorm_options *options
     nn_tensor           *mean, *var, *centred;
     if (!nn__has_channels("batchnorm", x) || !nn__ok_arg(x->ctx, "batchnorm", options, "options")) return NULL;
     o = *options;
+    if (nn__is_half(x)) {
+        o.weight = nn_cast(o.weight, NN_F32);
+        o.bias   = nn_cast(o.bias, NN_F32);
+        return nn_cast(nn_batchnorm(nn_cast(x, NN_F32), &o), x->dtype);
+    }
     if (o.momentum == 0) o.momentum = 0.1;
     if (o.eps == 0) o.eps = 1e-5;
     for (int i = 0; i < x->ndim; i++)
@@ -7311,7 +7348,7 @@ static nn_tensor *nn__triangle(const char *name, nn_tensor *x, int64_t k, int up
     if (x->ndim < 2) return nn__fail(x->ctx, name, NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "at least 2"), (nn_tensor *)NULL;
     row    = nn_unsqueeze(nn_arange(x->ctx, NN_I64, (double)k, (double)(k + nn_dim(x, -2)), 1), 1); /* row + k, column: [n,1], [m] */
     column = nn_arange(x->ctx, NN_I64, 0, (double)nn_dim(x, -1), 1);
-    return nn__mask_apply(x, nn_expand(upper ? nn_greater_equal(column, row) : nn_less_equal(column, row), nn_shape_of(x)), 1);
+    return nn_where(upper ? nn_greater_equal(column, row) : nn_less_equal(column, row), x, nn_scalar_like(x, 0));
 }
 NN_API nn_tensor *nn_tril(nn_tensor *x, int64_t k) { return nn__triangle("tril", x, k, 0); }
 NN_API nn_tensor *nn_triu(nn_tensor *x, int64_t k) { return nn__triangle("triu", x, k, 1); }
@@ -7607,15 +7644,15 @@ NN_API nn_tensor *nn_triangular_solve(nn_tensor *l, nn_tensor *b, int upper, int
 NN_API nn_tensor *nn_cholesky_solve(nn_tensor *b, nn_tensor *l) { return nn_triangular_solve(l, nn_triangular_solve(l, b, 0, 0), 0, 1); }
 NN_API nn_tensor *nn_cholesky_logdet(nn_tensor *l) { return nn_scale(nn_sum(nn_log(nn_diagonal(l, 0)), NN_AXES(-1), 0), 2); }
 
-/* Gauss's elimination with the largest pivot of each column: [a | b] -> [1 | a^-1 b], b [n,m]. Returns the determinant. */
-static double nn__eliminate(double *a, double *b, int64_t n, int64_t m) {
+/* Gauss's elimination with the largest pivot of each column: [a | b] -> [1 | a^-1 b], b [n,m]. Returns the determinant; *singular: a pivot is 0 or NaN. */
+static double nn__eliminate(double *a, double *b, int64_t n, int64_t m, int *singular) {
     double det = 1;
     for (int64_t i = 0; i < n; i++) {
         int64_t p = i;
         for (int64_t r = i + 1; r < n; r++)
             if (fabs(a[r * n + i]) > fabs(a[p * n + i])) p = r;
         det *= p == i ? a[p * n + i] : -a[p * n + i];
-        if (a[p * n + i] == 0) return 0;
+        if (!(fabs(a[p * n + i]) > 0)) { *singular = 1; return det; }
         for (int64_t k = 0; k < n && p != i; k++) { double t = a[i * n + k]; a[i * n + k] = a[p * n + k]; a[p * n + k] = t; }
         for (int64_t k = 0; k < m && p != i; k++) { double t = b[i * m + k]; b[i * m + k] = b[p * m + k]; b[p * m + k] = t; }
         for (int64_t r = m ? 0 : i + 1; r < n; r++) { /* for the determinant alone the rows below are enough */
@@ -7633,11 +7670,10 @@ static double nn__eliminate(double *a, double *b, int64_t n, int64_t m) {
 /* -- inverse                                          dx = -y^T dy y^T -- */
 static void nn__inverse_one(nn__matrices *w, int64_t which, double *a) {
     int64_t n = w->rows;
-    double *b = a + n * n, det;
+    double *b = a + n * n;
     nn__matrix_get(w->n->in[0], which, n * n, a);
     for (int64_t i = 0; i < n * n; i++) b[i] = i % (n + 1) == 0;
-    det = nn__eliminate(a, b, n, n);
-    w->bad[which] = det == 0 || det != det;
+    nn__eliminate(a, b, n, n, &w->bad[which]);
     nn__matrix_put(w->n->out[0], which, n * n, b);
 }
 static void nn__run_inverse(nn_node *n) { nn__run_matrices(n, 2, 0, NN__M_SINGULAR, nn__inverse_one); }
@@ -7656,8 +7692,9 @@ static int nn__shape_det(nn_node *n, nn_spec *out) {
 }
 static void nn__det_one(nn__matrices *w, int64_t which, double *a) {
     double det;
+    int    singular = 0; /* its determinant is 0 */
     nn__matrix_get(w->n->in[0], which, w->rows * w->rows, a);
-    det = nn__eliminate(a, NULL, w->rows, 0);
+    det = nn__eliminate(a, NULL, w->rows, 0, &singular);
     nn__matrix_put(w->n->out[0], which, 1, &det);
 }
 static void nn__run_det(nn_node *n) { nn__run_matrices(n, 1, 0, NN__M_SINGULAR, nn__det_one); }
@@ -7793,6 +7830,7 @@ NN_API nn_tensor *nn_loss_named(const char *name, nn_tensor *p, nn_tensor *t, co
     i = nn__loss_known(name);
     if (i < 0) return nn__fail(p->ctx, "loss", NN__M_RULE, name, "no such loss"), (nn_tensor *)NULL;
     if (i == (int)(sizeof nn__losses / sizeof *nn__losses)) return nn__cross_entropy_with(p, t, &o);
+    if (nn__is_half(p)) return nn_cast(nn_loss_named(name, nn_cast(p, NN_F32), nn__is_real(t->dtype) ? nn_cast(t, NN_F32) : t, &o), p->dtype);
     if (!nn__is_real(t->dtype)) t = nn_cast(t, p->dtype);
     if (t && p->ndim == t->ndim + 1 && p->size[t->ndim] == 1) t = nn_unsqueeze(t, -1); /* [n,1] and [n] */
     if (!t) return NULL;
@@ -7826,7 +7864,10 @@ NN_API nn_tensor *nn_kl_gaussian(nn_tensor *mean, nn_tensor *std, nn_tensor *mea
     return nn_affine(nn_add(logs, nn_scale(std2 ? nn_div(ratio, nn_square(std2)) : ratio, 0.5)), 1, -0.5);
 }
 NN_API nn_tensor *nn_cosine_similarity(nn_tensor *x, nn_tensor *y, int axis) { /* lengths held above 1e-8 */
-    nn_tensor *xx = nn_clamp(nn_norm(x, NN_AXES(axis), 0, 2), 1e-8, INFINITY), *yy = nn_clamp(nn_norm(y, NN_AXES(axis), 0, 2), 1e-8, INFINITY);
+    nn_tensor *xx, *yy;
+    if (nn__is_half(x)) return nn_cast(nn_cosine_similarity(nn_cast(x, NN_F32), nn_cast(y, NN_F32), axis), x->dtype);
+    xx = nn_clamp(nn_norm(x, NN_AXES(axis), 0, 2), 1e-8, INFINITY);
+    yy = nn_clamp(nn_norm(y, NN_AXES(axis), 0, 2), 1e-8, INFINITY);
     return nn_div(nn_sum(nn_mul(x, y), NN_AXES(axis), 0), nn_mul(xx, yy));
 }
 NN_API nn_tensor *nn_cosine_loss(nn_tensor *x, nn_tensor *y, nn_tensor *same, const nn_loss_options *options) { /* 1 - cos of pairs, max(0, cos - margin) of others */
@@ -8018,7 +8059,7 @@ typedef struct nn__param {
     size_t      path_size;
     nn_shape    shape;
     nn_init     init;
-    int         buffer, asked; /* asked: how often a summary's run wanted it */
+    int         buffer, frozen, asked; /* asked: how often a summary's run wanted it */
     nn__storage st;
     nn__packed  packed;
     void       *block; /* its own, if it was made after the others; */
@@ -8040,6 +8081,8 @@ struct nn_model {
     size_t      block_size;
     nn_file    *waiting; /* loaded before the names were known */
     struct nn__plans *plans; /* of nn_predict; NULL: it runs eagerly */
+    nn_hook     hook;
+    void       *hook_user;
 };
 
 struct nn__binding { /* one context's handles of one model's parameters */
@@ -8079,6 +8122,19 @@ static int nn__name_valid(const char *name) {
         if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-')) return 0;
     }
     return n > 0 && n < 60;
+}
+
+/* Does a name fit a pattern? * is anything, ? any one character. */
+static int nn__fits(const char *pattern, const char *name) {
+    const char *star = NULL, *from = name;
+    while (*name) {
+        if (*pattern == '*') { star = pattern++; from = name; }
+        else if (*pattern == *name || *pattern == '?') { pattern++; name++; }
+        else if (star) { pattern = star + 1; name = ++from; }
+        else return 0;
+    }
+    while (*pattern == '*') pattern++;
+    return !*pattern;
 }
 
 static nn__name *nn__name_add(nn_ctx *c, nn_model *m, nn__name *parent, const char *name, int64_t index) {
@@ -8131,12 +8187,17 @@ NN_API nn_scope nn_in_i(nn_scope s, const char *name, int64_t i) {
 NN_API nn_scope   nn_in(nn_scope s, const char *name) { return nn_in_i(s, name, -1); }
 NN_API void      *nn_user(nn_scope s) { return s.model ? s.model->user : NULL; }
 NN_API nn_tensor *nn_leave(nn_scope s, nn_tensor *y) {
+    if (y && s.at && s.model && s.model->hook && s.ctx == s.model->ctx && !s.ctx->plan && !s.ctx->error) {
+        char name[512];
+        nn__place_text((const nn__name *)s.at, name, sizeof name);
+        s.model->hook(s.model->hook_user, name, y);
+    }
     if (s.ctx && s.at && !s.ctx->error) s.ctx->place = s.lost ? (nn__name *)s.at : ((nn__name *)s.at)->parent; /* an error keeps its place */
     return y;
 }
 
 /* -- initial values -- */
-enum { NN__INIT_CONST, NN__INIT_UNIFORM, NN__INIT_NORMAL };
+enum { NN__INIT_CONST, NN__INIT_UNIFORM, NN__INIT_NORMAL, NN__INIT_ORTHOGONAL, NN__INIT_LENGTHS };
 static nn_init nn__init(int kind, double a, double b) {
     nn_init i;
     i.kind = kind; i.a = a; i.b = b;
@@ -8154,6 +8215,45 @@ NN_API nn_init nn_init_xavier_normal(int64_t in, int64_t out) { return nn__init(
 NN_API nn_init nn_init_he_uniform(int64_t in) { return nn__init_within(sqrt(6 / nn__fan(in))); }
 NN_API nn_init nn_init_he_normal(int64_t in) { return nn__init(NN__INIT_NORMAL, 0, sqrt(2 / nn__fan(in))); }
 
+NN_API nn_init nn_init_orthogonal(double gain) { return nn__init(NN__INIT_ORTHOGONAL, gain, 0); }
+
+/* The shorter side's vectors of a normal matrix, made orthogonal one after another (twice, which is as exact as Householder's QR) */
+static void nn__init_orthogonalise(nn_model *m, nn__param *p) {
+    int64_t n = nn__count(p->shape.ndim, p->shape.dim), rows = p->shape.ndim ? p->shape.dim[0] : 1, columns = rows ? n / rows : 0;
+    int64_t count = nn__min64(rows, columns), length = nn__max64(rows, columns), step = rows <= columns ? 1 : columns, next = rows <= columns ? columns : 1;
+    double *v = (double *)nn__alloc(m->ctx, (size_t)n * sizeof *v);
+    if (!v) return;
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t k = 0; k < length; k++) v[i * length + k] = nn__load(m->dtype, p->st.data, i * next + k * step);
+    for (int64_t i = 0; i < count; i++) {
+        double *a = v + i * length, norm = 0;
+        for (int64_t j = 0; j < 2 * i; j++) {
+            const double *b = v + (j % i) * length;
+            double        dot = 0;
+            for (int64_t k = 0; k < length; k++) dot += a[k] * b[k];
+            for (int64_t k = 0; k < length; k++) a[k] -= dot * b[k];
+        }
+        for (int64_t k = 0; k < length; k++) norm += a[k] * a[k];
+        for (int64_t k = 0; k < length; k++) a[k] /= sqrt(norm);
+        for (int64_t k = 0; k < length; k++) nn__store(m->dtype, p->st.data, i * next + k * step, p->init.a * a[k]);
+    }
+    nn__free(m->ctx, v, (size_t)n * sizeof *v);
+}
+/* Of name_g: the lengths of name_v, which is there already */
+static void nn__init_lengths(nn_model *m, nn__param *p) {
+    size_t n = strlen(p->at->name);
+    for (int64_t i = 0; i < m->n; i++) {
+        const nn__param *v = m->param[i];
+        int64_t          rows = p->shape.dim[0], columns = rows ? nn__count(v->shape.ndim, v->shape.dim) / rows : 0;
+        if (v->at->parent != p->at->parent || strncmp(v->at->name, p->at->name, n - 1) || strcmp(v->at->name + n - 1, "v") || !v->st.data) continue;
+        for (int64_t r = 0; r < rows; r++) {
+            double sum = 0;
+            for (int64_t k = 0; k < columns; k++) sum += nn__load(m->dtype, v->st.data, r * columns + k) * nn__load(m->dtype, v->st.data, r * columns + k);
+            nn__store(m->dtype, p->st.data, r, sqrt(sum));
+        }
+    }
+}
+
 static void nn__init_values(nn_model *m, nn__param *p) {
     const nn__kernel_set *k = nn__kernels_for(m->ctx, m->dtype);
     int64_t  n = nn__count(p->shape.ndim, p->shape.dim);
@@ -8168,6 +8268,11 @@ static void nn__init_values(nn_model *m, nn__param *p) {
     if (n == 0) return;
     if (p->init.kind == NN__INIT_UNIFORM) k->uniform(r, 0, p->st.data, n, ab);
     else if (p->init.kind == NN__INIT_NORMAL) k->normal(r, 0, p->st.data, n, ab);
+    else if (p->init.kind == NN__INIT_ORTHOGONAL) {
+        ab[0] = 0; ab[1] = 1;
+        k->normal(r, 0, p->st.data, n, ab);
+        nn__init_orthogonalise(m, p);
+    } else if (p->init.kind == NN__INIT_LENGTHS) nn__init_lengths(m, p);
     else for (int64_t i = 0; i < n; i++) nn__store(m->dtype, p->st.data, i, p->init.a);
 }
 
@@ -8242,9 +8347,9 @@ static nn_tensor *nn__handle(nn_ctx *c, nn_model *m, int i) {
         nn_tensor *x = nn__kept_new(c, m->dtype, p->shape.ndim, p->shape.dim, p->st.data);
         if (!x) return NULL;
         x->st         = &p->st; /* the model's: contexts see each other's versions */
-        x->needs_grad = !p->buffer;
         b->handle[i]  = x;
     }
+    b->handle[i]->needs_grad = !p->buffer && !p->frozen;
     return b->handle[i];
 }
 
@@ -8256,6 +8361,18 @@ static void nn__bindings_free(nn_ctx *c) {
         nn__free(c, b, sizeof *b);
     }
     nn_state_clear(c);
+}
+
+/* Parameter i in c: its handle, or, where there is no data, a tensor of its shape */
+static nn_tensor *nn__param_here(nn_ctx *c, nn_model *m, int i) {
+    nn__param *p = m->param[i];
+    if (c->shape_only) {
+        nn_tensor *x = nn__tensor_on(c, m->dtype, p->shape.ndim, p->shape.dim, 0);
+        if (x) x->needs_grad = !p->buffer && !p->frozen;
+        if (c->summing) p->asked++;
+        return x;
+    }
+    return p->st.data ? nn__handle(c, m, i) : (nn__fail(c, "param", NN__M_MODEL_NOT_MADE), (nn_tensor *)NULL);
 }
 
 static nn_tensor *nn__param_of(const nn_scope *s, const char *name, const nn_shape *shape, const nn_init *init, int buffer) {
@@ -8276,14 +8393,32 @@ static nn_tensor *nn__param_of(const nn_scope *s, const char *name, const nn_sha
     same = shape->ndim == p->shape.ndim;
     for (int i = 0; same && i < shape->ndim; i++) same = shape->dim[i] == p->shape.dim[i];
     if (!same) return nn__fail(c, NULL, NN__M_NAME_SHAPE, name, nn__text_of(&t, p->shape), nn__text_of(&u, *shape)), (nn_tensor *)NULL;
-    if (c->shape_only) {
-        nn_tensor *x = nn__tensor_on(c, m->dtype, shape->ndim, shape->dim, 0);
-        if (x) x->needs_grad = !buffer;
-        if (c->summing) p->asked++;
-        return x;
+    return nn__param_here(c, m, k->param);
+}
+NN_API nn_tensor *nn_tied(nn_scope s, const char *path) {
+    if (!nn__ok(s.ctx)) return NULL;
+    if (!s.at) return nn__fail(s.ctx, "tied", NN__M_SCOPE), (nn_tensor *)NULL;
+    if (!nn__ok_arg(s.ctx, "tied", path, "the name")) return NULL;
+    for (int i = 0; i < s.model->n; i++)
+        if (!strcmp(s.model->param[i]->path, path)) return nn__param_here(s.ctx, s.model, i);
+    return nn__fail(s.ctx, NULL, NN__M_NAME_UNKNOWN, path), (nn_tensor *)NULL;
+}
+NN_API int nn_model_train(nn_model *m, const char *pattern, int on) {
+    int count = 0;
+    if (!m || !nn__ok_arg(m->ctx, "model_train", pattern, "the pattern")) return 0;
+    if (!m->n) return nn__fail(m->ctx, "model_train", NN__M_MODEL_NOT_MADE);
+    for (int i = 0; i < m->n; i++) {
+        if (m->param[i]->buffer || !nn__fits(pattern, m->param[i]->path)) continue;
+        m->param[i]->frozen = !on;
+        if (m->param[i]->st.data && nn__handle(m->ctx, m, i)) count++; /* which also tells the handle */
     }
-    if (!p->st.data) return nn__fail(c, "param", NN__M_MODEL_NOT_MADE), (nn_tensor *)NULL;
-    return nn__handle(c, m, k->param);
+    return count || nn__fail(m->ctx, "model_train", NN__M_RULE, pattern, "no parameter's name fits") ? count : 0;
+}
+NN_API int nn_model_hook(nn_model *m, nn_hook hook, void *user) {
+    if (!m || !nn__ok(m->ctx)) return 0;
+    m->hook      = hook;
+    m->hook_user = user;
+    return 1;
 }
 NN_API nn_tensor *nn_param(nn_scope s, const char *name, nn_shape shape, nn_init init) { return nn__param_of(&s, name, &shape, &init, 0); }
 NN_API nn_tensor *nn_buffer(nn_scope s, const char *name, nn_shape shape, nn_init init) { return nn__param_of(&s, name, &shape, &init, 1); }
@@ -8486,7 +8621,7 @@ NN_API nn_tensor *nn_predict(nn_model *m, nn_tensor *x) {
     if (!nn__ok_tensor("predict", x) || !nn__ok_arg(x->ctx, "predict", m, "the model")) return NULL;
     c = x->ctx;
     if (!m->made && !nn__model_make(m, c, x->dtype, nn_shape_of(x))) return NULL;
-    if (m->plans && !c->eager && c == m->ctx && !c->plan && !c->shape_only) {
+    if (m->plans && !m->hook && !c->eager && c == m->ctx && !c->plan && !c->shape_only) {
         nn_plan *p = nn__predict_plan(m, x);
         if (p) return nn_plan_run(p) ? nn_clone(nn__plan_result(p)) : NULL;
     }
@@ -8658,18 +8793,110 @@ NN_API nn_tensor *nn_layer_layernorm(nn_scope s, const char *name, nn_tensor *x)
 
 NN_API nn_tensor *nn_layer_dropout(nn_scope s, nn_tensor *x, double p) { return nn_dropout(x, p, s.mode == NN_TRAIN); }
 
+NN_API nn_tensor *nn_layer_embedding(nn_scope s, const char *name, nn_tensor *ids, int64_t count, int64_t size) {
+    nn_scope l = nn_in(s, name);
+    return nn_leave(l, nn_index_select(nn_param(l, "weight", NN_SHAPE(count, size), nn_init_normal(0, 1)), 0, ids)); /* [...] -> [...,size] */
+}
+
+NN_API nn_tensor *nn_layer_rmsnorm(nn_scope s, const char *name, nn_tensor *x) {
+    nn_scope l = nn_in(s, name);
+    return nn_leave(l, nn_rmsnorm(x, nn_param(l, "weight", NN_SHAPE(nn_dim(x, -1)), nn_init_const(1)), 1e-6));
+}
+
+NN_API nn_tensor *nn_layer_batchnorm(nn_scope s, const char *name, nn_tensor *x) {
+    int64_t              n = nn_dim(x, 1); /* x [N,C,...] */
+    nn_scope             l = nn_in(s, name);
+    nn_batchnorm_options o;
+    memset(&o, 0, sizeof o);
+    o.weight   = nn_param(l, "weight", NN_SHAPE(n), nn_init_const(1));
+    o.bias     = nn_param(l, "bias", NN_SHAPE(n), nn_init_zeros());
+    o.mean     = nn_buffer(l, "running_mean", NN_SHAPE(n), nn_init_zeros());
+    o.var      = nn_buffer(l, "running_var", NN_SHAPE(n), nn_init_const(1));
+    o.training = s.mode == NN_TRAIN;
+    if (!o.var) return NULL;
+    if (o.training && s.ctx != s.model->ctx) o.mean = o.var = NULL; /* one writer: the model's own context */
+    return nn_leave(l, nn_batchnorm(x, &o));
+}
+
+NN_API nn_tensor *nn_layer_groupnorm(nn_scope s, const char *name, nn_tensor *x, int groups) {
+    int64_t    n = nn_dim(x, 1); /* x [N,C,...] */
+    nn_scope   l = nn_in(s, name);
+    nn_tensor *w = nn_param(l, "weight", NN_SHAPE(n), nn_init_const(1)), *b = nn_param(l, "bias", NN_SHAPE(n), nn_init_zeros());
+    return b ? nn_leave(l, nn_groupnorm(x, groups, w, b, 1e-5)) : NULL;
+}
+
+NN_API nn_tensor *nn_layer_bilinear(nn_scope s, const char *name, nn_tensor *x, nn_tensor *y, int64_t out) {
+    int64_t    n = nn_dim(x, -1), m = nn_dim(y, -1);
+    nn_scope   l = nn_in(s, name);
+    nn_tensor *w = nn_param(l, "weight", NN_SHAPE(out, n, m), nn_init_fan_in(n)), *b = nn_param(l, "bias", NN_SHAPE(out), nn_init_fan_in(n)), *t;
+    nn_shape   split = nn_shape_of(x);
+    if (!b) return NULL;
+    if (split.ndim == NN_MAX_DIMS) return nn__fail(s.ctx, "bilinear", NN__M_RANK_LIMIT, split.ndim + 1, NN_MAX_DIMS), (nn_tensor *)NULL;
+    split.dim[split.ndim - 1] = out;
+    split.dim[split.ndim++]   = m;
+    t = nn_linear(x, nn_reshape(nn_permute(w, NN_AXES(0, 2, 1)), NN_SHAPE(out * m, n)), NULL); /* x^T W: [...,out*m] */
+    return nn_leave(l, nn_add(nn_sum(nn_mul(nn_reshape(t, split), nn_unsqueeze(y, -2)), NN_AXES(-1), 0), b));
+}
+
+NN_API nn_tensor *nn_layer_scale(nn_scope s, const char *name, nn_tensor *x, int back) {
+    int64_t    n = nn_dim(x, -1);
+    nn_scope   l = nn_in(s, name);
+    nn_tensor *shift = nn_buffer(l, "shift", NN_SHAPE(n), nn_init_zeros()), *scale = nn_buffer(l, "scale", NN_SHAPE(n), nn_init_const(1));
+    return nn_leave(l, back ? nn_add(nn_mul(x, scale), shift) : nn_div(nn_sub(x, shift), scale));
+}
+
+NN_API nn_tensor *nn_weight_norm(nn_scope s, const char *name, nn_shape shape, nn_init init) {
+    char       part[64];
+    nn_shape   one = shape, rest = nn__shape_none();
+    nn_tensor *v, *g;
+    if (!nn__ok_arg(s.ctx, "weight_norm", name, "name")) return NULL;
+    if (shape.ndim < 2 || shape.ndim > NN_MAX_DIMS) return nn__fail(s.ctx, "weight_norm", NN__M_RANK, "the weight", "", "2 to 6"), (nn_tensor *)NULL;
+    for (int i = 1; i < shape.ndim; i++) { one.dim[i] = 1; rest.dim[rest.ndim++] = i; }
+    snprintf(part, sizeof part, "%.57s_v", name);
+    v = nn_param(s, part, shape, init);
+    snprintf(part, sizeof part, "%.57s_g", name);
+    g = nn_param(s, part, one, nn__init(NN__INIT_LENGTHS, 0, 0));
+    return nn_mul(v, nn_div(g, nn_norm(v, rest, 1, 2)));
+}
+
+NN_API nn_tensor *nn_sequential(nn_scope s, nn_tensor *x, const nn_net *blocks, int n) {
+    char name[16];
+    if (!nn__ok_arg(s.ctx, "sequential", blocks, "blocks")) return NULL;
+    for (int i = 0; i < n && x; i++) {
+        nn_scope l;
+        snprintf(name, sizeof name, "%d", i);
+        l = nn_in(s, name);
+        x = nn_leave(l, blocks[i](l, x));
+    }
+    return x;
+}
+NN_API nn_tensor *nn_residual(nn_scope s, nn_tensor *x, nn_net block) { return block ? nn_add(x, block(s, x)) : x; }
+
 /* ---- >>optim ----------------------------------------------------------------------------------------
-   An update is an op like any other, one node a parameter. What changes from step to step is in tensors that it
-   reads: hyper [8] = {lr, momentum or beta1, beta2, eps, weight decay, decoupled}, and each parameter's own count
-   of steps. That, the moments, and nothing else is the optimiser's state. */
-enum { NN__H_LR, NN__H_BETA1, NN__H_BETA2, NN__H_EPS, NN__H_DECAY, NN__H_DECOUPLED, NN__H_SIZE = 8 };
+   An update is an op like any other, one node for all parameters. What changes from step to step is in tensors that it
+   reads: hyper, which the schedule fills before each step, and each parameter's own {steps, factor of the learning rate,
+   weight decay or NaN for the optimiser's, Nadam's product}. That, up to three moments, and nothing else is the optimiser's state. */
+enum { NN__H_LR, NN__H_BETA1, NN__H_BETA2, NN__H_EPS, NN__H_DECAY, NN__H_DECOUPLED, NN__H_MOMENTUM, NN__H_DAMPENING, NN__H_FLAG, NN__H_AVERAGE, NN__H_SIZE = 12 };
+enum { NN__OWN_STEPS, NN__OWN_LR, NN__OWN_DECAY, NN__OWN_PRODUCT, NN__OWN_SIZE };
+enum { NN__MOMENTS = 3, NN__UPDATES_FEW = 8 };
 
-/* One node updates all parameters, so that many small ones cost little and large ones share the threads evenly.
-   Inputs, all contiguous by their making: for each parameter p, gradient, moments ..., steps; at the end hyper. */
-typedef struct nn__update { void *p, *m, *v; const void *g; int64_t begin; double h[7]; } nn__update;
-enum { NN__UPDATES_FEW = 8 };
-typedef struct nn__updates { const nn__kernel_set *k; nn__update *list; int64_t n, total; size_t e; int adam; } nn__updates;
+/* What an optimiser is: its formula NN__U_name (below), how many moments that has, the numbers it takes, and its defaults */
+typedef struct nn__rule {
+    const nn_op *op;
+    int          moments;
+    size_t       kernel;
+    void       (*constants)(const double *hyper, double *own, double *h); /* from the third on; the first two are weight decay */
+    float        lr, beta1, beta2, eps, decay;
+} nn__rule;
+static const nn__rule *nn__rule_of(const nn_op *op); /* NULL: not an update */
 
+/* Inputs, all contiguous by their making: for each parameter p, gradient, moments ..., own; at the end hyper. */
+typedef struct nn__update { void *p, *moment[NN__MOMENTS]; const void *g; int64_t begin; double h[NN__U_CONSTANTS]; } nn__update;
+typedef struct nn__updates { nn__optim_fn f; nn__update *list; int64_t n, total; size_t e; } nn__updates;
+static int nn__update_each(const nn_op *op) { /* operands of one parameter; 0: not an update */
+    const nn__rule *r = nn__rule_of(op);
+    return r ? 3 + r->moments : 0;
+}
 static int nn__shape_update(nn_node *n, nn_spec *out) { return (void)out, (void)n, 1; }
 
 static void nn__update_part(void *arg, int64_t begin, int64_t end, int worker) { /* elements of all parameters, end to end */
@@ -8685,84 +8912,281 @@ static void nn__update_part(void *arg, int64_t begin, int64_t end, int worker) {
         const nn__update *p = &u->list[i];
         int64_t           next = i + 1 < u->n ? u->list[i + 1].begin : u->total, n = nn__min64(next, end) - begin;
         size_t            at = (size_t)(begin - p->begin) * u->e;
-        if (n <= 0) continue; /* a parameter without elements */
-        if (u->adam) u->k->adam((char *)p->p + at, (const char *)p->g + at, (char *)p->m + at, (char *)p->v + at, n, p->h);
-        else u->k->sgd((char *)p->p + at, (const char *)p->g + at, (char *)p->m + at, n, p->h);
+        void             *moment[NN__MOMENTS] = {NULL, NULL, NULL};
+        if (n <= 0) continue; /* a parameter without elements, or one that is done */
+        for (int k = 0; k < NN__MOMENTS; k++)
+            if (p->moment[k]) moment[k] = (char *)p->moment[k] + at;
+        u->f((char *)p->p + at, (const char *)p->g + at, moment, n, p->h);
         begin += n;
     }
 }
-static void nn__run_update(nn_node *n, int adam, void (*constants)(const double *hyper, double t, double *h)) {
-    int           each = adam ? 5 : 4;
-    const double *hyper = (const double *)nn__data(n->in[n->n_in - 1]);
-    double        last = 0;
-    nn__updates   u;
-    nn__update    few[NN__UPDATES_FEW];
-    u.k     = nn__kernels_for(n->ctx, n->in[0]->dtype);
+static int nn__muon(nn_ctx *c, nn_tensor **in, const double *hyper);
+static void nn__run_update(nn_node *n) {
+    const nn__rule *rule = nn__rule_of(n->op);
+    int             each = 3 + rule->moments;
+    double          hyper[NN__H_SIZE], common_lr, common_decay, last = 0, *own, *before = NULL;
+    nn__updates     u;
+    nn__update      few[NN__UPDATES_FEW];
+    memcpy(hyper, nn__data(n->in[n->n_in - 1]), sizeof hyper);
+    common_lr    = hyper[NN__H_LR];
+    common_decay = hyper[NN__H_DECAY];
+    memcpy(&u.f, (const char *)nn__kernels_for(n->ctx, n->in[0]->dtype) + rule->kernel, sizeof u.f);
     u.e     = nn__dtypes[n->in[0]->dtype].size;
     u.n     = n->n_in / each;
     u.total = 0;
-    u.adam  = adam;
     u.list  = u.n <= NN__UPDATES_FEW ? few : (nn__update *)nn__arena(n->ctx, (size_t)u.n * sizeof *u.list);
     if (!u.list) return;
-    for (int64_t i = 0; i < u.n; i++) {
+    for (int64_t i = 0; i < u.n; i++, before = own) {
         nn_tensor **in = n->in + i * each;
         nn__update *p  = &u.list[i];
-        double      t  = ++*(double *)nn__data(in[each - 1]);
-        p->p = nn__data(in[0]); p->g = nn__data(in[1]); p->m = nn__data(in[2]); p->v = adam ? nn__data(in[3]) : NULL;
+        own = (double *)nn__data(in[each - 1]);
+        own[NN__OWN_STEPS]++;
+        hyper[NN__H_LR]    = common_lr * own[NN__OWN_LR];
+        hyper[NN__H_DECAY] = own[NN__OWN_DECAY] == own[NN__OWN_DECAY] ? own[NN__OWN_DECAY] : common_decay;
+        memset(p, 0, sizeof *p);
+        p->p = nn__data(in[0]); p->g = nn__data(in[1]);
+        for (int k = 0; k < rule->moments; k++) p->moment[k] = nn__data(in[2 + k]);
         p->begin = u.total;
-        u.total += nn_numel(in[0]);
-        if (i && t == last) memcpy(p->h, p[-1].h, sizeof p->h);
-        else constants(hyper, t, p->h);
-        last = t;
         for (int k = 0; k < each; k++)
             if (k != 1) in[k]->st->version++;
+        if (!strcmp(n->op->name, "muon") && in[0]->ndim == 2) {
+            if (!nn__muon(n->ctx, in, hyper)) return;
+            continue;
+        }
+        u.total += nn_numel(in[0]);
+        if (before && own[NN__OWN_STEPS] == last && !memcmp(own + 1, before + 1, (NN__OWN_SIZE - 1) * sizeof *own)) memcpy(p->h, p[-1].h, sizeof p->h);
+        else { /* weight decay is added to the gradient, or shrinks the weight by itself */
+            p->h[0] = hyper[NN__H_DECOUPLED] != 0 ? 0 : hyper[NN__H_DECAY];
+            p->h[1] = hyper[NN__H_DECOUPLED] != 0 ? 1 - hyper[NN__H_LR] * hyper[NN__H_DECAY] : 1;
+            rule->constants(hyper, own, p->h);
+        }
+        last = own[NN__OWN_STEPS];
     }
-    nn__parallel(n->ctx, u.total, adam ? 1.0 : 0.7, nn__update_part, &u);
+    nn__parallel(n->ctx, u.total, 0.5 + 0.25 * rule->moments, nn__update_part, &u);
 }
 
-/* -- sgd:  m = momentum m + g, p -= lr m (g with weight decay added) -- */
-static void nn__sgd_constants(const double *hyper, double t, double *h) {
-    (void)t;
-    h[0] = hyper[NN__H_LR]; h[1] = hyper[NN__H_BETA1]; h[2] = hyper[NN__H_DECAY];
-}
-static void nn__run_sgd(nn_node *n) { nn__run_update(n, 0, nn__sgd_constants); }
-static const nn_op nn__op_sgd = {"sgd", -5, 0, 0, NN_OP_WRITES | NN_OP_STRIDED, nn__shape_update, nn__run_sgd, NULL, NULL, NULL, NULL, 0};
+/* The formulas, over vectors: from d, the gradient with weight decay, to the weight w and the moments a, b, c; H(k) is constant k. */
 
-/* -- adam:  m = b1 m + (1-b1) g, v = b2 v + (1-b2) g^2, p -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps); weight
-      decay is added to g (Adam), or shrinks p by itself (AdamW) -- */
-static void nn__adam_constants(const double *hyper, double t, double *h) {
-    h[0] = hyper[NN__H_LR] / (1 - pow(hyper[NN__H_BETA1], t));
-    h[1] = 1 / sqrt(1 - pow(hyper[NN__H_BETA2], t));
-    h[2] = hyper[NN__H_BETA1];
-    h[3] = hyper[NN__H_BETA2];
-    h[4] = hyper[NN__H_EPS];
-    h[5] = hyper[NN__H_DECOUPLED] != 0 ? 1 - hyper[NN__H_LR] * hyper[NN__H_DECAY] : 1;
-    h[6] = hyper[NN__H_DECOUPLED] != 0 ? 0 : hyper[NN__H_DECAY];
+/* -- sgd:  a = momentum a + (1 - dampening) d, the first time d; w -= lr a, or, looking ahead (Nesterov), lr (momentum a + d) -- */
+#define NN__U_sgd                                                            \
+    a = nn__v_fma(H(3), a, nn__v_mul(H(4), d));                              \
+    w = nn__v_fnma(H(2), nn__v_fma(H(5), a, nn__v_mul(H(6), d)), w);
+static void nn__sgd_constants(const double *hyper, double *own, double *h) {
+    int ahead = hyper[NN__H_FLAG] != 0;
+    h[2] = hyper[NN__H_LR]; h[3] = hyper[NN__H_MOMENTUM]; h[4] = own[NN__OWN_STEPS] == 1 ? 1 : 1 - hyper[NN__H_DAMPENING];
+    h[5] = ahead ? hyper[NN__H_MOMENTUM] : 1; h[6] = ahead;
 }
-static void nn__run_adam(nn_node *n) { nn__run_update(n, 1, nn__adam_constants); }
-static const nn_op nn__op_adam = {"adam", -6, 0, 0, NN_OP_WRITES | NN_OP_STRIDED, nn__shape_update, nn__run_adam, NULL, NULL, NULL, NULL, 0};
 
-/* -- clip: scales gradients so that their common norm is at most the attribute; the output is the norm before -- */
-static int nn__shape_clip(nn_node *n, nn_spec *out) {
-    (void)n;
-    out->dtype      = NN_F64;
-    out->shape.ndim = 0;
+/* -- adam:  a = b1 a + (1-b1) d, b = b2 b + (1-b2) d^2, w -= lr (a / (1-b1^t)) / (sqrt(b / (1-b2^t)) + eps);
+      amsgrad divides by the largest b so far, c (Reddi et al. 2018) -- */
+#define NN__U_ADAM_MOMENTS                                                   \
+    a = nn__v_fma(H(4), a, nn__v_mul(H(5), d));                              \
+    b = nn__v_fma(H(6), b, nn__v_mul(H(7), nn__v_mul(d, d)));
+#define NN__U_adam                                                           \
+    NN__U_ADAM_MOMENTS                                                       \
+    w = nn__v_sub(w, nn__v_div(nn__v_mul(H(2), a), nn__v_fma(nn__v_sqrt(b), H(3), H(8))));
+#define NN__U_amsgrad                                                        \
+    NN__U_ADAM_MOMENTS                                                       \
+    c = nn__v_max(c, b);                                                     \
+    w = nn__v_sub(w, nn__v_div(nn__v_mul(H(2), a), nn__v_fma(nn__v_sqrt(c), H(3), H(8))));
+static void nn__adam_constants(const double *hyper, double *own, double *h) {
+    double t = own[NN__OWN_STEPS];
+    h[2] = hyper[NN__H_LR] / (1 - pow(hyper[NN__H_BETA1], t));
+    h[3] = 1 / sqrt(1 - pow(hyper[NN__H_BETA2], t));
+    h[4] = hyper[NN__H_BETA1]; h[5] = 1 - h[4];
+    h[6] = hyper[NN__H_BETA2]; h[7] = 1 - h[6];
+    h[8] = hyper[NN__H_EPS];
+}
+
+/* -- nadam:  Adam that looks ahead, with a momentum mu that grows towards b1 (Dozat 2016):
+      w -= (lr (1-mu_t) / (1 - product of mu) d + lr mu_t+1 / (1 - product up to t+1) a) / (sqrt(b / (1-b2^t)) + eps) -- */
+#define NN__U_nadam                                                          \
+    NN__U_ADAM_MOMENTS                                                       \
+    w = nn__v_sub(w, nn__v_div(nn__v_fma(H(9), a, nn__v_mul(H(2), d)), nn__v_fma(nn__v_sqrt(b), H(3), H(8))));
+static double nn__nadam_mu(double beta1, double t) { return beta1 * (1 - 0.5 * pow(0.96, t * 0.004)); }
+static void   nn__nadam_constants(const double *hyper, double *own, double *h) {
+    double t = own[NN__OWN_STEPS], beta1 = hyper[NN__H_BETA1], mu = nn__nadam_mu(beta1, t), next = nn__nadam_mu(beta1, t + 1);
+    if (own[NN__OWN_PRODUCT] == 0) /* the first step, or the first after loading */
+        for (double k = own[NN__OWN_PRODUCT] = 1; k < t; k++) own[NN__OWN_PRODUCT] *= nn__nadam_mu(beta1, k);
+    own[NN__OWN_PRODUCT] *= mu;
+    nn__adam_constants(hyper, own, h);
+    h[2] = hyper[NN__H_LR] * (1 - mu) / (1 - own[NN__OWN_PRODUCT]);
+    h[9] = hyper[NN__H_LR] * next / (1 - own[NN__OWN_PRODUCT] * next);
+}
+
+/* -- adamax:  Adam with the largest gradient, fading, for its second moment (Kingma and Ba 2015) -- */
+#define NN__U_adamax                                                         \
+    a = nn__v_fma(H(4), a, nn__v_mul(H(5), d));                              \
+    b = nn__v_max(nn__v_mul(H(6), b), nn__v_add(nn__v_abs(d), H(8)));        \
+    w = nn__v_sub(w, nn__v_div(nn__v_mul(H(2), a), b));
+
+/* -- rmsprop:  b = mean of d^2, c = mean of d if centred, a = momentum a + d / (sqrt(b - c^2) + eps), w -= lr a (Tieleman and Hinton 2012) -- */
+#define NN__U_rmsprop                                                        \
+    b = nn__v_fma(H(4), b, nn__v_mul(H(5), nn__v_mul(d, d)));                \
+    c = nn__v_mul(H(6), nn__v_fma(H(4), c, nn__v_mul(H(5), d)));             \
+    a = nn__v_fma(H(3), a, nn__v_div(d, nn__v_add(nn__v_sqrt(nn__v_max(nn__v_zero(), nn__v_fnma(c, c, b))), H(8)))); \
+    w = nn__v_fnma(H(2), a, w);
+static void nn__rmsprop_constants(const double *hyper, double *own, double *h) { /* Adagrad and Adadelta read some of the same */
+    (void)own;
+    h[2] = hyper[NN__H_LR]; h[3] = hyper[NN__H_MOMENTUM];
+    h[4] = hyper[NN__H_BETA2]; h[5] = 1 - h[4];
+    h[6] = hyper[NN__H_FLAG]; h[8] = hyper[NN__H_EPS];
+}
+
+/* -- adagrad:  a += d^2, w -= lr d / (sqrt(a) + eps) (Duchi et al. 2011) -- */
+#define NN__U_adagrad                                                        \
+    a = nn__v_fma(d, d, a);                                                  \
+    w = nn__v_sub(w, nn__v_div(nn__v_mul(H(2), d), nn__v_add(nn__v_sqrt(a), H(8))));
+
+/* -- adadelta:  a = mean of d^2, u = d sqrt(b + eps) / sqrt(a + eps), b = mean of u^2, w -= lr u (Zeiler 2012) -- */
+#define NN__U_adadelta                                                       \
+    a = nn__v_fma(H(4), a, nn__v_mul(H(5), nn__v_mul(d, d)));                \
+    d = nn__v_mul(d, nn__v_div(nn__v_sqrt(nn__v_add(b, H(8))), nn__v_sqrt(nn__v_add(a, H(8))))); \
+    b = nn__v_fma(H(4), b, nn__v_mul(H(5), nn__v_mul(d, d)));                \
+    w = nn__v_fnma(H(2), d, w);
+
+/* -- lion:  w -= lr sign(b1 a + (1-b1) d), then a = b2 a + (1-b2) d (Chen et al. 2023) -- */
+#define NN__U_lion                                                           \
+    c = nn__v_fma(H(4), a, nn__v_mul(H(5), d));                              \
+    w = nn__v_fnma(H(2), NN__F_sign(c, , ), w);                              \
+    a = nn__v_fma(H(6), a, nn__v_mul(H(7), d));
+static void nn__lion_constants(const double *hyper, double *own, double *h) {
+    nn__adam_constants(hyper, own, h);
+    h[2] = hyper[NN__H_LR];
+}
+
+#define NN__OPTIM(name) static const nn_op nn__op_##name = {#name, -4, 0, 0, NN_OP_WRITES | NN_OP_STRIDED, nn__shape_update, nn__run_update, NULL, NULL, NULL, NULL, 0}
+NN__OPTIM(sgd);
+NN__OPTIM(adam);
+NN__OPTIM(amsgrad);
+NN__OPTIM(nadam);
+NN__OPTIM(adamax);
+NN__OPTIM(rmsprop);
+NN__OPTIM(adagrad);
+NN__OPTIM(adadelta);
+NN__OPTIM(lion);
+NN__OPTIM(muon);
+#undef NN__OPTIM
+#define NN__SET(name) offsetof(nn__kernel_set, name)
+static const nn__rule nn__rules[NN_OPTIMS] = { /* in the order of nn_optim_kind */
+    {&nn__op_sgd, 1, NN__SET(sgd), nn__sgd_constants, 0.01f, 0.9f, 0.999f, 1e-8f, 0},
+    {&nn__op_adam, 2, NN__SET(adam), nn__adam_constants, 0.001f, 0.9f, 0.999f, 1e-8f, 0},
+    {&nn__op_adam, 2, NN__SET(adam), nn__adam_constants, 0.001f, 0.9f, 0.999f, 1e-8f, 0.01f},
+    {&nn__op_amsgrad, 3, NN__SET(amsgrad), nn__adam_constants, 0.001f, 0.9f, 0.999f, 1e-8f, 0},
+    {&nn__op_nadam, 2, NN__SET(nadam), nn__nadam_constants, 0.002f, 0.9f, 0.999f, 1e-8f, 0},
+    {&nn__op_adamax, 2, NN__SET(adamax), nn__adam_constants, 0.002f, 0.9f, 0.999f, 1e-8f, 0},
+    {&nn__op_rmsprop, 3, NN__SET(rmsprop), nn__rmsprop_constants, 0.01f, 0.9f, 0.99f, 1e-8f, 0},
+    {&nn__op_adagrad, 1, NN__SET(adagrad), nn__rmsprop_constants, 0.01f, 0.9f, 0.99f, 1e-10f, 0},
+    {&nn__op_adadelta, 2, NN__SET(adadelta), nn__rmsprop_constants, 1.0f, 0.9f, 0.9f, 1e-6f, 0},
+    {&nn__op_lion, 1, NN__SET(lion), nn__lion_constants, 0.0001f, 0.9f, 0.99f, 1e-8f, 0},
+    {&nn__op_muon, 2, NN__SET(adam), nn__adam_constants, 0.001f, 0.9f, 0.999f, 1e-8f, 0.1f}};
+#undef NN__SET
+static const nn__rule *nn__rule_of(const nn_op *op) {
+    for (int i = 0; i < NN_OPTIMS; i++)
+        if (nn__rules[i].op == op) return &nn__rules[i];
+    return NULL;
+}
+
+/* -- muon, for matrices (others: AdamW):  a = momentum a + (1 - momentum) g, u = (1 - momentum) g + momentum a, made nearly orthogonal by
+      five steps of X <- 3.4445 X - 4.775 (X X^T) X + 2.0315 (X X^T)^2 X, w -= lr sqrt(max(1, rows / columns)) u (Jordan et al. 2024) -- */
+static int nn__muon(nn_ctx *c, nn_tensor **in, const double *hyper) {
+    const nn__kernel_set *k = nn__kernels_for(c, in[0]->dtype);
+    nn_dtype real = in[0]->dtype;
+    int64_t  rows = in[0]->size[0], columns = in[0]->size[1], n = rows * columns, few = nn__min64(rows, columns);
+    int      tall = rows > columns; /* then by X (X^T X): the smaller square */
+    double   m = hyper[NN__H_MOMENTUM], lr = hyper[NN__H_LR] * (tall ? sqrt((double)rows / (double)columns) : 1), p[2], norm;
+    size_t   e = nn__dtypes[real].size, bytes = (size_t)(3 * n + 3 * few * few) * e;
+    char    *x = n ? (char *)nn__pool_get(c, bytes) : NULL, *y = x + (size_t)n * e, *z = y + (size_t)n * e, *square = z + (size_t)n * e, *fourth = square + (size_t)(few * few) * e, *sum = fourth + (size_t)(few * few) * e;
+    void    *w = nn__data(in[0]), *g = nn__data(in[1]), *a = nn__data(in[2]);
+    if (!n) return 1;
+    if (!x) return 0;
+    p[0] = m; p[1] = 0; k->affine(a, a, n, p);
+    p[0] = 1 - m; k->affine(g, y, n, p);
+    k->add(a, 1, y, 1, a, n, NULL);
+    p[0] = m; k->affine(a, x, n, p);
+    k->add(x, 1, y, 1, x, n, NULL);
+    norm = sqrt(k->sum_squares(x, n));
+    p[0] = 1 / (norm > 1e-7 ? norm : 1e-7); k->affine(x, x, n, p);
+    for (int i = 0; i < 5; i++) {
+        nn__gemm_plain(c, real, few, few, tall ? rows : columns, x, tall ? 1 : columns, tall ? columns : 1, x, tall ? columns : 1, tall ? 1 : columns, NULL, 0, square);
+        nn__gemm_plain(c, real, few, few, few, square, few, 1, square, few, 1, NULL, 0, fourth);
+        p[0] = -4.7750; k->affine(square, square, few * few, p);
+        p[0] = 2.0315; k->affine(fourth, fourth, few * few, p);
+        k->add(square, 1, fourth, 1, sum, few * few, NULL);
+        p[0] = 3.4445; k->affine(x, y, n, p);
+        if (tall) nn__gemm_plain(c, real, rows, columns, few, x, columns, 1, sum, few, 1, y, 0, z);
+        else nn__gemm_plain(c, real, rows, columns, few, sum, few, 1, x, columns, 1, y, 0, z);
+        { char *t = x; x = z; z = t; }
+    }
+    p[0] = 1 - hyper[NN__H_LR] * hyper[NN__H_DECAY]; k->affine(w, w, n, p);
+    p[0] = -lr; k->affine(x, x, n, p);
+    k->add(w, 1, x, 1, w, n, NULL);
+    nn__pool_put(c, x < z ? x : z, bytes); /* five swaps: z is where the room begins */
     return 1;
 }
-static void nn__run_clip(nn_node *n) {
-    double max = *(const double *)n->attr, sum = 0, ab[2] = {1, 0};
-    for (int i = 0; i < n->n_in; i++) sum += nn__kernels_for(n->ctx, n->in[i]->dtype)->sum_squares(nn__data(n->in[i]), nn_numel(n->in[i]));
-    *(double *)nn__data(n->out[0]) = sqrt(sum);
-    if (!(sqrt(sum) + 1e-6 > max)) return;
-    ab[0] = max / (sqrt(sum) + 1e-6);
-    for (int i = 0; i < n->n_in; i++) {
-        n->in[i]->st->version++;
-        nn__kernels_for(n->ctx, n->in[i]->dtype)->affine(nn__data(n->in[i]), nn__data(n->in[i]), nn_numel(n->in[i]), ab);
+
+/* -- average:  a += r (w - a); r comes with the step, 0: not at this one. Inputs: a, w of each parameter; at the end hyper -- */
+#define NN__U_average w = nn__v_fma(H(2), nn__v_sub(d, w), w);
+typedef struct nn__average_work { nn_node *n; int64_t i; double h[NN__U_CONSTANTS]; } nn__average_work;
+static void nn__average_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__average_work *w = (nn__average_work *)arg;
+    nn_tensor       **in = w->n->in + 2 * w->i;
+    size_t            e = nn__dtypes[in[0]->dtype].size;
+    (void)worker;
+    nn__kernels_for(w->n->ctx, in[0]->dtype)->average((char *)nn__data(in[0]) + (size_t)begin * e, (char *)nn__data(in[1]) + (size_t)begin * e, NULL, end - begin, w->h);
+}
+static void nn__run_average(nn_node *n) {
+    nn__average_work w;
+    memset(&w, 0, sizeof w);
+    w.n    = n;
+    w.h[1] = 1;
+    w.h[2] = ((const double *)nn__data(n->in[n->n_in - 1]))[NN__H_AVERAGE];
+    for (w.i = 0; w.h[2] != 0 && 2 * w.i + 1 < n->n_in; w.i++) {
+        n->in[2 * w.i]->st->version++;
+        if (w.h[2] == 1) memcpy(nn__data(n->in[2 * w.i]), nn__data(n->in[2 * w.i + 1]), n->in[2 * w.i]->st->bytes);
+        else nn__parallel(n->ctx, nn_numel(n->in[2 * w.i]), 0.7, nn__average_part, &w);
     }
 }
-static const nn_op nn__op_clip = {"clip", -1, 1, sizeof(double), NN_OP_WRITES, nn__shape_clip, nn__run_clip, NULL, NULL, NULL, NULL, 0};
+static const nn_op nn__op_average = {"average", -3, 0, 0, NN_OP_WRITES | NN_OP_STRIDED, nn__shape_update, nn__run_average, NULL, NULL, NULL, NULL, 0};
 
-typedef struct nn__slot { nn_tensor *moment[2], *steps; } nn__slot; /* one a parameter, made at its first step */
+/* -- clip: holds gradients within a bound. The output: what was measured of all, and of each gradient, before: norms, of NN__CLIP_VALUE the largest elements -- */
+typedef enum { NN__CLIP_NORM, NN__CLIP_VALUE, NN__CLIP_LAYERS, NN__CLIP_WATCH } nn__clip_way; /* the last only measures */
+typedef struct nn__clip { double max; int64_t way; } nn__clip;
+static int nn__shape_clip(nn_node *n, nn_spec *out) {
+    out->dtype = NN_F64;
+    out->shape = NN_SHAPE(n->n_in + 1);
+    return 1;
+}
+static double nn__largest(const nn_tensor *x) {
+    double most = 0;
+    for (int64_t i = 0; i < nn_numel(x); i++) {
+        double v = fabs(nn__load(x->dtype, nn__data(x), i));
+        if (v > most || v != v) most = v;
+    }
+    return most;
+}
+static void nn__run_clip(nn_node *n) {
+    const nn__clip *a = (const nn__clip *)n->attr;
+    double         *norm = (double *)nn__data(n->out[0]), all = 0, p[2] = {1, 0};
+    for (int i = 0; i < n->n_in; i++) {
+        double v = a->way == NN__CLIP_VALUE ? nn__largest(n->in[i]) : nn__kernels_for(n->ctx, n->in[i]->dtype)->sum_squares(nn__data(n->in[i]), nn_numel(n->in[i]));
+        norm[i + 1] = a->way == NN__CLIP_VALUE ? v : sqrt(v);
+        if (a->way == NN__CLIP_NORM || a->way == NN__CLIP_WATCH) all += v;
+        else if (!(all >= norm[i + 1])) all = norm[i + 1];
+    }
+    norm[0] = a->way == NN__CLIP_NORM || a->way == NN__CLIP_WATCH ? sqrt(all) : all;
+    for (int i = 0; i < n->n_in && a->way != NN__CLIP_WATCH; i++) {
+        const nn__kernel_set *k = nn__kernels_for(n->ctx, n->in[i]->dtype);
+        double                v = a->way == NN__CLIP_NORM ? norm[0] : norm[i + 1];
+        if (!(v + (a->way == NN__CLIP_VALUE ? 0 : 1e-6) > a->max)) continue;
+        n->in[i]->st->version++;
+        if (a->way == NN__CLIP_VALUE) { p[0] = -a->max; p[1] = a->max; k->clamp(nn__data(n->in[i]), nn__data(n->in[i]), nn_numel(n->in[i]), p); }
+        else { p[0] = a->max / (v + 1e-6); k->affine(nn__data(n->in[i]), nn__data(n->in[i]), nn_numel(n->in[i]), p); }
+    }
+}
+static const nn_op nn__op_clip = {"clip", -1, 1, sizeof(nn__clip), NN_OP_WRITES, nn__shape_clip, nn__run_clip, NULL, NULL, NULL, NULL, 0};
+
+typedef struct nn__slot { nn_tensor *moment[NN__MOMENTS], *own, *average; } nn__slot; /* one a parameter, made at its first step */
 struct nn_optim {
     nn__object       object;
     nn_ctx          *ctx;
@@ -8770,6 +9194,7 @@ struct nn_optim {
     nn_optim_options options;
     nn_lr            lr;
     int64_t          step;
+    double           plateau[3]; /* nn_lr_plateau: the factor so far, the best value, calls without a better one */
     nn_tensor       *hyper;
     nn__slot        *slot;
     int64_t          slots;
@@ -8777,22 +9202,91 @@ struct nn_optim {
 
 static void nn__optim_destroy(nn__object *o) { nn_optim_free((nn_optim *)((char *)o - offsetof(nn_optim, object))); }
 
-NN_API nn_lr nn_lr_constant(float lr) {
+/* -- schedules: the rate is a function of the step -- */
+enum { NN__LR_CONSTANT, NN__LR_COSINE, NN__LR_STEP, NN__LR_POINTS, NN__LR_PIECES, NN__LR_EXPONENTIAL, NN__LR_INVERSE, NN__LR_POLYNOMIAL, NN__LR_CYCLE, NN__LR_RESTARTS, NN__LR_PLATEAU, NN__LR_THEN,
+       NN__LR_TIMES };
+static nn_lr nn__lr(int kind, float lr, float a, float b, int64_t total, float last) {
     nn_lr s;
     memset(&s, 0, sizeof s);
-    s.base = lr;
+    s.kind = kind; s.base = lr; s.a = a; s.b = b; s.total = total; s.last = last;
     return s;
 }
+NN_API nn_lr nn_lr_constant(float lr) { return nn__lr(NN__LR_CONSTANT, lr, 0, 0, 0, 0); }
 NN_API nn_lr nn_lr_cosine(float lr, int64_t warmup, int64_t total, float last) {
-    nn_lr s = nn_lr_constant(lr);
-    s.kind = 1; s.last = last; s.warmup = warmup; s.total = total;
+    nn_lr s  = nn__lr(NN__LR_COSINE, lr, 0, 0, total, last);
+    s.warmup = warmup;
     return s;
 }
+NN_API nn_lr nn_lr_step(float lr, int64_t every, float factor) { return nn__lr(NN__LR_STEP, lr, factor, 0, every, 0); }
+static nn_lr nn__lr_at_points(nn_lr s, const int64_t *at, int n) { /* n < 0 or too large: nn_set_lr refuses it */
+    s.n = at ? n : -1;
+    for (int i = 0; i < s.n && i < NN_LR_POINTS; i++) s.at[i] = at[i];
+    return s;
+}
+NN_API nn_lr nn_lr_multistep(float lr, const int64_t *at, int n, float factor) { return nn__lr_at_points(nn__lr(NN__LR_POINTS, lr, factor, 0, 0, 0), at, n); }
+NN_API nn_lr nn_lr_piecewise(const int64_t *at, const float *lr, int n) {
+    nn_lr s = nn__lr_at_points(nn__lr(NN__LR_PIECES, lr ? lr[0] : -1, 0, 0, 0, 0), at, n);
+    for (int i = 0; lr && i < s.n && i < NN_LR_POINTS; i++) s.value[i] = lr[i];
+    if (lr && n >= 0 && n <= NN_LR_POINTS) s.last = lr[n];
+    return s;
+}
+NN_API nn_lr nn_lr_exponential(float lr, float factor) { return nn__lr(NN__LR_EXPONENTIAL, lr, factor, 0, 0, 0); }
+NN_API nn_lr nn_lr_inverse_time(float lr, float rate, int64_t every) { return nn__lr(NN__LR_INVERSE, lr, rate, 0, every, 0); }
+NN_API nn_lr nn_lr_linear(float lr, float last, int64_t total) { return nn__lr(NN__LR_POLYNOMIAL, lr, 1, 0, total, last); }
+NN_API nn_lr nn_lr_polynomial(float lr, int64_t total, float power, float last) { return nn__lr(NN__LR_POLYNOMIAL, lr, power, 0, total, last); }
+NN_API nn_lr nn_lr_one_cycle(float most, int64_t total, float warm) { return nn__lr(NN__LR_CYCLE, most, warm == 0 ? 0.3f : warm, 0, total, 0); }
+NN_API nn_lr nn_lr_restarts(float lr, int64_t first, float times, float last) { return nn__lr(NN__LR_RESTARTS, lr, times, 0, first, last); }
+NN_API nn_lr nn_lr_plateau(float lr, float factor, int patience, float least) { return nn__lr(NN__LR_PLATEAU, lr, factor, 0, patience, least); }
+NN_API nn_lr nn_lr_then(const nn_lr *first, int64_t steps, const nn_lr *second) {
+    nn_lr s = nn__lr(NN__LR_THEN, first ? first->base : -1, 0, 0, steps, 0);
+    s.first = first; s.second = second;
+    return s;
+}
+NN_API nn_lr nn_lr_times(const nn_lr *first, const nn_lr *second) {
+    nn_lr s = nn_lr_then(first, 0, second);
+    s.kind  = NN__LR_TIMES;
+    return s;
+}
+static double nn__lr_cosine_at(double from, double to, double share) { return to + (from - to) * 0.5 * (1 + cos(3.14159265358979323846 * share)); }
 NN_API double nn_lr_at(nn_lr s, int64_t step) {
-    if (s.kind == 0) return s.base;
-    if (step < s.warmup) return (double)s.base * (double)(step + 1) / (double)s.warmup;
-    if (step >= s.total) return s.last;
-    return s.last + ((double)s.base - s.last) * 0.5 * (1 + cos(3.14159265358979323846 * (double)(step - s.warmup) / (double)(s.total - s.warmup)));
+    double base = (double)s.base, last = (double)s.last, a = (double)s.a, t = (double)step, total = (double)s.total, up, length;
+    int    passed = 0;
+    while (passed < s.n && passed < NN_LR_POINTS && step >= s.at[passed]) passed++;
+    switch (s.kind) {
+    case NN__LR_COSINE:
+        if (step < s.warmup) return base * (t + 1) / (double)s.warmup;
+        return step >= s.total ? last : nn__lr_cosine_at(base, last, (double)(step - s.warmup) / (double)(s.total - s.warmup));
+    case NN__LR_STEP: return base * pow(a, floor(t / total));
+    case NN__LR_POINTS: return base * pow(a, passed);
+    case NN__LR_PIECES: return passed < s.n ? (double)s.value[passed] : last;
+    case NN__LR_EXPONENTIAL: return base * pow(a, t);
+    case NN__LR_INVERSE: return base / (1 + a * t / total);
+    case NN__LR_POLYNOMIAL: return last + (base - last) * pow(1 - (t < total ? t : total) / total, a);
+    case NN__LR_CYCLE:
+        up = a * total - 1;
+        return t <= up ? nn__lr_cosine_at(base / 25, base, up > 0 ? t / up : 1) : nn__lr_cosine_at(base, base / 250000, t < total - 1 ? (t - up) / (total - 1 - up) : 1);
+    case NN__LR_RESTARTS:
+        for (length = total; t >= length && length >= 1; length *= a) {
+            t -= length;
+            if (a == 1) t = fmod(t, length);
+        }
+        return nn__lr_cosine_at(base, last, length >= 1 ? t / length : 1);
+    case NN__LR_THEN: return !s.first || !s.second ? NAN : step < s.total ? nn_lr_at(*s.first, step) : nn_lr_at(*s.second, step - s.total);
+    case NN__LR_TIMES: return !s.first || !s.second ? NAN : nn_lr_at(*s.first, step) * nn_lr_at(*s.second, step) / (double)s.second->base;
+    default: return base;
+    }
+}
+static int nn__lr_check(nn_ctx *c, const nn_lr *s, int depth) {
+    if (!s || depth > 8) return nn__fail(c, "set_lr", NN__M_ARG_NULL, "a schedule in it");
+    if (!(s->base >= 0 && s->base < 1e30f)) return nn__fail(c, "set_lr", NN__M_OPTION, "lr", (double)s->base);
+    if (s->n < 0 || s->n > NN_LR_POINTS) return nn__fail(c, "set_lr", NN__M_OPTION, "n", (double)s->n);
+    for (int i = 1; i < s->n; i++)
+        if (s->at[i] <= s->at[i - 1]) return nn__fail(c, "set_lr", NN__M_OPTION, "a point before the one before it", (double)s->at[i]);
+    if ((s->kind == NN__LR_COSINE && (s->warmup < 0 || s->total < s->warmup)) || s->total < 0) return nn__fail(c, "set_lr", NN__M_OPTION, "total", (double)s->total);
+    if (s->total < 1 && (s->kind == NN__LR_STEP || s->kind == NN__LR_INVERSE || s->kind == NN__LR_POLYNOMIAL || s->kind == NN__LR_CYCLE || s->kind == NN__LR_RESTARTS)) return nn__fail(c, "set_lr", NN__M_OPTION, "total", (double)s->total);
+    if (!(s->a >= 0 && s->a < 1e30f) || (s->kind == NN__LR_CYCLE && s->a > 1) || (s->kind == NN__LR_RESTARTS && s->a < 1)) return nn__fail(c, "set_lr", NN__M_OPTION, "factor", (double)s->a);
+    if (s->kind == NN__LR_TIMES && s->second && s->second->base == 0) return nn__fail(c, "set_lr", NN__M_OPTION, "second's lr", 0.0);
+    return s->kind < NN__LR_THEN || (nn__lr_check(c, s->first, depth + 1) && nn__lr_check(c, s->second, depth + 1));
 }
 
 static float nn__option(float given, float otherwise) { return given == 0 ? otherwise : given == NN_ZERO ? 0 : given; }
@@ -8805,39 +9299,46 @@ NN_API nn_optim_options nn_optim_defaults(void) {
 
 NN_API nn_optim *nn_optim_new(nn_model *m, const nn_optim_options *options) {
     nn_ctx          *c = m ? m->ctx : NULL;
-    nn_optim_options o;
+    nn_optim_options o = nn_optim_defaults();
     nn_optim        *p;
-    int64_t          eight = NN__H_SIZE;
-    memset(&o, 0, sizeof o);
+    int64_t          size = NN__H_SIZE;
+    const nn__rule  *rule;
     if (!m || !nn__ok(c)) return NULL;
     if (options) o = *options;
-    if ((unsigned)o.kind > NN_ADAMW) return nn__fail(c, "optim", NN__M_OPTION, "kind", (double)o.kind), (nn_optim *)NULL;
-    o.lr           = nn__option(o.lr, o.kind == NN_SGD ? 0.01f : 0.001f);
-    o.momentum     = nn__option(o.momentum, 0);
-    o.beta1        = nn__option(o.beta1, 0.9f);
-    o.beta2        = nn__option(o.beta2, 0.999f);
-    o.eps          = nn__option(o.eps, 1e-8f);
-    o.weight_decay = nn__option(o.weight_decay, o.kind == NN_ADAMW ? 0.01f : 0);
+    if ((unsigned)o.kind >= NN_OPTIMS) return nn__fail(c, "optim", NN__M_OPTION, "kind", (double)o.kind), (nn_optim *)NULL;
+    rule           = &nn__rules[o.kind];
+    o.lr           = nn__option(o.lr, rule->lr);
+    o.momentum     = nn__option(o.momentum, o.kind == NN_MUON ? 0.95f : 0);
+    o.beta1        = nn__option(o.beta1, rule->beta1);
+    o.beta2        = nn__option(o.beta2, rule->beta2);
+    o.eps          = nn__option(o.eps, rule->eps);
+    o.weight_decay = nn__option(o.weight_decay, rule->decay);
+    if (!o.average_every) o.average_every = 1;
     if (!(o.lr >= 0 && o.lr < 1e30f)) return nn__fail(c, "optim", NN__M_OPTION, "lr", (double)o.lr), (nn_optim *)NULL;
     if (!(o.momentum >= 0 && o.momentum < 1)) return nn__fail(c, "optim", NN__M_OPTION, "momentum", (double)o.momentum), (nn_optim *)NULL;
+    if (!(o.dampening >= 0 && o.dampening <= 1)) return nn__fail(c, "optim", NN__M_OPTION, "dampening", (double)o.dampening), (nn_optim *)NULL;
+    if (o.nesterov && (o.momentum == 0 || o.dampening != 0)) return nn__fail(c, "optim", NN__M_RULE, "nesterov", "it needs a momentum and no dampening"), (nn_optim *)NULL;
     if (!(o.beta1 >= 0 && o.beta1 < 1)) return nn__fail(c, "optim", NN__M_OPTION, "beta1", (double)o.beta1), (nn_optim *)NULL;
     if (!(o.beta2 >= 0 && o.beta2 < 1)) return nn__fail(c, "optim", NN__M_OPTION, "beta2", (double)o.beta2), (nn_optim *)NULL;
     if (!(o.eps >= 0 && o.eps < 1)) return nn__fail(c, "optim", NN__M_OPTION, "eps", (double)o.eps), (nn_optim *)NULL;
     if (!(o.weight_decay >= 0 && o.weight_decay < 1e30f)) return nn__fail(c, "optim", NN__M_OPTION, "weight_decay", (double)o.weight_decay), (nn_optim *)NULL;
+    if (!(o.average >= 0 && o.average <= 1)) return nn__fail(c, "optim", NN__M_OPTION, "average", (double)o.average), (nn_optim *)NULL;
+    if (o.average_from < 0 || o.average_every < 1) return nn__fail(c, "optim", NN__M_OPTION, "average_every", (double)o.average_every), (nn_optim *)NULL;
     p = (nn_optim *)nn__alloc_zero(c, sizeof *p);
     if (!p) return NULL;
-    p->hyper = nn__kept_new(c, NN_F64, 1, &eight, NULL);
+    p->hyper = nn__kept_new(c, NN_F64, 1, &size, NULL);
     if (!p->hyper) return nn__free(c, p, sizeof *p), (nn_optim *)NULL;
     p->ctx     = c;
     p->model   = m;
     p->options = o;
     p->lr      = nn_lr_constant(o.lr);
+    p->plateau[0] = 1;
+    p->plateau[1] = INFINITY;
     nn__object_add(c, &p->object, nn__optim_destroy);
     return p;
 }
 static nn_optim *nn__optim_short(nn_model *m, nn_optim_kind kind, float lr, float momentum, float decay) {
-    nn_optim_options o;
-    memset(&o, 0, sizeof o);
+    nn_optim_options o = nn_optim_defaults();
     o.kind = kind; o.lr = lr == 0 ? NN_ZERO : lr; o.momentum = momentum; o.weight_decay = decay == 0 ? NN_ZERO : decay;
     return nn_optim_new(m, &o);
 }
@@ -8850,9 +9351,10 @@ NN_API void nn_optim_free(nn_optim *o) {
     if (!o) return;
     c = o->ctx;
     for (int64_t i = 0; i < o->slots; i++) {
-        if (o->slot[i].moment[0]) nn__kept_free(o->slot[i].moment[0]);
-        if (o->slot[i].moment[1]) nn__kept_free(o->slot[i].moment[1]);
-        if (o->slot[i].steps) nn__kept_free(o->slot[i].steps);
+        for (int k = 0; k < NN__MOMENTS; k++)
+            if (o->slot[i].moment[k]) nn__kept_free(o->slot[i].moment[k]);
+        if (o->slot[i].own) nn__kept_free(o->slot[i].own);
+        if (o->slot[i].average) nn__kept_free(o->slot[i].average);
     }
     nn__free(c, o->slot, (size_t)o->slots * sizeof *o->slot);
     nn__kept_free(o->hyper);
@@ -8861,51 +9363,100 @@ NN_API void nn_optim_free(nn_optim *o) {
 }
 
 NN_API int nn_set_lr(nn_optim *o, nn_lr schedule) {
-    if (!o || !nn__ok(o->ctx)) return 0;
-    if (!(schedule.base >= 0 && schedule.base < 1e30f)) return nn__fail(o->ctx, "set_lr", NN__M_OPTION, "lr", (double)schedule.base);
-    if (schedule.kind && (schedule.warmup < 0 || schedule.total < schedule.warmup)) return nn__fail(o->ctx, "set_lr", NN__M_OPTION, "total", (double)schedule.total);
+    if (!o || !nn__ok(o->ctx) || !nn__lr_check(o->ctx, &schedule, 0)) return 0;
     o->lr = schedule;
+    o->plateau[0] = 1; o->plateau[1] = INFINITY; o->plateau[2] = 0;
     return 1;
 }
-NN_API double nn_get_lr(const nn_optim *o) { return o ? nn_lr_at(o->lr, o->step) : NAN; }
+NN_API double nn_get_lr(const nn_optim *o) {
+    double lr = o ? nn_lr_at(o->lr, o->step) : NAN;
+    return o && o->lr.kind == NN__LR_PLATEAU && o->plateau[0] != 1 ? (lr * o->plateau[0] > (double)o->lr.last ? lr * o->plateau[0] : (double)o->lr.last) : lr;
+}
+NN_API int nn_optim_metric(nn_optim *o, double value) { /* better: by more than one in 10,000, as in PyTorch */
+    if (!o || !nn__ok(o->ctx)) return 0;
+    if (value < o->plateau[1] * (1 - 1e-4) || (o->plateau[1] == INFINITY && value < INFINITY)) { o->plateau[1] = value; o->plateau[2] = 0; }
+    else if (++o->plateau[2] > (double)o->lr.total && o->lr.kind == NN__LR_PLATEAU) {
+        o->plateau[0] *= (double)o->lr.a;
+        o->plateau[2] = 0;
+    }
+    return 1;
+}
 
 /* The state of parameter i, made on first use. 0 if memory ran out. */
 static int nn__slot_make(nn_optim *o, int i) {
     nn__param *p = o->model->param[i];
     nn__slot  *s;
-    int64_t    had = o->slots, one = 1;
-    int        moments = o->options.kind == NN_SGD ? 1 : 2;
+    int64_t    had = o->slots, size = NN__OWN_SIZE;
     if (!nn__grow(o->ctx, &o->slot, &o->slots, o->model->n, sizeof *o->slot)) return 0;
     if (o->slots > had) memset(o->slot + had, 0, (size_t)(o->slots - had) * sizeof *o->slot);
     s = &o->slot[i];
-    for (int k = 0; k < moments; k++)
+    for (int k = 0; k < nn__rules[o->options.kind].moments; k++)
         if (!s->moment[k] && !(s->moment[k] = nn__kept_new(o->ctx, o->model->dtype, p->shape.ndim, p->shape.dim, NULL))) return 0;
-    if (!s->steps) s->steps = nn__kept_new(o->ctx, NN_F64, 1, &one, NULL);
-    return s->steps != NULL;
+    if (o->options.average > 0 && !s->average && !(s->average = nn__kept_new(o->ctx, o->model->dtype, p->shape.ndim, p->shape.dim, NULL))) return 0;
+    if (s->own) return 1;
+    s->own = nn__kept_new(o->ctx, NN_F64, 1, &size, NULL);
+    if (!s->own) return 0;
+    ((double *)nn__data(s->own))[NN__OWN_LR]    = 1;
+    ((double *)nn__data(s->own))[NN__OWN_DECAY] = NAN;
+    return 1;
+}
+NN_API int nn_optim_group(nn_optim *o, const char *pattern, float lr_factor, float weight_decay) {
+    int count = 0;
+    if (!o || !nn__ok_arg(o->ctx, "optim_group", pattern, "the pattern")) return 0;
+    if (!o->model->n || !nn_model_freeze(o->model)) return nn__fail(o->ctx, "optim_group", NN__M_MODEL_NOT_MADE);
+    if (!(lr_factor >= 0 && lr_factor < 1e30f) && lr_factor != NN_ZERO) return nn__fail(o->ctx, "optim_group", NN__M_OPTION, "lr_factor", (double)lr_factor);
+    if (!(weight_decay >= 0 && weight_decay < 1e30f) && weight_decay != NN_ZERO) return nn__fail(o->ctx, "optim_group", NN__M_OPTION, "weight_decay", (double)weight_decay);
+    for (int i = 0; i < o->model->n; i++) {
+        if (o->model->param[i]->buffer || !nn__fits(pattern, o->model->param[i]->path)) continue;
+        if (!nn__slot_make(o, i)) return 0;
+        ((double *)nn__data(o->slot[i].own))[NN__OWN_LR]    = lr_factor == NN_ZERO ? 0 : (double)lr_factor;
+        ((double *)nn__data(o->slot[i].own))[NN__OWN_DECAY] = weight_decay == NN_ZERO ? 0 : (double)weight_decay;
+        count++;
+    }
+    return count || nn__fail(o->ctx, "optim_group", NN__M_RULE, pattern, "no parameter's name fits") ? count : 0;
+}
+NN_API int nn_optim_swap(nn_optim *o) {
+    int some = 0;
+    if (!o || !nn__ok(o->ctx)) return 0;
+    for (int64_t i = 0; i < o->slots; i++) {
+        nn__param *p = o->model->param[i];
+        char      *a = o->slot[i].average ? (char *)nn__data(o->slot[i].average) : NULL, *w = (char *)p->st.data;
+        if (!a || ((const double *)nn__data(o->slot[i].own))[NN__OWN_STEPS] == 0) continue;
+        for (size_t k = 0; k < p->st.bytes; k++) { char t = a[k]; a[k] = w[k]; w[k] = t; }
+        p->st.version++;
+        some = 1;
+    }
+    return some || nn__fail(o->ctx, "optim_swap", NN__M_RULE, "average", "there are no averages: nn_optim_options.average, and a step or more");
 }
 
 /* Parameter i's operands of the update, appended to in; 0 if memory ran out */
 static int nn__step_operands(nn_optim *o, int i, nn_tensor *g, nn_tensor **in, int *n) {
-    int at = *n;
-    if (!g || !nn__slot_make(o, i)) return 0;
-    in[at++] = nn__handle(o->ctx, o->model, i);
+    nn_tensor *p = nn__handle(o->ctx, o->model, i);
+    int        at = *n;
+    if (!p || !g || !nn__slot_make(o, i)) return 0;
+    in[at++] = p;
     in[at++] = g;
-    in[at++] = o->slot[i].moment[0];
-    if (o->options.kind != NN_SGD) in[at++] = o->slot[i].moment[1];
-    in[at++] = o->slot[i].steps;
+    for (int k = 0; k < nn__rules[o->options.kind].moments; k++) in[at++] = o->slot[i].moment[k];
+    in[at++] = o->slot[i].own;
     *n = at;
-    return in[at - (o->options.kind == NN_SGD ? 4 : 5)] != NULL;
+    return 1;
 }
 
 /* What the coming step takes from the optimiser, into hyper */
 static void nn__schedule(nn_optim *o) {
+    const nn_optim_options *f = &o->options;
     double *h = (double *)nn__data(o->hyper);
-    h[NN__H_LR]        = nn_lr_at(o->lr, o->step);
-    h[NN__H_BETA1]     = o->options.kind == NN_SGD ? o->options.momentum : o->options.beta1;
-    h[NN__H_BETA2]     = o->options.beta2;
-    h[NN__H_EPS]       = o->options.eps;
-    h[NN__H_DECAY]     = o->options.weight_decay;
-    h[NN__H_DECOUPLED] = o->options.kind == NN_ADAMW;
+    int64_t since = o->step - f->average_from;
+    h[NN__H_LR]        = nn_get_lr(o);
+    h[NN__H_BETA1]     = f->beta1;
+    h[NN__H_BETA2]     = f->beta2;
+    h[NN__H_EPS]       = f->eps;
+    h[NN__H_DECAY]     = f->weight_decay;
+    h[NN__H_DECOUPLED] = f->kind == NN_ADAMW || f->kind == NN_LION || f->kind == NN_MUON;
+    h[NN__H_MOMENTUM]  = f->momentum;
+    h[NN__H_DAMPENING] = f->dampening;
+    h[NN__H_FLAG]      = f->kind == NN_SGD ? f->nesterov != 0 : f->centred != 0;
+    h[NN__H_AVERAGE]   = f->average <= 0 || since < 0 || since % f->average_every ? 0 : since == 0 ? 1 : f->average < 1 ? 1 - (double)f->average : 1 / (double)(since / f->average_every + 1);
 }
 /* The same as a node, for plans */
 static void nn__run_schedule(nn_node *n) {
@@ -8915,6 +9466,17 @@ static void nn__run_schedule(nn_node *n) {
     o->step++;
 }
 static const nn_op nn__op_schedule = {"schedule", 1, 0, sizeof(nn_optim *), NN_OP_WRITES | NN_OP_STRIDED, nn__shape_update, nn__run_schedule, NULL, NULL, NULL, NULL, 0};
+
+/* After the update: all that has a state moves its average */
+static int nn__step_average(nn_optim *o, nn_tensor **in) {
+    int        n = 0;
+    nn_tensor *none;
+    for (int i = 0; i < o->slots; i++)
+        if (o->slot[i].average) { in[n++] = o->slot[i].average; in[n++] = nn__handle(o->ctx, o->model, i); }
+    if (!n) return 1;
+    in[n++] = o->hyper;
+    return nn_apply(&nn__op_average, in, n, NULL, &none);
+}
 
 NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
     nn_ctx *c = o ? o->ctx : NULL;
@@ -8930,7 +9492,7 @@ NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
     if (!nn_model_freeze(o->model)) return 0;
     for (int k = 0; k < n && c->plan; k++)
         if (contexts[k] != c) return nn__fail(c, NULL, NN__M_PLAN_HOST, "a step from several contexts");
-    in = (nn_tensor **)nn__arena(c, (size_t)(o->model->n * 5 + 2) * sizeof *in);
+    in = (nn_tensor **)nn__arena(c, (size_t)(o->model->n * (3 + NN__MOMENTS) + 2) * sizeof *in);
     if (!in) return 0;
     for (int i = 0; i < o->model->n && fine; i++) {
         nn_tensor *sum = NULL;
@@ -8948,9 +9510,10 @@ NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
     in[inputs++] = o->hyper;
     if (!c->plan) nn__schedule(o);
     else if (!nn_apply(&nn__op_schedule, &o->hyper, 1, &o, in + inputs)) return 0;
-    if (!nn_apply(o->options.kind == NN_SGD ? &nn__op_sgd : &nn__op_adam, in, inputs, NULL, in)) return 0;
-    for (int i = 0, each = o->options.kind == NN_SGD ? 4 : 5; c->plan && i + 1 < inputs; i++)
+    if (!nn_apply(nn__rules[o->options.kind].op, in, inputs, NULL, in)) return 0;
+    for (int i = 0, each = 3 + nn__rules[o->options.kind].moments; c->plan && i + 1 < inputs; i++)
         if (i % each != 1) in[i]->st->version++; /* as the run will: backward notices while a plan is recorded */
+    if (!nn__step_average(o, in)) return 0;
     for (int i = 0; i < o->model->n; i++)
         for (int k = 0; k < n; k++) {
             nn_tensor *x = o->model->param[i]->buffer ? NULL : nn__handle(contexts[k], o->model, i);
@@ -8961,12 +9524,14 @@ NN_API int nn_step_from(nn_optim *o, nn_ctx **contexts, int n) {
 }
 NN_API int nn_step(nn_optim *o) { return o ? nn_step_from(o, &o->ctx, 1) : 0; }
 
-NN_API double nn_clip_grad_norm(nn_optim *o, double max) {
+/* What was measured of all gradients; *each: of each, in the order of the parameters that have one, f64 [n+1] with it in front */
+static double nn__clip_grads(nn_optim *o, const char *name, double max, nn__clip_way way, nn_tensor **each) {
     nn_ctx     *c = o ? o->ctx : NULL;
     nn_tensor **g, *norm;
+    nn__clip    a;
     int         n = 0;
     if (!o || !nn__ok(c) || c->shape_only) return NAN;
-    if (!(max > 0)) return nn__fail(c, "clip_grad_norm", NN__M_OPTION, "max", max), NAN;
+    if (!(max > 0)) return nn__fail(c, name, NN__M_OPTION, "max", max), NAN;
     g = (nn_tensor **)nn__arena(c, (size_t)o->model->n * sizeof *g);
     if (!g) return NAN;
     for (int i = 0; i < o->model->n; i++) {
@@ -8974,9 +9539,15 @@ NN_API double nn_clip_grad_norm(nn_optim *o, double max) {
         if (x && x->grad) g[n++] = x->grad;
     }
     if (!n) return 0;
-    if (!nn_apply(&nn__op_clip, g, n, &max, &norm)) return NAN;
-    return c->plan ? NAN : nn_item(norm);
+    a.max = max;
+    a.way = way;
+    if (!nn_apply(&nn__op_clip, g, n, &a, &norm)) return NAN;
+    if (each) *each = norm;
+    return c->plan ? NAN : *(const double *)nn__data(norm);
 }
+NN_API double nn_clip_grad_norm(nn_optim *o, double max) { return nn__clip_grads(o, "clip_grad_norm", max, NN__CLIP_NORM, NULL); }
+NN_API double nn_clip_grad_value(nn_optim *o, double max) { return nn__clip_grads(o, "clip_grad_value", max, NN__CLIP_VALUE, NULL); }
+NN_API double nn_clip_grad_layers(nn_optim *o, double max) { return nn__clip_grads(o, "clip_grad_layers", max, NN__CLIP_LAYERS, NULL); }
 
 /* ---- >>data -----------------------------------------------------------------------------------------
    Samples stay as they came (images as bytes); a batch gathers rows of them as real numbers. Splits share the
@@ -9431,6 +10002,7 @@ static nn_tensor *nn__data_rows(nn_data *d, int64_t from, int64_t n, int target)
     nn_tensor       *x;
     nn_shape         s;
     if (!d || !nn__ok(d->ctx)) return NULL;
+    if (n == NN_TO_END && from >= 0 && from <= d->n) n = d->n - from;
     if (from < 0 || n < 0 || n > d->n - from) return nn__fail(d->ctx, "data", NN__M_INDEX, (long long)(from < 0 || from > d->n || n < 0 || n > d->n ? from : from + n), 0, (long long)d->n), (nn_tensor *)NULL;
     s        = nn_shape_of(all);
     s.dim[0] = n;
@@ -9799,19 +10371,20 @@ NN_API int nn_file_write(nn_ctx *c, const char *path, const char *const *names, 
 static int nn__save(nn_model *m, nn_optim *o, const char *path) {
     nn_ctx    *c = m->ctx;
     nn__named *list;
-    int64_t    room = m->n * 4 + 1, n = 0;
+    int64_t    room = m->n * 6 + 2, n = 0;
     int        fine = 1;
     if (m->n == 0) return nn__fail(c, "save", NN__M_MODEL_NOT_MADE);
     if (!nn_model_freeze(m)) return 0;
     list = (nn__named *)nn__alloc_zero(c, (size_t)room * sizeof *list);
     if (!list) return 0;
     for (int i = 0; i < m->n && fine; i++) {
-        nn__slot   none = {{NULL, NULL}, NULL}, *s = o && i < o->slots ? &o->slot[i] : &none;
-        nn_tensor *part[4];
-        static const char *const suffix[4] = {"", ".m", ".v", ".steps"};
-        part[0] = nn__handle(c, m, i); part[1] = s->moment[0]; part[2] = s->moment[1]; part[3] = s->steps;
+        nn__slot   none = {{NULL, NULL, NULL}, NULL, NULL}, *s = o && i < o->slots ? &o->slot[i] : &none;
+        nn_tensor *part[6];
+        static const char *const suffix[6] = {"", ".m", ".v", ".w", ".average", ".steps"};
+        part[0] = nn__handle(c, m, i); part[4] = s->average; part[5] = s->own ? nn_slice(s->own, 0, NN__OWN_STEPS, NN__OWN_STEPS + 1, 1) : NULL;
+        for (int k = 0; k < NN__MOMENTS; k++) part[1 + k] = s->moment[k];
         fine    = part[0] != NULL;
-        for (int k = 0; k < 4; k++)
+        for (int k = 0; k < 6; k++)
             if (part[k]) {
                 list[n].prefix = k ? "optim." : "";
                 list[n].name   = m->param[i]->path;
@@ -9824,6 +10397,11 @@ static int nn__save(nn_model *m, nn_optim *o, const char *path) {
         list[n].prefix = "optim."; list[n].name = "step"; list[n].suffix = "";
         list[n].x = nn_from(c, &step, NN_F64, NN_SHAPE(1));
         fine = list[n++].x != NULL;
+        if (o->lr.kind == NN__LR_PLATEAU && fine) {
+            list[n].prefix = "optim."; list[n].name = "plateau"; list[n].suffix = "";
+            list[n].x = nn_from(c, o->plateau, NN_F64, NN_SHAPE(3));
+            fine = list[n++].x != NULL;
+        }
     }
     fine = fine && nn__file_write(c, path, list, n);
     nn__free(c, list, (size_t)room * sizeof *list);
@@ -9866,7 +10444,7 @@ static int nn__model_fill(nn_model *m, nn_file *f, int only) {
         }
         if (only < 0)
             for (int64_t i = 0; i < f->n; i++)
-                if (!f->entry[i].used && strncmp(f->entry[i].name, "optim.", 6)) return nn__fail(c, "load", NN__M_NAME_LEFT, f->entry[i].name);
+                if (!f->entry[i].used && strncmp(f->entry[i].name, "optim.", 6) && !nn__fits("*num_batches_tracked", f->entry[i].name)) return nn__fail(c, "load", NN__M_NAME_LEFT, f->entry[i].name);
     }
     return 1;
 }
@@ -9895,27 +10473,31 @@ NN_API int nn_load_memory(nn_model *m, const void *bytes, size_t size) { return 
 
 /* Parameter i's part of the optimiser: pass 0 checks, pass 1 copies. */
 static int nn__slot_load(nn_optim *o, int i, nn_file *f, int pass) {
-    static const char *const suffix[3] = {".m", ".v", ".steps"};
+    static const char *const suffix[5] = {".m", ".v", ".w", ".average", ".steps"};
     char       name[600];
-    nn_tensor *part[3];
+    nn_tensor *part[5];
+    double    *own;
     snprintf(name, sizeof name, "optim.%s.steps", o->model->param[i]->path);
     if (!nn__slot_make(o, i)) return 0;
+    own = (double *)nn__data(o->slot[i].own);
+    for (int k = 0; k < NN__MOMENTS; k++) part[k] = o->slot[i].moment[k];
+    part[3] = o->slot[i].average; part[4] = o->slot[i].own;
+    if (pass) own[NN__OWN_STEPS] = own[NN__OWN_PRODUCT] = 0;
     if (!nn__file_find(f, name)) { /* it never had a gradient */
-        for (int k = 0; k < 2; k++)
-            if (pass && o->slot[i].moment[k]) nn__fill_data(o->slot[i].moment[k], 0);
-        if (pass) nn__fill_data(o->slot[i].steps, 0);
+        for (int k = 0; k < 4; k++)
+            if (pass && part[k]) nn__fill_data(part[k], 0);
         return 1;
     }
-    part[0] = o->slot[i].moment[0]; part[1] = o->slot[i].moment[1]; part[2] = o->slot[i].steps;
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 5; k++) {
         nn__entry *e;
+        int64_t    one = 1;
         if (!part[k]) continue;
         snprintf(name, sizeof name, "optim.%s%s", o->model->param[i]->path, suffix[k]);
         e = nn__file_find(f, name);
         if (!e) return nn__fail(o->ctx, "load", NN__M_NAME_MISSING, name);
-        if (!nn__entry_fits(o->ctx, e, name, nn_shape_of(part[k]))) return 0;
+        if (!nn__entry_fits(o->ctx, e, name, k == 4 ? NN_SHAPE(one) : nn_shape_of(part[k]))) return 0;
         if (pass) nn__entry_copy(f, e, part[k]->dtype, part[k]->st->data);
-        else if (k == 2) {
+        else if (k == 4) {
             double steps;
             nn__entry_copy(f, e, NN_F64, &steps);
             if (!(steps >= 0 && steps < 9e15)) return nn__fail(o->ctx, "load", NN__M_OPTION, name, steps);
@@ -9944,6 +10526,8 @@ NN_API int nn_optim_load(nn_optim *o, const char *path) {
         double step;
         nn__entry_copy(f, nn__file_find(f, "optim.step"), NN_F64, &step);
         o->step = step >= 0 && step < 9e15 ? (int64_t)step : 0;
+        e = nn__file_find(f, "optim.plateau");
+        if (e && e->dtype == NN_F64 && nn__count(e->shape.ndim, e->shape.dim) == 3) nn__entry_copy(f, e, NN_F64, o->plateau);
     }
     nn_file_close(f);
     return fine;
@@ -10103,7 +10687,7 @@ static void nn__fit_record(void *arg, nn_tensor *x, nn_tensor *y, nn_tensor **ou
 /* The plan for this batch, bound to it; NULL: run it as written */
 static nn__cached *nn__fit_plan(nn__fit *t, nn_batch *b, int epoch) {
     nn_ctx     *c = t->m->ctx;
-    nn__cached *k = t->f->eager || c->eager || !t->m->made ? NULL : nn__cached_for(&t->plans, b->x, b->y);
+    nn__cached *k = t->f->eager || c->eager || !t->m->made || t->m->hook ? NULL : nn__cached_for(&t->plans, b->x, b->y);
     if (!k || k->eager || c->error) return NULL;
     if (++k->seen < 3) { /* the first of its shape, and the second, which is recorded beside */
         if (k->seen == 2) nn_plan_free(nn__record_quietly(c, k, 0, nn__fit_record, t, 2, b->x, b->y));
@@ -11945,13 +12529,13 @@ static int nn__pass_updates(nn_plan *p) {
     }
     for (int64_t at = 0; at < p->n; at++) {
         nn_node   *t = p->node[at], **list = NULL;
-        int        each = t->op == &nn__op_adam ? 5 : 4, count = (t->n_in - 1) / each, parts = 0;
+        int        each = nn__update_each(t->op), count = each ? (t->n_in - 1) / each : 0, parts = 0;
         int64_t    n = 0, room = 0, moved = 0;
         nn__early *order;
         nn_node  **part;
         int64_t   *when;
         size_t     bytes = 0;
-        if (t->op != &nn__op_adam && t->op != &nn__op_sgd) continue;
+        if (!each) continue;
         order = (nn__early *)nn__arena(p->ctx, (size_t)count * sizeof *order);
         part  = (nn_node **)nn__arena(p->ctx, (size_t)count * sizeof *part);
         when  = (int64_t *)nn__arena(p->ctx, (size_t)count * sizeof *when);
@@ -12038,7 +12622,7 @@ static int nn__branch_lanes(const nn_plan *p, int64_t begin, int64_t end, int mo
 static int nn__is_own_op(const nn_op *op) { /* of nn.h: what a user's op does is not known to be safe beside others */
     for (size_t i = 0; i < sizeof nn_ops / sizeof *nn_ops; i++)
         if (nn_ops[i] == op) return 1;
-    return op == &nn__op_product || op == &nn__op_norm_product || op == &nn__op_chain || op == &nn__op_loss || op == &nn__op_sgd || op == &nn__op_adam;
+    return op == &nn__op_product || op == &nn__op_norm_product || op == &nn__op_chain || op == &nn__op_loss || nn__update_each(op);
 }
 static nn_ctx *nn__lane_new(nn_ctx *c) { /* scratch, arena and pool for one lane: a fork that the context does not own */
     nn_ctx *f = nn__ctx_new(&c->config, c);
@@ -12707,7 +13291,7 @@ static const struct nn__draw_kind { const char *name, *fill, *pale, *line; } nn_
     {"optimiser, gradient", "#ffdfc4", "#ffdfc4", "#c8681d"}, {"op of your own", "#fbd3ea", "#fdebf6", "#b83f86"}, {"output of the plan", "#ffffff", "#ffffff", "#4a5563"}, {"kept for backward", "#ffffff", "#ffffff", "#9aa7b8"}};
 static int nn__draw_kind_of(const nn_op *op) {
     static const char *const begins[] = {"linear", "matmul", "product", "norm+product", "conv", "softmax", "log_softmax", "layernorm", "sum", "max", "cross_entropy", "mse"};
-    if (op == &nn__op_adam || op == &nn__op_sgd || op == &nn__op_clip || op == &nn__op_schedule || op == &nn__op_leave) return NN__DRAW_OPTIM;
+    if (nn__update_each(op) || op == &nn__op_average || op == &nn__op_clip || op == &nn__op_schedule || op == &nn__op_leave) return NN__DRAW_OPTIM;
     if (op->flags & NN_OP_MAP || op == &nn__op_chain) return NN__DRAW_MAP;
     if (!nn__is_own_op(op)) return NN__DRAW_OWN;
     for (int i = 0; i < 12; i++)
@@ -12851,7 +13435,7 @@ static int nn__put_layer(nn__out *o, const nn__drawing *d, int k) { /* as far as
 static void nn__draw_lines(const nn__drawing *d, const nn__box *b, char (*line)[NN__DRAW_TEXT]) {
     const nn_node *n = b->node;
     nn__out        o[NN__DRAW_LINES];
-    int            count = !n ? 0 : n->op == &nn__op_adam ? n->n_in / 5 : n->op == &nn__op_sgd ? n->n_in / 4 : 0;
+    int            count = n && nn__update_each(n->op) ? n->n_in / nn__update_each(n->op) : 0;
     char           where[64] = "", *blank;
     size_t         k = b->owner >= 0 && b->cluster >= 0 ? nn__place_text(d->cluster[b->cluster].at, where, sizeof where) : 0;
     for (int i = 0; i < NN__DRAW_LINES; i++) { o[i].text = line[i]; o[i].size = NN__DRAW_TEXT; o[i].n = 0; line[i][0] = 0; }
@@ -15222,16 +15806,21 @@ static void NN__K(layernorm_back)(const void *dys, const void *xs, const void *w
 }
 
 // ---- optimisers: one pass over parameter, gradient and moments (>>optim says what h holds) ------------------
-static void NN__K(sgd)(void *ps, const void *gs, void *ms, int64_t n, const double *h) {
-    NN__R       *p = (NN__R *)ps, *m = (NN__R *)ms;
+#define H(k) H##k
+#define NN__CONSTANTS                                                                                                                                    \
+    const NN__V H0 = nn__v_set1((NN__R)h[0]), H1 = nn__v_set1((NN__R)h[1]), H2 = nn__v_set1((NN__R)h[2]), H3 = nn__v_set1((NN__R)h[3]), H4 = nn__v_set1((NN__R)h[4]);  \
+    const NN__V H5 = nn__v_set1((NN__R)h[5]), H6 = nn__v_set1((NN__R)h[6]), H7 = nn__v_set1((NN__R)h[7]), H8 = nn__v_set1((NN__R)h[8]), H9 = nn__v_set1((NN__R)h[9]);  \
+    (void)H0; (void)H1; (void)H2; (void)H3; (void)H4; (void)H5; (void)H6; (void)H7; (void)H8; (void)H9
+static void NN__K(sgd)(void *ps, const void *gs, void *const *ms, int64_t n, const double *h) {
+    NN__R       *p = (NN__R *)ps, *m = (NN__R *)ms[0];
     const NN__R *g = (const NN__R *)gs;
-    const NN__V  lr = nn__v_set1((NN__R)h[0]), momentum = nn__v_set1((NN__R)h[1]), decay = nn__v_set1((NN__R)h[2]);
-    if (h[1] == 0) { // nothing to remember: two streams fewer
+    NN__CONSTANTS;
+    if (h[3] == 0) { // nothing to remember: two streams fewer
         NN__ROW(n, {
             nn__fetch(p + i, NN__OPTIM_AHEAD);
             nn__fetch(g + i, NN__OPTIM_AHEAD);
             const NN__V w = NN__LOAD(p + i);
-            NN__STORE(p + i, nn__v_fnma(lr, nn__v_fma(decay, w, NN__LOAD(g + i)), w));
+            NN__STORE(p + i, nn__v_fnma(H2, nn__v_fma(H0, w, NN__LOAD(g + i)), w));
         });
         return;
     }
@@ -15239,29 +15828,39 @@ static void NN__K(sgd)(void *ps, const void *gs, void *ms, int64_t n, const doub
         nn__fetch(p + i, NN__OPTIM_AHEAD);
         nn__fetch(g + i, NN__OPTIM_AHEAD);
         nn__fetch(m + i, NN__OPTIM_AHEAD);
-        const NN__V w = NN__LOAD(p + i), v = nn__v_fma(momentum, NN__LOAD(m + i), nn__v_fma(decay, w, NN__LOAD(g + i)));
-        NN__STORE(m + i, v);
-        NN__STORE(p + i, nn__v_fnma(lr, v, w));
-    });
-}
-static void NN__K(adam)(void *ps, const void *gs, void *ms, void *vs, int64_t n, const double *h) {
-    NN__R       *p = (NN__R *)ps, *m = (NN__R *)ms, *v = (NN__R *)vs;
-    const NN__R *g = (const NN__R *)gs;
-    const NN__V  lr = nn__v_set1((NN__R)h[0]), root = nn__v_set1((NN__R)h[1]), b1 = nn__v_set1((NN__R)h[2]), b2 = nn__v_set1((NN__R)h[3]);
-    const NN__V  c1 = nn__v_set1((NN__R)(1 - h[2])), c2 = nn__v_set1((NN__R)(1 - h[3])), eps = nn__v_set1((NN__R)h[4]);
-    const NN__V  shrink = nn__v_set1((NN__R)h[5]), decay = nn__v_set1((NN__R)h[6]);
-    NN__ROW(n, {
-        const NN__V w = NN__LOAD(p + i), d = nn__v_fma(decay, w, NN__LOAD(g + i));
-        nn__fetch(p + i, NN__OPTIM_AHEAD);
-        nn__fetch(g + i, NN__OPTIM_AHEAD);
-        nn__fetch(m + i, NN__OPTIM_AHEAD);
-        nn__fetch(v + i, NN__OPTIM_AHEAD);
-        const NN__V a = nn__v_fma(b1, NN__LOAD(m + i), nn__v_mul(c1, d)), b = nn__v_fma(b2, NN__LOAD(v + i), nn__v_mul(c2, nn__v_mul(d, d)));
+        NN__V w = NN__LOAD(p + i), a = NN__LOAD(m + i);
+        const NN__V d = nn__v_fma(H0, w, NN__LOAD(g + i));
+        NN__U_sgd
         NN__STORE(m + i, a);
-        NN__STORE(v + i, b);
-        NN__STORE(p + i, nn__v_sub(nn__v_mul(w, shrink), nn__v_div(nn__v_mul(lr, a), nn__v_fma(nn__v_sqrt(b), root, eps))));
+        NN__STORE(p + i, w);
     });
 }
+#define NN__X(name, moments)                                                                                                        \
+    static void NN__K(name)(void *ps, const void *gs, void *const *ms, int64_t n, const double *h) {                                \
+        NN__R       *p = (NN__R *)ps, *pa = moments > 0 ? (NN__R *)ms[0] : p, *pb = moments > 1 ? (NN__R *)ms[1] : p;               \
+        NN__R       *pc = moments > 2 ? (NN__R *)ms[2] : p;                                                                         \
+        const NN__R *g = (const NN__R *)gs;                                                                                         \
+        NN__CONSTANTS;                                                                                                              \
+        NN__ROW(n, {                                                                                                                \
+            nn__fetch(p + i, NN__OPTIM_AHEAD);                                                                                      \
+            nn__fetch(g + i, NN__OPTIM_AHEAD);                                                                                      \
+            NN__V w = NN__LOAD(p + i), d = nn__v_fma(H0, w, NN__LOAD(g + i)), a = nn__v_zero(), b = nn__v_zero(), c = nn__v_zero(); \
+            if (moments > 0) { nn__fetch(pa + i, NN__OPTIM_AHEAD); a = NN__LOAD(pa + i); }                                          \
+            if (moments > 1) { nn__fetch(pb + i, NN__OPTIM_AHEAD); b = NN__LOAD(pb + i); }                                          \
+            if (moments > 2) { nn__fetch(pc + i, NN__OPTIM_AHEAD); c = NN__LOAD(pc + i); }                                          \
+            w = nn__v_mul(w, H1);                                                                                                   \
+            NN__U_##name                                                                                                            \
+            if (moments > 0) NN__STORE(pa + i, a);                                                                                  \
+            if (moments > 1) NN__STORE(pb + i, b);                                                                                  \
+            if (moments > 2) NN__STORE(pc + i, c);                                                                                  \
+            (void)b; (void)c;                                                                                                       \
+            NN__STORE(p + i, w);                                                                                                    \
+        });                                                                                                                         \
+    }
+NN__OPTIM_KERNELS(NN__X)
+#undef NN__X
+#undef NN__CONSTANTS
+#undef H
 
 // ---- random numbers: 16 counters at a time, see >>rng --------------------------------------------------------
 #if NN__PASS_F64 && NN__PASS_ISA == 0
@@ -16649,7 +17248,11 @@ static const nn__kernel_set NN__K(set) = {
     NN__UNARY_OPS(NN__X) NN__BINARY_OPS(NN__X)
 #undef NN__X
     NN__K(sum), NN__K(max), NN__K(sum_squares), NN__K(sum_columns), NN__K(max_columns), NN__K(softmax), NN__K(log_softmax), NN__K(softmax_back),
-    NN__K(log_softmax_back), NN__K(log_sum_exp), NN__K(cross_entropy_back), NN__K(layernorm), NN__K(layernorm_back), NN__K(sgd), NN__K(adam), NN__K(uniform),
+    NN__K(log_softmax_back), NN__K(log_sum_exp), NN__K(cross_entropy_back), NN__K(layernorm), NN__K(layernorm_back), NN__K(sgd),
+#define NN__X(name, moments) NN__K(name),
+    NN__OPTIM_KERNELS(NN__X)
+#undef NN__X
+    NN__K(uniform),
     NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_row), NN__K(gemm_small), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr), NN__K(peak),
 #if NN__PASS_F64
     NULL, NULL, NULL, NULL};

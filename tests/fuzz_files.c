@@ -1,7 +1,7 @@
-// The readers trust nothing: safetensors, idx and csv from any bytes whatever. Either a libFuzzer target,
+// The readers trust nothing: safetensors, npy, npz, idx, csv and text from any bytes whatever. Either a libFuzzer target,
 //     clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz_files.c -lm -lpthread
 // or, with -DFUZZ_STANDALONE, a program that mutates its own seeds: fuzz_files [rounds [folder to write the seeds into]].
-// First byte: which reader. Second byte: its options. The rest: the file.
+// First byte: which reader. Second byte: its options. The rest: the file. FUZZ_READER=7 in the environment: only that one.
 #define NN_IMPLEMENTATION
 #include "nn.h"
 
@@ -111,6 +111,82 @@ static void walk_file(const unsigned char *p, size_t size, int how) {
     if (how & 1) nn_file_close(f);
     nn_end(c);
 }
+/* An npz file around these bytes, as one array or two: what a mutated archive rarely keeps is right here, but for what `how` breaks. */
+static void put_little(unsigned char **to, uint64_t v, int n) {
+    for (int i = 0; i < n; i++) *(*to)++ = (unsigned char)(v >> (8 * i));
+}
+static uint32_t crc_of(const unsigned char *p, size_t n) {
+    uint32_t r = 0xffffffffu;
+    for (size_t i = 0; i < n; i++) {
+        r ^= p[i];
+        for (int b = 0; b < 8; b++) r = r & 1 ? r >> 1 ^ 0xedb88320u : r >> 1;
+    }
+    return ~r;
+}
+static size_t zip_bytes(unsigned char *zip, const unsigned char *p, size_t size, int how) { // needs room for size + 500
+    static const char *const names[4] = {"a.npy", "a/b.npy", "b", "a.npy"};
+    unsigned char *to = zip;
+    size_t         at[2] = {0, 0}, from[2], length[2], directory;
+    uint32_t       crc;
+    int            n = 1 + (how & 1), wide = how >> 3 & 1, after = how >> 4 & 1; /* sizes in a zip64 field, as NumPy writes them; behind the data */
+    from[0] = 0; length[0] = n == 2 ? size / 2 : size; from[1] = length[0]; length[1] = size - length[0];
+    for (int i = 0; i < n; i++) {
+        const char *name = names[(i + (how >> 1)) & 3];
+        uint64_t    said = after ? 0 : wide ? 0xffffffffu : length[i];
+        at[i] = (size_t)(to - zip);
+        crc   = crc_of(p + from[i], length[i]);
+        put_little(&to, 0x04034b50u, 4); put_little(&to, 20, 2); put_little(&to, after ? 8 : 0, 2); put_little(&to, 0, 2); put_little(&to, 0, 4);
+        put_little(&to, after ? 0 : crc, 4); put_little(&to, said, 4); put_little(&to, said, 4);
+        put_little(&to, strlen(name), 2); put_little(&to, wide ? 20 : 0, 2);
+        memcpy(to, name, strlen(name)); to += strlen(name);
+        if (wide) { put_little(&to, 1, 2); put_little(&to, 16, 2); put_little(&to, length[i], 8); put_little(&to, length[i], 8); }
+        memcpy(to, p + from[i], length[i]); to += length[i];
+        if (after) { put_little(&to, 0x08074b50u, 4); put_little(&to, crc, 4); put_little(&to, length[i], 4); put_little(&to, length[i], 4); }
+    }
+    directory = (size_t)(to - zip);
+    for (int i = 0; i < n; i++) {
+        const char *name = names[(i + (how >> 1)) & 3];
+        put_little(&to, 0x02014b50u, 4); put_little(&to, 20, 2); put_little(&to, 20, 2); put_little(&to, after ? 8 : 0, 2); put_little(&to, 0, 2); put_little(&to, 0, 4);
+        put_little(&to, crc_of(p + from[i], length[i]), 4); put_little(&to, length[i] + (how & 32 ? size : 0), 4); put_little(&to, length[i] + (how & 64 ? 1 : 0), 4);
+        put_little(&to, strlen(name), 2); put_little(&to, 0, 8); put_little(&to, 0, 4);
+        put_little(&to, at[i] + (how & 128 ? 7 : 0), 4);
+        memcpy(to, name, strlen(name)); to += strlen(name);
+    }
+    size = (size_t)(to - zip) - directory;
+    put_little(&to, 0x06054b50u, 4); put_little(&to, 0, 4); put_little(&to, (uint64_t)n, 2); put_little(&to, (uint64_t)n, 2);
+    put_little(&to, size, 4); put_little(&to, directory, 4); put_little(&to, 0, 2);
+    return (size_t)(to - zip);
+}
+static void zip_file(const unsigned char *p, size_t size, int how) {
+    unsigned char *zip = (unsigned char *)malloc(size + 500), *copy;
+    size_t         n = zip ? zip_bytes(zip, p, size, how) : 0;
+    if (zip && (copy = (unsigned char *)malloc(n)) != NULL) { /* a block of its own size */
+        memcpy(copy, zip, n);
+        walk_file(copy, n, how);
+        free(copy);
+    }
+    free(zip);
+}
+static void read_text(const unsigned char *p, size_t size) {
+    nn_ctx    *c = quiet_ctx();
+    int64_t    n = (int64_t)size, at = 0;
+    int        count = -1, seen = 0;
+    nn_tensor *t = nn_from(c, p, NN_U8, NN_SHAPE(n)), *lines = nn_text_lines(t), *table = nn_text_table(t, &count);
+    MUST(lines && table && nn_error(c) == NN_OK && nn_dim(lines, 1) == 2 && nn_numel(table) == 256 && count >= 0 && count <= 256);
+    for (int64_t i = 0; i < nn_dim(lines, 0); i++) { /* in order, without their ends */
+        int64_t from = nn_i64(lines)[2 * i], to = nn_i64(lines)[2 * i + 1];
+        MUST(from >= at && to >= from && to <= n && (i == 0 ? from == 0 : p[from - 1] == '\n') && (to == n || p[to] == '\n' || (p[to] == '\r' && p[to + 1] == '\n')));
+        for (int64_t k = from; k < to; k++) MUST(p[k] != '\n');
+        at = to;
+    }
+    for (int b = 0; b < 256; b++) {
+        int there = size && memchr(p, b, size);
+        MUST(nn_i32(table)[b] == (there ? seen : -1));
+        seen += there;
+    }
+    MUST(seen == count);
+    nn_end(c);
+}
 static void read_idx(const unsigned char *p, size_t size, int how) {
     nn_ctx    *c = quiet_ctx();
     nn_tensor *x = nn_idx(c, p, size);
@@ -128,9 +204,14 @@ static void read_idx(const unsigned char *p, size_t size, int how) {
 static void read_csv(const unsigned char *p, size_t size, int how) {
     static const float scales[4] = {0, 1, 0.5f, -1e30f};
     nn_csv_options o = nn_csv_defaults();
-    nn_ctx        *c = quiet_ctx();
+    nn_ctx        *c;
     nn_data       *d, *rest = NULL, *part = NULL;
     nn_batch       b;
+    if (size < 1) return;
+    o.missing = *p & 3;        /* the first byte: more options */
+    o.text    = *p >> 2 & 1;
+    p++; size--;
+    c = quiet_ctx();
     o.header     = how & 1;
     o.regression = how >> 1 & 1;
     o.separator  = ",;\t "[how >> 2 & 3];
@@ -143,25 +224,64 @@ static void read_csv(const unsigned char *p, size_t size, int how) {
     nn_data_split(d, 0.5, &rest, &part);
     MUST(!d || nn_error(c) || nn_data_count(rest) + nn_data_count(part) == nn_data_count(d));
     use(nn_data_x(rest, 0, 1));
+    nn_error_clear(c);
+    if (d) {
+        int64_t classes = nn_data_classes(d);
+        MUST(nn_error(c) == NN_OK && (o.regression ? classes == 0 : classes > 0));
+        if (o.text) for (int64_t i = 0; i < classes; i++) MUST(nn_data_class(d, (int)i) && (i == 0 || strcmp(nn_data_class(d, (int)i - 1), nn_data_class(d, (int)i)) < 0));
+        MUST(nn_data_class(d, o.text ? (int)classes : 0) == NULL && nn_data_column(d, -1) == NULL);
+        for (int i = 0; nn_data_column(d, i); i++) MUST(o.header && strlen(nn_data_column(d, i)) <= size);
+        if (o.missing != NN_CSV_NAN && o.scale == 1)
+            for (int64_t i = 0; i < nn_data_count(d) && i < 50; i++) {
+                nn_tensor *x = nn_data_x(d, i, 1);
+                for (int64_t k = 0; k < nn_numel(x); k++) MUST(nn_f32(x)[k] == nn_f32(x)[k]); /* no NaN that nobody asked for */
+            }
+        if (nn_data_fold(d, 3, how % 3, &rest, &part)) MUST(nn_data_count(rest) + nn_data_count(part) == nn_data_count(d));
+    }
     nn_end(c);
 }
-static void load_optim(const unsigned char *p, size_t size, int how) { // this reader takes a path only
+static int put_file(const unsigned char *p, size_t size, char *path, size_t room) { // for readers that take a path only
+    long  id = 0;
+    FILE *f;
+    int   fine;
+#if !defined(_WIN32)
+    id = (long)getpid();
+#endif
+    snprintf(path, room, "fuzz_%ld.partial", id);
+    f = fopen(path, "wb");
+    if (!f) return 0;
+    fine = fwrite(p, 1, size, f) == size;
+    return fclose(f) == 0 && fine;
+}
+static void read_stream(const unsigned char *p, size_t size, int how) { // x and y from the same file, x stays on the disk
+    char     path[64];
+    nn_ctx  *c;
+    nn_data *d, *rest = NULL, *part = NULL;
+    nn_batch b;
+    int64_t  n = 0;
+    if (!put_file(p, size, path, sizeof path)) return;
+    c = quiet_ctx();
+    d = nn_data_files(c, path, path, how & 7);
+    MUST((d != NULL) == (nn_error(c) == NN_OK));
+    MUST(!d || (nn_data_count(d) > 0 && ((uint64_t)nn_data_count(d) <= size || nn_numel(nn_data_x(d, 0, 1)) == 0)));
+    nn_error_clear(c);
+    if (d && nn_data_count(d) < 100000) {
+        nn_data_batch(d, 1 + (how >> 3 & 7), 0);
+        nn_data_shuffle(d, how >> 6 & 1);
+        while (nn_data_next(d, &b)) { n += b.n; if (n < 200) use(b.x); }
+        MUST(n == nn_data_count(d) && nn_error(c) == NN_OK);
+        if (nn_data_split(d, 0.5, &rest, &part)) { use(nn_data_x(part, 0, 1)); while (nn_data_next(rest, &b)) n -= b.n; MUST(n == nn_data_count(part)); }
+    }
+    nn_end(c);
+    remove(path);
+}
+static void load_optim(const unsigned char *p, size_t size, int how) {
     char      path[64];
-    long      id = 0;
-    FILE     *f;
     nn_ctx   *c;
     nn_model *m;
     nn_optim *o;
     int       fine;
-#if !defined(_WIN32)
-    id = (long)getpid();
-#endif
-    snprintf(path, sizeof path, "fuzz_%ld.partial", id);
-    f = fopen(path, "wb");
-    if (!f) return;
-    fine = fwrite(p, 1, size, f) == size;
-    fine = fclose(f) == 0 && fine;
-    if (fine) {
+    if (put_file(p, size, path, sizeof path)) {
         c = quiet_ctx();
         m = nn_model_new(c, net, NULL);
         nn_model_build(m, NN_F32, NN_SHAPE(1, 3));
@@ -177,26 +297,34 @@ static void load_optim(const unsigned char *p, size_t size, int how) { // this r
     remove(path);
 }
 
+enum { READERS = 11 };
 #if defined(__cplusplus)
 extern "C"
 #endif
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static int     only = -2;
     unsigned char *p; // a block of its own, so that reading past its end is seen
     int            how;
+    if (only == -2) only = getenv("FUZZ_READER") ? atoi(getenv("FUZZ_READER")) : -1;
     if (size < 2) return 0;
     how = data[1];
     p   = (unsigned char *)malloc(size - 2 ? size - 2 : 1);
     if (!p) return 0;
     memcpy(p, data + 2, size - 2);
     size -= 2;
-    switch (data[0] % 6) {
+    switch (only >= 0 ? only : data[0] % READERS) {
     case 0: load_built(p, size); break;
     case 1: load_before(p, size, how); break;
     case 2: walk_file(p, size, how); break;
     case 3: read_idx(p, size, how); break;
     case 4: read_csv(p, size, how); break;
-    default: load_optim(p, size, how);
+    case 5: load_optim(p, size, how); break;
+    case 6: walk_file(p, size, how); break; /* seeds: npy */
+    case 7: walk_file(p, size, how); break; /* seeds: npz */
+    case 8: zip_file(p, size, how); break;
+    case 9: read_text(p, size); break;
+    default: read_stream(p, size, how);
     }
     free(p);
     MUST(taken_blocks == 0 && taken_bytes == 0);
@@ -245,40 +373,61 @@ static const char optim_header[] =
     "\"optim.a.bias.m\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"optim.a.bias.v\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]},"
     "\"optim.a.bias.steps\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]},\"optim.step\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[48,56]}}";
 
-enum { SEEDS = 20 };
+static size_t npy_bytes(unsigned char *to, int version, const char *header, size_t data) {
+    unsigned char *at = to;
+    memcpy(at, "\x93NUMPY", 6); at += 6;
+    put_little(&at, (uint64_t)version, 2);
+    put_little(&at, strlen(header), version == 1 ? 2 : 4);
+    memcpy(at, header, strlen(header)); at += strlen(header);
+    for (size_t i = 0; i < data; i++) *at++ = (unsigned char)(i % 4 == 3 ? 0x3f : i * 7);
+    return (size_t)(at - to);
+}
+
+enum { SEEDS = 50 };
 static bytes seeds[SEEDS];
+static bytes *seed(int *n, int reader, int how) { // the next one, with its two bytes
+    bytes        *b = &seeds[(*n)++];
+    unsigned char head[2];
+    head[0] = (unsigned char)reader; head[1] = (unsigned char)how;
+    put(b, head, 2);
+    return b;
+}
 static int make_seeds(void) {
-    static const char *const csv[6] = {"1,2,0\n3.5,-4e1,1\n 5 ,6,2\n7,8,1\n", "x;y;z\n1;\"2\";3\r\n.5;1e-3;4\r\n", "1\t2\t0\n3\t4\t1\n", "\t\t\n", "1 2 3\n4 5 6\n",
-                                       "\n\n0.1234567890123456789,1e400,-0\n123456789012345678901234567890,1e-400,5\n"};
-    static const unsigned char how[6] = {0, 0x47, 0x08, 0x08, 0x2e, 0x02};
+    static const char *const csv[10] = {"1,2,0\n3.5,-4e1,1\n 5 ,6,2\n7,8,1\n", "x;y;z\n1;\"2\";3\r\n.5;1e-3;4\r\n", "1\t2\t0\n3\t4\t1\n", "\t\t\n", "1 2 3\n4 5 6\n",
+                                        "\n\n0.1234567890123456789,1e400,-0\n123456789012345678901234567890,1e-400,5\n", "\"a, b\",\"c\"\"d\",e\r\n1,2,x\r\n3,?,\"y, z\"\r\n",
+                                        "1,,0\nNA,2,1\n?,NaN,0\n4,5,1\n", "h\ti\n\tp\n1\tq\n", "1,b\n2,a\n3,\"c \"\"\"\n"};
+    static const unsigned char how[10] = {0, 0x47, 0x08, 0x08, 0x2e, 0x02, 0x01, 0, 0x09, 0}, more[10] = {0, 0, 0, 0, 0, 0, 7, 2, 5, 4};
     static const unsigned char idx[3][28] = {{0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, {0, 0, 13, 1, 0, 0, 0, 3, 63, 128, 0, 0, 64, 0, 0, 0, 0, 0, 0, 1},
                                              {0, 0, 14, 2, 0, 0, 0, 1, 0, 0, 0, 1, 64, 9, 0, 0, 0, 0, 0, 0}};
-    int n = 0;
-    for (int reader = 0; reader < 3; reader++) {
-        for (int k = 0; k < 3; k++) {
-            unsigned char head[2];
-            head[0] = (unsigned char)reader; head[1] = (unsigned char)(k * 9);
-            put(&seeds[n], head, 2);
-            safetensors(&seeds[n++], k == 0 ? model_header : k == 1 ? mixed_header : other_header, k == 0 ? 48 : k == 1 ? 64 : 21);
-        }
+    static const char *const npy[7] = {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }        \n", "{'descr': '<i8', 'fortran_order': True, 'shape': (3, 1, 2), }\n", "{'descr': '|u1', 'fortran_order': False, 'shape': (), }\n",
+                                       "{'descr': '|b1', 'fortran_order': False, 'shape': (0, 3), }\n", "{'shape': (5,), 'descr': '<f2', 'fortran_order': False}", "{\"descr\":\"<f8\",\"fortran_order\":False,\"shape\":(2,)}",
+                                       "{'descr': '<i4', 'fortran_order': False, 'shape': (3,), }\n"};
+    static const size_t npy_data[7] = {24, 48, 1, 0, 10, 16, 12};
+    unsigned char one[600], two[1200];
+    int    n = 0;
+    bytes *b;
+    size_t size;
+    for (int reader = 0; reader < 3; reader++)
+        for (int k = 0; k < 3; k++) safetensors(seed(&n, reader, k * 9), k == 0 ? model_header : k == 1 ? mixed_header : other_header, k == 0 ? 48 : k == 1 ? 64 : 21);
+    for (int k = 0; k < 3; k++) put(seed(&n, 3, 0), idx[k], k == 0 ? 28 : 20);
+    for (int k = 0; k < 10; k++) {
+        b = seed(&n, 4, how[k]);
+        put(b, &more[k], 1);
+        put(b, csv[k], strlen(csv[k]));
     }
-    for (int k = 0; k < 3; k++) {
-        unsigned char head[2] = {3, 0};
-        put(&seeds[n], head, 2);
-        put(&seeds[n++], idx[k], k == 0 ? 28 : 20);
+    for (int k = 0; k < 2; k++) safetensors(seed(&n, 5, k), optim_header, 56);
+    for (int k = 0; k < 7; k++) put(seed(&n, 6, k), one, npy_bytes(one, 1 + k % 3, npy[k], npy_data[k]));
+    for (int k = 0; k < 4; k++) { /* archives: of two, with zip64 fields, streamed */
+        size = npy_bytes(one, 1, npy[0], npy_data[0]);
+        if (k & 1) size += npy_bytes(one + size, 1, npy[0], npy_data[0]);
+        put(seed(&n, 7, 0), two, zip_bytes(two, one, size, k * 8 + (k & 1)));
     }
-    for (int k = 0; k < 6; k++) {
-        unsigned char head[2] = {4, 0};
-        head[1] = how[k];
-        put(&seeds[n], head, 2);
-        put(&seeds[n++], csv[k], strlen(csv[k]));
-    }
-    for (int k = 0; k < 2; k++) {
-        unsigned char head[2] = {5, 0};
-        head[1] = (unsigned char)k;
-        put(&seeds[n], head, 2);
-        safetensors(&seeds[n++], optim_header, 56);
-    }
+    for (int k = 0; k < 4; k++) put(seed(&n, 8, k * 8), one, npy_bytes(one, 1 + k % 3, npy[k], npy_data[k]));
+    put(seed(&n, 9, 0), "one\ntwo\r\n\n\rlast", 16);
+    put(seed(&n, 10, 0x0b), one, npy_bytes(one, 1, npy[0], npy_data[0]));
+    put(seed(&n, 10, 0x52), one, npy_bytes(one, 1, npy[6], npy_data[6]));
+    put(seed(&n, 10, 0), idx[0], 28);
+    put(seed(&n, 10, 0x49), idx[1], 20);
     return n;
 }
 
@@ -294,9 +443,9 @@ static void insert(bytes *b, size_t at, const void *p, size_t n) {
 }
 static void mutate(bytes *b, int count) {
     static const char *const words[] = {"18446744073709551615", "9223372036854775807", "4294967296", "-1", "0", "00", "1e999", "[", "]", "{", "}", "\"", "\\u0000", "\\ud800", "\\", ",", ",,", ":", "\n", "\r",
-                                        "\t", " ", "\"\"", "F64", "I8", "BOOL", "__metadata__", "optim.", "nan", "inf", ".", "e", "+", "1000000", "576460752303423488"};
+                                        "\t", " ", "\"\"", "F64", "I8", "BOOL", "__metadata__", "optim.", "nan", "inf", "?", "NA", "True", "False", "<f8", "|u1", ">f4", "(", ")", "'", ".", "e", "+", "1000000", "576460752303423488"};
     size_t header = 0, was = b->n, at, n;
-    int    tensors = b->p[0] % 6 != 3 && b->p[0] % 6 != 4 && b->n >= 10;
+    int    tensors = (b->p[0] % READERS < 3 || b->p[0] % READERS == 5) && b->n >= 10;
     if (tensors) header = (size_t)b->p[2] | (size_t)b->p[3] << 8;
     while (count-- > 0 && b->n > 2) {
         at = 2 + random_below(b->n - 2);
@@ -308,7 +457,7 @@ static void mutate(bytes *b, int count) {
         case 4: b->n = at; break;
         case 5: { const char *w = words[random_below(sizeof words / sizeof *words)]; insert(b, at, w, strlen(w)); break; }
         case 6: { unsigned char copy[64]; n = random_below(64); n = n < b->n - at ? n : b->n - at; memcpy(copy, b->p + at, n); insert(b, 2 + random_below(b->n - 2), copy, n); break; }
-        case 7: { const bytes *s = &seeds[random_below(SEEDS)]; size_t from; if (s->n < 3) break; from = random_below(s->n); n = random_below(64); insert(b, at, s->p + from, n < s->n - from ? n : s->n - from); break; }
+        case 7: { const bytes *s = &seeds[random_below(SEEDS)]; /* some are empty */ size_t from; if (s->n < 3) break; from = random_below(s->n); n = random_below(64); insert(b, at, s->p + from, n < s->n - from ? n : s->n - from); break; }
         default: /* another number in place of this one */
             while (at < b->n && (b->p[at] < '0' || b->p[at] > '9')) at++;
             if (at < b->n) b->p[at] = (unsigned char)('0' + random_below(10));
@@ -333,7 +482,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < n; i++, done++) LLVMFuzzerTestOneInput(seeds[i].p, seeds[i].n); /* as they are */
     for (long i = 0; i < rounds; i++, done++) {
         b = seeds[random_below((size_t)n)];
-        if (random_below(8) == 0) b.p[0] = (unsigned char)random_below(6);
+        if (random_below(8) == 0) b.p[0] = (unsigned char)random_below(READERS);
         if (random_below(2) == 0) b.p[1] = (unsigned char)random_below(256);
         mutate(&b, 1 + (int)random_below(1 + random_below(4)));
         LLVMFuzzerTestOneInput(b.p, b.n);

@@ -352,6 +352,10 @@ P(PLAN_BLOCKS) {
 }
 P(EXPORT_OP) { (void)nn_export_c(nn_model_new(c, net_noisy, NULL), of3(c), "no such folder/net.c"); return c; }
 P(EXPORT_DTYPE) { (void)nn_export_c(nn_model_new(c, net_two, NULL), nn_zeros(c, NN_I32, NN_SHAPE(2, 3)), "no such folder/net.c"); return c; }
+P(RULE) { (void)nn_einsum("ij->", of3(c), of3(c)); return c; }
+P(SQUARE) { (void)nn_det(of3(c)); return c; }
+P(SINGULAR) { (void)nn_inverse(nn_ones(c, NN_F32, NN_SHAPE(2, 2))); return c; }
+P(NOT_POSITIVE) { (void)nn_cholesky(nn_neg(nn_eye(c, NN_F32, 2))); return c; }
 P(DEVICE_NONE) { (void)nn_to_device(of3(c), 1); return c; }
 static int copy_fails(void *self, void *to, const void *from, size_t bytes, int way) { (void)self; (void)to; (void)from; (void)bytes; (void)way; return 0; }
 static nn_ctx *device_ctx(int fails) { /* at most one at a time */
@@ -378,7 +382,7 @@ static const struct provoker { int id; nn_ctx *(*f)(nn_ctx *); } provokers[] = {
     P(NO_GRAD_RULE), P(NO_GRADIENTS), P(GRADCHECK_F64), P(SCOPE), P(NAME_BAD), P(NAME_UNKNOWN), P(NAME_SHAPE), P(NAME_MISSING), P(NAME_LEFT), P(NAME_FITS_NOT),
     P(MODEL_MADE), P(MODEL_NOT_MADE), P(MODEL_THREADS), P(MODEL_NO_NET), P(NET_NULL), P(STATE_SHAPE), P(SPLIT), P(SAMPLES), P(FILE_OPEN), P(FILE_READ), P(FILE_WRITE),
     P(FILE_NONE), P(FORMAT), P(CSV), P(PROFILE_NONE), P(PLAN_HOST), P(PLAN_OUTSIDE), P(PLAN_STATE), P(PLAN_NAME), P(PLAN_FITS_NOT), P(PLAN_DROPPED), P(PLAN_GONE),
-    P(PLAN_CHANGED), P(PLAN_BUDGET), P(PLAN_BLOCKS), P(EXPORT_OP), P(EXPORT_DTYPE), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER)
+    P(PLAN_CHANGED), P(PLAN_BUDGET), P(PLAN_BLOCKS), P(EXPORT_OP), P(EXPORT_DTYPE), P(RULE), P(SQUARE), P(SINGULAR), P(NOT_POSITIVE), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER)
 #undef P
 };
 enum { PROVOKERS = (int)(sizeof provokers / sizeof *provokers) };
@@ -1356,8 +1360,8 @@ static void test_objects(void) {
     FAILS(c, nn_layer_dropout(s, of3(c), 2), NN_ERR_ARG, "probability");
     FAILS(c, nn_layer_layernorm(s, "norm", nn_ones(c, NN_F32, NN_SHAPE(2, 0))), NN_ERR_SHAPE, "");
     /* optimisers */
-    oo = nn_optim_defaults(); oo.kind = (nn_optim_kind)7;
-    FAILS(c, nn_optim_new(m, &oo), NN_ERR_ARG, "kind cannot be 7");
+    oo = nn_optim_defaults(); oo.kind = (nn_optim_kind)99;
+    FAILS(c, nn_optim_new(m, &oo), NN_ERR_ARG, "kind cannot be 99");
     oo = nn_optim_defaults(); oo.beta1 = 1;
     FAILS(c, nn_optim_new(m, &oo), NN_ERR_ARG, "beta1");
     oo = nn_optim_defaults(); oo.beta2 = -1;
@@ -1802,6 +1806,605 @@ static void test_csv(void) {
     CHECK(heap.blocks == 0);
 }
 
+// =====================================================================================================
+// e. the wider set of ops, losses, metrics, layers, schedules and data
+// =====================================================================================================
+static nn_tensor *block_null(nn_scope s, nn_tensor *x) { (void)s; (void)x; return NULL; }
+
+static void test_null_wide(void) {
+    nn_scope    s;
+    nn_tensor  *none[3] = {NULL, NULL, NULL}, *out[4];
+    nn_data    *a, *b;
+    nn_net      blocks[2] = {net_two, NULL};
+    nn_lr       lr;
+    nn_plan    *np = NULL;
+    char        text[64];
+    double      v;
+    int         n = 5;
+#define NULL_OF(call) CHECK((call) == NULL)
+#define ZERO_OF(call) CHECK((call) == 0)
+#define NAN_OF(call) do { v = (call); check(v != v, #call " is not NaN", __LINE__); } while (0)
+    memset(&s, 0, sizeof s);
+    /* tensors, views, copies */
+    NULL_OF(nn_scalar_like(NULL, 1));
+    NULL_OF(nn_linspace(NULL, NN_F32, 0, 1, 3));
+    NULL_OF(nn_eye(NULL, NN_F32, 3));
+    NULL_OF(nn_flip(NULL, NN_AXES(0)));
+    NULL_OF(nn_repeat(NULL, 2));
+    ZERO_OF(nn_split(NULL, 0, NN_SHAPE(1, 1), out));
+    ZERO_OF(nn_split(NULL, 0, NN_SHAPE(1, 1), NULL));
+    ZERO_OF(nn_chunk(NULL, 0, 2, out));
+    ZERO_OF(nn_chunk(NULL, 0, 2, NULL));
+    NULL_OF(nn_diagonal(NULL, 0));
+    ZERO_OF(nn_meshgrid(none, 2, out));
+    ZERO_OF(nn_meshgrid(NULL, 2, out));
+    ZERO_OF(nn_meshgrid(NULL, 0, NULL));
+    NULL_OF(nn_scatter(NULL, 0, NULL, NULL));
+    NULL_OF(nn_take_along(NULL, 0, NULL));
+    NULL_OF(nn_index_select(NULL, 0, NULL));
+    NULL_OF(nn_index_add(NULL, 0, NULL, 3));
+    NULL_OF(nn_stack(none, 2, 0));
+    NULL_OF(nn_stack(NULL, 2, 0));
+    NULL_OF(nn_stack(NULL, 0, 0));
+    NULL_OF(nn_pad(NULL, 0, 1, 1, 0));
+    NULL_OF(nn_pad_with(NULL, 0, 1, 1, NN_PAD_REFLECT));
+    NULL_OF(nn_roll(NULL, 0, 1));
+    NULL_OF(nn_tile(NULL, 0, 2));
+    NULL_OF(nn_tril(NULL, 0));
+    NULL_OF(nn_triu(NULL, 0));
+    NULL_OF(nn_diag(NULL, 0));
+    NULL_OF(nn_sort(NULL, 0, 0, NULL));
+    NULL_OF(nn_sort(NULL, 0, 1, out));
+    NULL_OF(nn_argsort(NULL, 0, 0));
+    NULL_OF(nn_topk(NULL, 0, 1, NULL));
+    NULL_OF(nn_topk(NULL, 0, 1, out));
+    /* element-wise */
+    NULL_OF(nn_maximum(NULL, NULL));
+    NULL_OF(nn_minimum(NULL, NULL));
+    NULL_OF(nn_pow(NULL, NULL));
+    NULL_OF(nn_fmod(NULL, NULL));
+    NULL_OF(nn_atan2(NULL, NULL));
+    NULL_OF(nn_hypot(NULL, NULL));
+    NULL_OF(nn_lerp(NULL, NULL, NULL));
+    NULL_OF(nn_add_scalar(NULL, 1));
+    NULL_OF(nn_pow_scalar(NULL, 2));
+    NULL_OF(nn_equal(NULL, NULL));
+    NULL_OF(nn_not_equal(NULL, NULL));
+    NULL_OF(nn_less(NULL, NULL));
+    NULL_OF(nn_less_equal(NULL, NULL));
+    NULL_OF(nn_greater(NULL, NULL));
+    NULL_OF(nn_greater_equal(NULL, NULL));
+    NULL_OF(nn_is_finite(NULL));
+    NULL_OF(nn_and(NULL, NULL));
+    NULL_OF(nn_or(NULL, NULL));
+    NULL_OF(nn_xor(NULL, NULL));
+    NULL_OF(nn_not(NULL));
+    NULL_OF(nn_where(NULL, NULL, NULL));
+    NULL_OF(nn_masked_fill(NULL, NULL, 0));
+    NULL_OF(nn_abs(NULL));
+    NULL_OF(nn_sign(NULL));
+    NULL_OF(nn_floor(NULL));
+    NULL_OF(nn_ceil(NULL));
+    NULL_OF(nn_round(NULL));
+    NULL_OF(nn_trunc(NULL));
+    NULL_OF(nn_rsqrt(NULL));
+    NULL_OF(nn_reciprocal(NULL));
+    NULL_OF(nn_expm1(NULL));
+    NULL_OF(nn_log1p(NULL));
+    NULL_OF(nn_log2(NULL));
+    NULL_OF(nn_log_guarded(NULL, 0));
+    NULL_OF(nn_tan(NULL));
+    NULL_OF(nn_asin(NULL));
+    NULL_OF(nn_acos(NULL));
+    NULL_OF(nn_atan(NULL));
+    NULL_OF(nn_sinh(NULL));
+    NULL_OF(nn_cosh(NULL));
+    NULL_OF(nn_erfc(NULL));
+    NULL_OF(nn_clamp(NULL, 0, 1));
+    NULL_OF(nn_leaky_relu(NULL, 0.01));
+    NULL_OF(nn_elu(NULL, 1));
+    NULL_OF(nn_celu(NULL, 1));
+    NULL_OF(nn_selu(NULL));
+    NULL_OF(nn_silu(NULL));
+    NULL_OF(nn_mish(NULL));
+    NULL_OF(nn_softplus(NULL));
+    NULL_OF(nn_softsign(NULL));
+    NULL_OF(nn_log_sigmoid(NULL));
+    NULL_OF(nn_logit(NULL, 1e-6));
+    NULL_OF(nn_hard_sigmoid(NULL));
+    NULL_OF(nn_hard_swish(NULL));
+    NULL_OF(nn_hard_tanh(NULL));
+    NULL_OF(nn_relu6(NULL));
+    NULL_OF(nn_glu(NULL, 0, NN_ACT_SIGMOID));
+    /* over axes, along an axis, linear */
+    NULL_OF(nn_min(NULL, NN_ALL, 0));
+    NULL_OF(nn_prod(NULL, NN_ALL, 0));
+    NULL_OF(nn_var(NULL, NN_ALL, 0, 1));
+    NULL_OF(nn_std(NULL, NN_ALL, 0, 1));
+    NULL_OF(nn_norm(NULL, NN_ALL, 0, 2));
+    NULL_OF(nn_logsumexp(NULL, NN_ALL, 0));
+    NULL_OF(nn_count_nonzero(NULL, NN_ALL, 0));
+    NULL_OF(nn_any(NULL, NN_ALL, 0));
+    NULL_OF(nn_all(NULL, NN_ALL, 0));
+    NULL_OF(nn_argmax(NULL, 0, 0));
+    NULL_OF(nn_argmin(NULL, 0, 0));
+    NULL_OF(nn_median(NULL, 0, 0));
+    NULL_OF(nn_cumsum(NULL, 0));
+    NULL_OF(nn_cumprod(NULL, 0));
+    NULL_OF(nn_recur(NULL, NULL, 0));
+    CHECK(nn_act_named(NULL) == -1 && nn_act_named("") == -1 && nn_act_named("no such act") == -1);
+    NULL_OF(nn_dot(NULL, NULL));
+    NULL_OF(nn_outer(NULL, NULL));
+    NULL_OF(nn_trace(NULL));
+    NULL_OF(nn_einsum("ij,jk->ik", NULL, NULL));
+    NULL_OF(nn_einsum(NULL, NULL, NULL));
+    NULL_OF(nn_cholesky(NULL));
+    NULL_OF(nn_triangular_solve(NULL, NULL, 0, 0));
+    NULL_OF(nn_cholesky_solve(NULL, NULL));
+    NULL_OF(nn_cholesky_logdet(NULL));
+    NULL_OF(nn_inverse(NULL));
+    NULL_OF(nn_det(NULL));
+    /* norms, dropout, losses */
+    NULL_OF(nn_rmsnorm(NULL, NULL, 1e-6));
+    NULL_OF(nn_groupnorm(NULL, 1, NULL, NULL, 1e-5));
+    NULL_OF(nn_batchnorm(NULL, NULL));
+    NULL_OF(nn_dropout_spatial(NULL, 0.5, 1));
+    NULL_OF(nn_dropout_alpha(NULL, 0.5, 1));
+    NULL_OF(nn_dropout_gaussian(NULL, 0.5, 1));
+    NULL_OF(nn_noise(NULL, 1, 1));
+    NULL_OF(nn_loss_named("mse", NULL, NULL, NULL));
+    NULL_OF(nn_loss_named(NULL, NULL, NULL, NULL));
+    NULL_OF(nn_mae(NULL, NULL));
+    NULL_OF(nn_huber(NULL, NULL));
+    NULL_OF(nn_smooth_l1(NULL, NULL));
+    NULL_OF(nn_log_cosh(NULL, NULL));
+    NULL_OF(nn_kl(NULL, NULL));
+    NULL_OF(nn_poisson(NULL, NULL));
+    NULL_OF(nn_hinge(NULL, NULL));
+    NULL_OF(nn_bce(NULL, NULL));
+    NULL_OF(nn_bce_logits(NULL, NULL));
+    NULL_OF(nn_focal(NULL, NULL));
+    NULL_OF(nn_gaussian_nll(NULL, NULL, NULL, NULL));
+    NULL_OF(nn_kl_gaussian(NULL, NULL, NULL, NULL));
+    NULL_OF(nn_cosine_similarity(NULL, NULL, 0));
+    NULL_OF(nn_cosine_loss(NULL, NULL, NULL, NULL));
+    NULL_OF(nn_triplet(NULL, NULL, NULL, NULL));
+    NULL_OF(nn_contrastive(NULL, NULL, NULL, NULL));
+    /* metrics */
+    NAN_OF(nn_topk_accuracy(NULL, NULL, 1));
+    NULL_OF(nn_confusion(NULL, NULL));
+    NAN_OF(nn_class_scores_of(NULL, NULL).accuracy);
+    NAN_OF(nn_class_scores_of(NULL, NULL).f1);
+    NAN_OF(nn_roc_auc(NULL, NULL));
+    NAN_OF(nn_real_scores_of(NULL, NULL).mse);
+    NAN_OF(nn_real_scores_of(NULL, NULL).explained_variance);
+    NAN_OF(nn_metric("accuracy", NULL, NULL));
+    NAN_OF(nn_metric("r2", NULL, NULL));
+    NAN_OF(nn_metric(NULL, NULL, NULL));
+    /* models and layers */
+    ZERO_OF(nn_model_pack(NULL, 1));
+    ZERO_OF(nn_model_plan(NULL, 1));
+    ZERO_OF(nn_predict_f32(NULL, NULL, NN_SHAPE(1), NULL, 0));
+    /* optimisers and schedules */
+    /* data */
+    /* plans */
+    NULL_OF(nn_plan_begin(NULL, NULL));
+    NULL_OF(nn_plan_input(NULL, "x", NULL));
+    ZERO_OF(nn_plan_end(NULL, none, 1));
+    ZERO_OF(nn_plan_bind(NULL, "x", NULL));
+    ZERO_OF(nn_plan_bind_data(NULL, "x", text));
+    ZERO_OF(nn_plan_run(NULL));
+    nn_plan_free(NULL);
+    CHECK(nn_plan_stats_of(np).nodes == 0 && nn_plan_stats_of(np).held == 0);
+    NULL_OF(nn_checkpoint(block_null, s, NULL));
+    NULL_OF(nn_checkpoint(NULL, s, NULL));
+    ZERO_OF(nn_plan_report(NULL));
+    CHECK(nn_plan_report_text(NULL, text, sizeof text) == -1 && nn_plan_passes_text(NULL, text, sizeof text) == -1);
+    ZERO_OF(nn_plan_passes(NULL));
+    ZERO_OF(nn_plan_dot(NULL, "x"));
+    ZERO_OF(nn_plan_svg(NULL, "x"));
+    (void)nn_backend_null(NULL);
+#undef NULL_OF
+#undef ZERO_OF
+#undef NAN_OF
+}
+
+/* One operand is there, the other is NULL. */
+static void test_half_null_wide(void) {
+    nn_ctx     *c = quiet_ctx();
+    nn_tensor  *x = of3(c), *i = nn_zeros(c, NN_I32, NN_SHAPE(2)), *sq = nn_eye(c, NN_F32, 3), *list[2], *out[4];
+    nn_model   *m = nn_model_new(c, net_two, NULL);
+    nn_optim   *o;
+    nn_data    *d = nn_data_new(x, i), *a;
+    nn_scope    s;
+    nn_history  h;
+    nn_batchnorm_options bn;
+    CHECK(nn_model_build(m, NN_F32, NN_SHAPE(1, 3)));
+    o = nn_adam(m, 0.1f);
+    s = nn_enter(m, c, NN_TRAIN);
+    memset(&h, 0, sizeof h);
+    memset(&bn, 0, sizeof bn);
+    list[0] = x; list[1] = NULL;
+    FAILS(c, nn_split(x, 0, NN_SHAPE(1, 1), NULL), NN_ERR_NULL, "split");
+    FAILS(c, nn_chunk(x, 0, 2, NULL), NN_ERR_NULL, "chunk");
+    list[0] = nn_ones(c, NN_F32, NN_SHAPE(3));
+    FAILS(c, nn_meshgrid(list, 2, out), NN_ERR_NULL, "meshgrid");
+    FAILS(c, nn_meshgrid(list, 1, NULL), NN_ERR_NULL, "");
+    list[0] = x;
+    FAILS(c, nn_scatter(x, 0, NULL, x), NN_ERR_NULL, "scatter: operand 2");
+    FAILS(c, nn_scatter(x, 0, nn_zeros(c, NN_I32, NN_SHAPE(2, 3)), NULL), NN_ERR_NULL, "scatter: operand 3");
+    FAILS(c, nn_take_along(x, 0, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_index_select(x, 0, NULL), NN_ERR_NULL, "index_select: ");
+    FAILS(c, nn_index_add(x, 0, NULL, 3), NN_ERR_NULL, "index_add: operand 2");
+    FAILS(c, nn_stack(list, 2, 0), NN_ERR_NULL, "operand");
+    FAILS(c, nn_maximum(x, NULL), NN_ERR_NULL, "maximum: operand 2 is NULL");
+    FAILS(c, nn_maximum(NULL, x), NN_ERR_NULL, "maximum: operand 1 is NULL");
+    FAILS(c, nn_minimum(x, NULL), NN_ERR_NULL, "minimum: operand 2 is NULL");
+    FAILS(c, nn_pow(x, NULL), NN_ERR_NULL, "pow: operand 2");
+    FAILS(c, nn_fmod(x, NULL), NN_ERR_NULL, "fmod: operand 2");
+    FAILS(c, nn_atan2(x, NULL), NN_ERR_NULL, "atan2: operand 2");
+    FAILS(c, nn_hypot(x, NULL), NN_ERR_NULL, "hypot: operand 2");
+    FAILS(c, nn_lerp(x, NULL, x), NN_ERR_NULL, "");
+    FAILS(c, nn_lerp(x, x, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_equal(x, NULL), NN_ERR_NULL, ": ");
+    FAILS(c, nn_less(NULL, x), NN_ERR_NULL, "NULL");
+    FAILS(c, nn_greater(x, NULL), NN_ERR_NULL, "greater: ");
+    FAILS(c, nn_and(x, NULL), NN_ERR_NULL, ": ");
+    FAILS(c, nn_xor(NULL, x), NN_ERR_NULL, "NULL");
+    FAILS(c, nn_where(NULL, x, x), NN_ERR_NULL, "where: ");
+    FAILS(c, nn_where(nn_equal(x, x), NULL, x), NN_ERR_NULL, "where: ");
+    FAILS(c, nn_where(nn_equal(x, x), x, NULL), NN_ERR_NULL, "where: ");
+    FAILS(c, nn_masked_fill(x, NULL, 0), NN_ERR_NULL, "");
+    FAILS(c, nn_recur(x, NULL, 0), NN_ERR_NULL, "recur: ");
+    FAILS(c, nn_recur(NULL, x, 0), NN_ERR_NULL, "recur: ");
+    FAILS(c, nn_dot(nn_ones(c, NN_F32, NN_SHAPE(3)), NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_outer(nn_ones(c, NN_F32, NN_SHAPE(3)), NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_einsum(NULL, x, x), NN_ERR_NULL, "");
+    FAILS(c, nn_einsum("ij,jk->ik", x, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_triangular_solve(sq, NULL, 0, 0), NN_ERR_NULL, "triangular_solve: ");
+    FAILS(c, nn_triangular_solve(NULL, sq, 0, 0), NN_ERR_NULL, "triangular_solve: ");
+    FAILS(c, nn_cholesky_solve(sq, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_cholesky_solve(NULL, sq), NN_ERR_NULL, "");
+    FAILS(c, nn_groupnorm(nn_ones(c, NN_F32, NN_SHAPE(2, 4)), 2, nn_ones(c, NN_F32, NN_SHAPE(4)), NULL, 1e-5) == NULL && nn_error(c) == NN_OK, NN_OK, "");
+    FAILS(c, nn_batchnorm(x, &bn), NN_ERR_NULL, ""); /* not training, and no running mean */
+    FAILS(c, nn_batchnorm(x, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_loss_named(NULL, x, x, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_loss_named("mse", x, NULL, NULL), NN_ERR_NULL, "mse");
+    FAILS(c, nn_mae(x, NULL), NN_ERR_NULL, "mae");
+    FAILS(c, nn_huber(x, NULL), NN_ERR_NULL, "huber");
+    FAILS(c, nn_smooth_l1(x, NULL), NN_ERR_NULL, "smooth_l1");
+    FAILS(c, nn_log_cosh(x, NULL), NN_ERR_NULL, "log_cosh");
+    FAILS(c, nn_kl(x, NULL), NN_ERR_NULL, "kl");
+    FAILS(c, nn_poisson(x, NULL), NN_ERR_NULL, "poisson");
+    FAILS(c, nn_hinge(x, NULL), NN_ERR_NULL, "hinge");
+    FAILS(c, nn_bce(x, NULL), NN_ERR_NULL, "bce");
+    FAILS(c, nn_bce_logits(x, NULL), NN_ERR_NULL, "bce_logits");
+    FAILS(c, nn_focal(x, NULL), NN_ERR_NULL, "focal");
+    FAILS(c, nn_gaussian_nll(x, NULL, x, NULL), NN_ERR_NULL, "NULL");
+    FAILS(c, nn_gaussian_nll(x, x, NULL, NULL), NN_ERR_NULL, "NULL");
+    FAILS(c, nn_kl_gaussian(x, NULL, NULL, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_kl_gaussian(x, x, x, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_cosine_similarity(x, NULL, 1), NN_ERR_NULL, "");
+    FAILS(c, nn_cosine_loss(x, NULL, i, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_cosine_loss(x, x, NULL, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_triplet(x, NULL, x, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_triplet(x, x, NULL, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_contrastive(x, x, NULL, NULL), NN_ERR_NULL, "");
+    FAILS_NAN(c, nn_topk_accuracy(x, NULL, 1), NN_ERR_NULL, "");
+    FAILS(c, nn_confusion(x, NULL), NN_ERR_NULL, "");
+    FAILS_NAN(c, nn_class_scores_of(x, NULL).recall, NN_ERR_NULL, "");
+    FAILS_NAN(c, nn_roc_auc(nn_ones(c, NN_F32, NN_SHAPE(2)), NULL), NN_ERR_NULL, "");
+    FAILS_NAN(c, nn_real_scores_of(x, NULL).r2, NN_ERR_NULL, "");
+    FAILS_NAN(c, nn_metric(NULL, x, x), NN_ERR_NULL, "");
+    FAILS_NAN(c, nn_metric("rmse", x, NULL), NN_ERR_NULL, "");
+#if !defined(NN_NO_STDIO)
+#endif
+    CHECK(nn_relu(x) != NULL && nn_error(c) == NN_OK);
+    nn_end(c);
+    CHECK(heap.blocks == 0);
+}
+
+/* After an error they do nothing either. */
+static void test_sticky_wide(void) {
+    nn_ctx     *c = quiet_ctx();
+    nn_tensor  *x = of3(c), *i = nn_zeros(c, NN_I32, NN_SHAPE(2, 3)), *k = nn_zeros(c, NN_I32, NN_SHAPE(2)), *sq = nn_eye(c, NN_F32, 3), *list[2], *out[4] = {NULL, NULL, NULL, NULL};
+    nn_model   *m = nn_model_new(c, net_two, NULL);
+    nn_optim   *o;
+    nn_data    *d = nn_data_new(x, k), *a = NULL, *b = NULL;
+    nn_scope    s;
+    nn_net      blocks[1] = {net_two};
+    nn_memory_report before, after;
+    int         n = 0;
+    CHECK(nn_backward(nn_mean(nn_square(nn_forward(m, x)), NN_ALL, 0)));
+    o = nn_adam(m, 0.1f);
+    s = nn_enter(m, c, NN_TRAIN);
+    list[0] = list[1] = x;
+    CHECK(nn_error(c) == NN_OK && o && d && sq);
+    (void)nn_ones(c, NN_F32, NN_SHAPE(-5));
+    before = nn_memory(c);
+#define NOTHING(call) CHECK(!(call))
+    NOTHING(nn_scalar_like(x, 1));
+    NOTHING(nn_linspace(c, NN_F32, 0, 1, 3));
+    NOTHING(nn_eye(c, NN_F32, 3));
+    NOTHING(nn_flip(x, NN_AXES(0)));
+    NOTHING(nn_repeat(x, 2));
+    NOTHING(nn_split(x, 0, NN_SHAPE(1, 1), out));
+    NOTHING(nn_chunk(x, 0, 2, out));
+    NOTHING(nn_diagonal(x, 0));
+    NOTHING(nn_scatter(x, 0, i, x));
+    NOTHING(nn_take_along(x, 0, i));
+    NOTHING(nn_index_select(x, 0, k));
+    NOTHING(nn_index_add(x, 0, k, 3));
+    NOTHING(nn_stack(list, 2, 0));
+    NOTHING(nn_pad(x, 0, 1, 1, 0));
+    NOTHING(nn_pad_with(x, 0, 1, 1, NN_PAD_CIRCULAR));
+    NOTHING(nn_roll(x, 0, 1));
+    NOTHING(nn_tile(x, 0, 2));
+    NOTHING(nn_tril(x, 0));
+    NOTHING(nn_diag(x, 0));
+    NOTHING(nn_sort(x, 0, 0, NULL));
+    NOTHING(nn_topk(x, 0, 1, out));
+    NOTHING(nn_maximum(x, x));
+    NOTHING(nn_pow_scalar(x, 2));
+    NOTHING(nn_less(x, x));
+    NOTHING(nn_not(x));
+    NOTHING(nn_where(x, x, x));
+    NOTHING(nn_masked_fill(x, x, 0));
+    NOTHING(nn_floor(x));
+    NOTHING(nn_clamp(x, 0, 1));
+    NOTHING(nn_selu(x));
+    NOTHING(nn_logit(x, 1e-3));
+    NOTHING(nn_hard_swish(x));
+    NOTHING(nn_glu(x, 0, NN_ACT_SILU));
+    NOTHING(nn_prod(x, NN_ALL, 0));
+    NOTHING(nn_std(x, NN_ALL, 0, 1));
+    NOTHING(nn_logsumexp(x, NN_ALL, 0));
+    NOTHING(nn_argmax(x, 0, 0));
+    NOTHING(nn_median(x, 0, 0));
+    NOTHING(nn_cumsum(x, 0));
+    NOTHING(nn_recur(x, x, 0));
+    NOTHING(nn_einsum("ij,ij->i", x, x));
+    NOTHING(nn_cholesky(sq));
+    NOTHING(nn_triangular_solve(sq, sq, 0, 0));
+    NOTHING(nn_inverse(sq));
+    NOTHING(nn_det(sq));
+    NOTHING(nn_rmsnorm(x, NULL, 1e-6));
+    NOTHING(nn_groupnorm(x, 1, NULL, NULL, 1e-5));
+    NOTHING(nn_dropout_spatial(x, 0.5, 1));
+    NOTHING(nn_noise(x, 1, 1));
+    NOTHING(nn_loss_named("mse", x, x, NULL));
+    NOTHING(nn_huber(x, x));
+    NOTHING(nn_bce_logits(x, x));
+    NOTHING(nn_triplet(x, x, x, NULL));
+    NOTHING(nn_confusion(x, k));
+#undef NOTHING
+    after = nn_memory(c);
+    CHECK(before.allocations == after.allocations && before.now == after.now && before.step_now == after.step_now);
+    CHECK(nn_error(c) == NN_ERR_SHAPE && strstr(nn_error_text(c), "size -5 of axis 0 is negative"));
+    nn_error_clear(c);
+    CHECK(nn_step(o) && nn_error(c) == NN_OK); /* the gradients are still there */
+    nn_end(c);
+    CHECK(heap.blocks == 0);
+}
+
+/* Wrong shapes, types and numbers. */
+static void test_operands_wide(void) {
+    nn_ctx    *c = quiet_ctx(), *f = nn_fork(c);
+    nn_tensor *x = of3(c), *ints = nn_ones(c, NN_I32, NN_SHAPE(2, 3)), *half = nn_ones(c, NN_F16, NN_SHAPE(2, 3)), *empty = nn_zeros(c, NN_F32, NN_SHAPE(2, 0)), *vec = nn_ones(c, NN_F32, NN_SHAPE(3)), *scalar = nn_ones(c, NN_F32, NN_SCALAR);
+    nn_tensor *sq = nn_eye(c, NN_F32, 3), *k = nn_zeros(c, NN_I32, NN_SHAPE(2)), *out[8], *list[3], *other = of3(f);
+    nn_loss_options lo;
+    nn_batchnorm_options bn;
+    int        axes[] = {2, -3, INT_MAX, INT_MIN};
+    /* axes */
+    for (int q = 0; q < 4; q++) {
+        FAILS(c, nn_flip(x, NN_AXES(axes[q])), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_split(x, axes[q], NN_SHAPE(1, 1), out), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_chunk(x, axes[q], 2, out), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_scatter(x, axes[q], ints, x), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_take_along(x, axes[q], ints), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_index_select(x, axes[q], k), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_index_add(x, axes[q], k, 3), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_pad(x, axes[q], 1, 1, 0), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_pad_with(x, axes[q], 1, 1, NN_PAD_REFLECT), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_roll(x, axes[q], 1), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_tile(x, axes[q], 2), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_sort(x, axes[q], 0, NULL), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_argsort(x, axes[q], 0), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_topk(x, axes[q], 1, NULL), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_glu(nn_ones(c, NN_F32, NN_SHAPE(2, 2)), axes[q], NN_ACT_SIGMOID), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_min(x, NN_AXES(axes[q]), 0), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_prod(x, NN_AXES(axes[q]), 0), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_var(x, NN_AXES(axes[q]), 0, 1), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_norm(x, NN_AXES(axes[q]), 0, 2), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_logsumexp(x, NN_AXES(axes[q]), 0), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_count_nonzero(x, NN_AXES(axes[q]), 0), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_any(x, NN_AXES(axes[q]), 0), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_argmax(x, axes[q], 0), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_argmin(x, axes[q], 1), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_median(x, axes[q], 0), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_cumsum(x, axes[q]), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_cumprod(x, axes[q]), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_recur(x, x, axes[q]), NN_ERR_SHAPE, "axis");
+        FAILS(c, nn_cosine_similarity(x, x, axes[q]), NN_ERR_SHAPE, "axis");
+    }
+    list[0] = list[1] = list[2] = x;
+    FAILS(c, nn_stack(list, 2, 3), NN_ERR_SHAPE, "axis");
+    FAILS(c, nn_stack(list, 2, -4), NN_ERR_SHAPE, "axis");
+    /* sizes and counts */
+    FAILS(c, nn_linspace(c, NN_F32, 0, 1, -1), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_linspace(c, NN_F32, 0, 1, INT64_MAX), NN_ERR_RANGE, "does not fit");
+    FAILS(c, nn_eye(c, NN_F32, -1), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_eye(c, NN_F32, INT64_MAX), NN_ERR_RANGE, "does not fit");
+    FAILS(c, nn_eye(c, NN_DTYPES, 2), NN_ERR_DTYPE, "is no dtype");
+    FAILS(c, nn_flip(x, NN_AXES(0, 0)), NN_ERR_SHAPE, "named twice");
+    FAILS(c, nn_repeat(x, -1), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_repeat(x, INT64_MAX), NN_ERR_RANGE, "does not fit");
+    FAILS(c, nn_split(x, 1, NN_SHAPE(1, 1), out), NN_ERR_SHAPE, "");
+    FAILS(c, nn_split(x, 1, NN_SHAPE(2, 2), out), NN_ERR_SHAPE, "");
+    FAILS(c, nn_split(x, 1, NN_SHAPE(4, -1), out), NN_ERR_SHAPE, "");
+    FAILS(c, nn_split(x, 1, NN_SHAPE(-1, -1), out), NN_ERR_SHAPE, "");
+    FAILS(c, nn_split(x, 1, NN_SHAPE(5, -2), out), NN_ERR_SHAPE, "");
+    FAILS(c, nn_split(x, 1, NN_SHAPE(INT64_MAX, INT64_MAX, -1), out), NN_ERR_SHAPE, "");
+    FAILS(c, nn_split(x, 1, NN_SCALAR, out), NN_ERR_SHAPE, "");
+    FAILS(c, nn_chunk(x, 1, 0, out), NN_ERR_ARG, "");
+    FAILS(c, nn_chunk(x, 1, -1, out), NN_ERR_ARG, "");
+    FAILS(c, nn_diagonal(vec, 0), NN_ERR_SHAPE, "at least 2");
+    FAILS(c, nn_diag(scalar, 0), NN_ERR_SHAPE, "");
+    FAILS(c, nn_diag(vec, INT64_MAX), NN_ERR_ARG, "");
+    FAILS(c, nn_diag(vec, INT64_MIN), NN_ERR_ARG, "");
+    FAILS(c, nn_tril(vec, 0), NN_ERR_SHAPE, "");
+    FAILS(c, nn_trace(vec), NN_ERR_SHAPE, "");
+    FAILS(c, nn_pad(x, 0, -1, 0, 0), NN_ERR_ARG, "");
+    FAILS(c, nn_pad(x, 0, INT64_MAX, INT64_MAX, 0), NN_ERR_ARG, "");
+    FAILS(c, nn_pad(x, 0, 0, INT64_MAX, 0), NN_ERR_ARG, "");
+    FAILS(c, nn_pad_with(x, 0, 2, 0, NN_PAD_REFLECT), NN_ERR_ARG, "");
+    FAILS(c, nn_pad_with(x, 0, 0, 3, NN_PAD_CIRCULAR), NN_ERR_ARG, "");
+    FAILS(c, nn_pad_with(x, 0, 1, 1, (nn_padding)9), NN_ERR_ARG, "");
+    FAILS(c, nn_pad_with(empty, 1, 1, 1, NN_PAD_REPLICATE), NN_ERR_ARG, "before cannot be 1");
+    FAILS(c, nn_tile(x, 0, -1), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_tile(x, 0, INT64_MAX), NN_ERR_RANGE, "");
+    FAILS(c, nn_topk(x, 1, 4, NULL), NN_ERR_RANGE, "4 is outside axis 1 of size 3");
+    FAILS(c, nn_topk(x, 1, -1, NULL), NN_ERR_ARG, "");
+    FAILS(c, nn_index_select(x, 0, nn_full(c, NN_I32, NN_SHAPE(2), 2)), NN_ERR_RANGE, "outside 0 ... 1");
+    FAILS(c, nn_index_select(x, 0, nn_full(c, NN_I64, NN_SHAPE(2), -1)), NN_ERR_RANGE, "outside 0 ... 1");
+    FAILS(c, nn_index_select(x, 0, vec), NN_ERR_DTYPE, "");
+    FAILS(c, nn_index_add(x, 0, k, -1), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_index_add(x, 0, k, INT64_MAX), NN_ERR_RANGE, "");
+    FAILS(c, nn_index_add(x, 0, nn_full(c, NN_I32, NN_SHAPE(2), 3), 3), NN_ERR_RANGE, "outside 0 ... 2");
+    FAILS(c, nn_index_add(x, 0, nn_zeros(c, NN_I32, NN_SHAPE(3)), 3), NN_ERR_SHAPE, "");
+    FAILS(c, nn_scatter(x, 0, nn_full(c, NN_I32, NN_SHAPE(2, 3), 2), x), NN_ERR_RANGE, "outside 0 ... 1");
+    FAILS(c, nn_scatter(x, 0, ints, nn_ones(c, NN_F32, NN_SHAPE(1, 3))), NN_ERR_SHAPE, "");
+    FAILS(c, nn_scatter(x, 0, ints, half), NN_ERR_DTYPE, "");
+    FAILS(c, nn_take_along(x, 0, nn_full(c, NN_I32, NN_SHAPE(2, 3), 2)), NN_ERR_RANGE, "outside 0 ... 1");
+    FAILS(c, nn_take_along(x, 0, k), NN_ERR_SHAPE, "");
+    list[1] = vec;
+    FAILS(c, nn_stack(list, 2, 0), NN_ERR_SHAPE, "");
+    list[0] = list[1] = nn_ones(c, NN_F32, NN_SHAPE(1, 1, 1, 1, 1, 1));
+    FAILS(c, nn_stack(list, 2, 0), NN_ERR_SHAPE, "7 dimensions");
+    list[0] = vec; list[1] = x;
+    FAILS(c, nn_meshgrid(list, 2, out), NN_ERR_SHAPE, "");
+    FAILS(c, nn_meshgrid(list, 7, out), NN_ERR_SHAPE, "");
+    /* types */
+    FAILS(c, nn_maximum(x, half), NN_ERR_DTYPE, "f32 and f16");
+    FAILS(c, nn_pow(ints, ints), NN_ERR_DTYPE, "i32");
+    FAILS(c, nn_equal(x, half), NN_ERR_DTYPE, "f32 and f16");
+    FAILS(c, nn_less(x, ints), NN_ERR_DTYPE, "");
+    FAILS(c, nn_where(nn_equal(x, x), x, half), NN_ERR_DTYPE, "");
+    FAILS(c, nn_where(nn_equal(vec, vec), x, nn_ones(c, NN_F32, NN_SHAPE(2, 2))), NN_ERR_SHAPE, "");
+    FAILS(c, nn_tan(ints), NN_ERR_DTYPE, "i32");
+    FAILS(c, nn_floor(ints), NN_ERR_DTYPE, "i32");
+    FAILS(c, nn_clamp(ints, 0, 1), NN_ERR_DTYPE, "i32");
+    FAILS(c, nn_prod(ints, NN_ALL, 0), NN_ERR_DTYPE, "i32");
+    FAILS(c, nn_recur(x, half, 0), NN_ERR_DTYPE, "");
+    FAILS(c, nn_recur(x, nn_ones(c, NN_F32, NN_SHAPE(2)), 0), NN_ERR_SHAPE, "do not broadcast");
+    FAILS(c, nn_clamp(x, 1, 0), NN_ERR_ARG, "");
+    FAILS(c, nn_clamp(x, NAN, 0), NN_ERR_ARG, "");
+    FAILS(c, nn_glu(x, 1, NN_ACT_SIGMOID), NN_ERR_SHAPE, "");
+    FAILS(c, nn_glu(nn_ones(c, NN_F32, NN_SHAPE(2, 4)), 1, (nn_act)99), NN_ERR_ARG, "act cannot be 99");
+    FAILS(c, nn_activate(x, NN_ACTS), NN_ERR_ARG, "act cannot be");
+    FAILS(c, nn_linear_act(x, nn_ones(c, NN_F32, NN_SHAPE(4, 3)), NULL, NN_ACTS), NN_ERR_ARG, "act cannot be");
+    /* of nothing */
+    FAILS(c, nn_min(empty, NN_AXES(1), 0), NN_ERR_SHAPE, "of nothing");
+    FAILS(c, nn_argmax(empty, 1, 0), NN_ERR_SHAPE, "of nothing");
+    FAILS(c, nn_argmin(empty, 1, 0), NN_ERR_SHAPE, "of nothing");
+    FAILS(c, nn_median(empty, 1, 0), NN_ERR_SHAPE, "of nothing");
+    FAILS(c, nn_var(empty, NN_ALL, 0, 0), NN_ERR_SHAPE, "of nothing");
+    FAILS(c, nn_mae(empty, empty), NN_ERR_SHAPE, "of nothing");
+    FAILS(c, nn_rmsnorm(empty, NULL, 1e-6), NN_ERR_SHAPE, "of nothing");
+    /* products and matrices */
+    FAILS(c, nn_dot(vec, x), NN_ERR_SHAPE, "");
+    FAILS(c, nn_dot(vec, nn_ones(c, NN_F32, NN_SHAPE(4))), NN_ERR_SHAPE, "[3] and y [4]");
+    FAILS(c, nn_outer(x, vec), NN_ERR_SHAPE, "");
+    for (int q = 0; q < 17; q++) {
+        static const char *const rules[] = {"", "ij", "ij,jk", "ij->i", "ij,jk->", "ijk,jk->ik", "ij,jk->il", "ii,ij->j", "ij,jk->ii", "i j,jk->ik x", "ij,jk,kl->il", "ij,jk->ikk", "->", ",->", "ij,kj->i,k", "1j,j2->12", "ij,jk-ik"};
+        nn_tensor *y = nn_einsum(rules[q], x, sq);
+        check(q == 4 ? (y != NULL) == (nn_error(c) == NN_OK) : !y && nn_error(c) != NN_OK, rules[q], __LINE__);
+        nn_error_clear(c);
+    }
+    FAILS(c, nn_einsum("ij,kj->ik", x, nn_ones(c, NN_F32, NN_SHAPE(4, 2))), NN_ERR_ARG, "a letter stands for two different sizes");
+    FAILS(c, nn_einsum("abcdefgh,ij->abij", x, x), NN_ERR_ARG, "abcdefgh,ij->abij");
+    FAILS(c, nn_cholesky(x), NN_ERR_SHAPE, "");
+    FAILS(c, nn_cholesky(vec), NN_ERR_SHAPE, "");
+    check(!nn_cholesky(nn_neg(sq)) && nn_error(c) != NN_OK, "the Cholesky factor of a negative matrix", __LINE__); nn_error_clear(c);
+    check(!nn_cholesky(nn_full(c, NN_F32, NN_SHAPE(3, 3), NAN)) && nn_error(c) != NN_OK, "the Cholesky factor of NaN", __LINE__); nn_error_clear(c);
+    FAILS(c, nn_triangular_solve(x, sq, 0, 0), NN_ERR_SHAPE, "");
+    FAILS(c, nn_triangular_solve(sq, x, 0, 0), NN_ERR_SHAPE, "");
+    FAILS(c, nn_triangular_solve(sq, nn_ones(c, NN_F64, NN_SHAPE(3, 1)), 0, 0), NN_ERR_DTYPE, "");
+    FAILS(c, nn_inverse(x), NN_ERR_SHAPE, "");
+    check(!nn_inverse(nn_ones(c, NN_F32, NN_SHAPE(3, 3))) && nn_error(c) != NN_OK && strstr(nn_error_text(c), "singular"), "the inverse of a singular matrix", __LINE__); nn_error_clear(c);
+    FAILS(c, nn_det(x), NN_ERR_SHAPE, "");
+    FAILS(c, nn_inverse(ints), NN_ERR_DTYPE, "i32");
+    /* norms */
+    FAILS(c, nn_rmsnorm(x, nn_ones(c, NN_F32, NN_SHAPE(2)), 1e-6), NN_ERR_SHAPE, "");
+    FAILS(c, nn_groupnorm(x, 2, NULL, NULL, 1e-5), NN_ERR_ARG, "groups cannot be 2");
+    FAILS(c, nn_groupnorm(x, 0, NULL, NULL, 1e-5), NN_ERR_ARG, "groups cannot be 0");
+    FAILS(c, nn_groupnorm(x, -1, NULL, NULL, 1e-5), NN_ERR_ARG, "groups cannot be -1");
+    FAILS(c, nn_groupnorm(vec, 1, NULL, NULL, 1e-5), NN_ERR_SHAPE, "");
+    FAILS(c, nn_groupnorm(x, 3, nn_ones(c, NN_F32, NN_SHAPE(2)), NULL, 1e-5), NN_ERR_SHAPE, "");
+    memset(&bn, 0, sizeof bn);
+    bn.training = 1; bn.weight = bn.bias = bn.mean = bn.var = nn_ones(c, NN_F32, NN_SHAPE(2));
+    FAILS(c, nn_batchnorm(x, &bn), NN_ERR_SHAPE, "");
+    bn.weight = bn.bias = bn.mean = vec; bn.var = nn_clone(vec); bn.momentum = -1;
+    FAILS(c, nn_batchnorm(x, &bn), NN_ERR_ARG, "momentum");
+    bn.momentum = 0;
+    FAILS(c, nn_batchnorm(vec, &bn), NN_ERR_SHAPE, "");
+    FAILS(c, nn_dropout_spatial(x, 1.5, 1), NN_ERR_ARG, "probability");
+    FAILS(c, nn_dropout_alpha(x, NAN, 1), NN_ERR_ARG, "probability");
+    FAILS(c, nn_dropout_gaussian(x, -1, 1), NN_ERR_ARG, "probability");
+    FAILS(c, nn_dropout_spatial(vec, 0.5, 1), NN_ERR_SHAPE, "");
+    /* losses */
+    FAILS(c, nn_loss_named("no such loss", x, x, NULL), NN_ERR_ARG, "no such loss");
+    FAILS(c, nn_loss_named("", x, x, NULL), NN_ERR_ARG, "");
+    FAILS(c, nn_huber(x, vec), NN_ERR_SHAPE, "huber");
+    FAILS(c, nn_bce_logits(x, half), NN_ERR_DTYPE, "");
+    CHECK(nn_bce(nn_scale(x, 0.5), ints) != NULL && nn_error(c) == NN_OK); /* labels may be integers */
+    memset(&lo, 0, sizeof lo);
+    lo.delta = -1;
+    FAILS(c, nn_loss_named("huber", x, x, &lo), NN_ERR_ARG, "delta");
+    lo.delta = NAN;
+    FAILS(c, nn_loss_named("smooth_l1", x, x, &lo), NN_ERR_ARG, "delta");
+    memset(&lo, 0, sizeof lo);
+    lo.smoothing = 2;
+    FAILS(c, nn_loss_named("cross_entropy", x, k, &lo), NN_ERR_ARG, "smoothing");
+    lo.smoothing = -0.5f;
+    FAILS(c, nn_loss_named("cross_entropy", x, k, &lo), NN_ERR_ARG, "smoothing");
+    lo.smoothing = 0; lo.reduction = (nn_reduction)7;
+    FAILS(c, nn_loss_named("mse", x, x, &lo), NN_ERR_ARG, "reduction");
+    FAILS(c, nn_loss_named("cross_entropy", x, k, &lo), NN_ERR_ARG, "reduction");
+    lo.reduction = NN_MEAN; lo.weight = nn_ones(c, NN_F32, NN_SHAPE(2));
+    FAILS(c, nn_loss_named("cross_entropy", x, k, &lo), NN_ERR_SHAPE, "weight");
+    lo.weight = half;
+    check(!nn_loss_named("bce_logits", x, x, &lo) && nn_error(c) != NN_OK, "a weight of another dtype", __LINE__); nn_error_clear(c);
+    lo.weight = NULL; lo.ignores = 1; lo.ignore = 0;
+    check(!nn_loss_named("cross_entropy", x, k, &lo) && nn_error(c) == NN_ERR_SHAPE, "every row ignored", __LINE__); nn_error_clear(c);
+    FAILS(c, nn_gaussian_nll(x, vec, ints, NULL), NN_ERR_DTYPE, "");
+    FAILS(c, nn_gaussian_nll(x, x, vec, NULL), NN_ERR_SHAPE, "");
+    FAILS(c, nn_triplet(x, x, vec, NULL), NN_ERR_SHAPE, "");
+    FAILS(c, nn_cosine_loss(x, x, vec, NULL), NN_ERR_SHAPE, "");
+    FAILS(c, nn_contrastive(x, x, vec, NULL), NN_ERR_SHAPE, "");
+    /* metrics */
+    FAILS_NAN(c, nn_metric("no such metric", x, x), NN_ERR_ARG, "no such metric");
+    FAILS_NAN(c, nn_metric("accuracy", x, x), NN_ERR_DTYPE, "");
+    FAILS_NAN(c, nn_topk_accuracy(x, k, 0), NN_ERR_ARG, "");
+    FAILS_NAN(c, nn_topk_accuracy(x, k, -1), NN_ERR_ARG, "");
+    FAILS_NAN(c, nn_topk_accuracy(x, nn_full(c, NN_I32, NN_SHAPE(2), 3), 1), NN_ERR_RANGE, "label 3");
+    FAILS(c, nn_confusion(x, nn_full(c, NN_I32, NN_SHAPE(2), -1)), NN_ERR_RANGE, "label -1");
+    FAILS_NAN(c, nn_class_scores_of(x, vec).f1, NN_ERR_DTYPE, "");
+    FAILS_NAN(c, nn_class_scores_of(empty, k).f1, NN_ERR_SHAPE, "of nothing");
+    FAILS_NAN(c, nn_real_scores_of(x, vec).mse, NN_ERR_SHAPE, "");
+    FAILS_NAN(c, nn_real_scores_of(empty, empty).mse, NN_ERR_SHAPE, "of nothing");
+    FAILS_NAN(c, nn_roc_auc(vec, k), NN_ERR_SHAPE, "");
+    { double v = nn_roc_auc(vec, nn_full(c, NN_I32, NN_SHAPE(3), 1)); CHECK(v != v); nn_error_clear(c); } /* one class alone */
+    /* two contexts */
+    FAILS(c, nn_maximum(x, other), NN_ERR_CONTEXT, "operand 2 belongs to another context");
+    FAILS(c, nn_where(nn_equal(x, x), x, other), NN_ERR_CONTEXT, "operand 3");
+    FAILS(c, nn_huber(x, other), NN_ERR_CONTEXT, "operand 2");
+    FAILS(c, nn_triangular_solve(sq, nn_eye(f, NN_F32, 3), 0, 0), NN_ERR_CONTEXT, "operand 2");
+    CHECK(nn_error(f) == NN_OK);
+    nn_end(c);
+    CHECK(heap.blocks == 0);
+}
+
 int main(void) {
     name_files();
     test_messages();
@@ -1818,6 +2421,10 @@ int main(void) {
     test_load();
     test_idx();
     test_csv();
+    test_null_wide();
+    test_half_null_wide();
+    test_sticky_wide();
+    test_operands_wide();
     printf("errors: %d passed, %d failed", passed, failed);
     if (skipped) printf(", %d skipped", skipped);
     printf("\n");

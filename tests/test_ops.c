@@ -193,7 +193,7 @@ static void magnitude(arr *a, double floor) { /* m = the largest |v|, at least f
         if (fabs(a->v[i]) > most) most = fabs(a->v[i]);
     for (int64_t i = 0; i < a->n; i++) a->m[i] = most;
 }
-static const char *named(const char *format, ...) NN_PRINTF(1, 2);
+static const char *named(const char *format, ...) NN_PRINTF(1, 2); /* good for the next three calls */
 static const char *named(const char *format, ...) {
     static char text[4][240];
     static int  turn;
@@ -375,19 +375,57 @@ static double f_cos(double x) { return cos(x); }
 static double f_positive(double x) { return x > 0; }
 static double f_abs(double x) { return fabs(x); }
 static double f_copy(double x) { return x; }
+static double f_sign(double x) { return (x > 0) - (x < 0); }
+static double f_floor(double x) { return floor(x); }
+static double f_ceil(double x) { return ceil(x); }
+static double f_round(double x) { /* halves to the even neighbour */
+    double low = floor(x), over = x - low;
+    if (over < 0.5) return low;
+    if (over > 0.5) return low + 1;
+    return fmod(low, 2) == 0 ? low : low + 1;
+}
+static double f_trunc(double x) { return x < 0 ? ceil(x) : floor(x); }
+static double f_rsqrt(double x) { return 1 / sqrt(x); }
+static double f_reciprocal(double x) { return 1 / x; }
+static double f_expm1(double x) { return expm1(x); }
+static double f_log1p(double x) { return log1p(x); }
+static double f_log2(double x) { return log2(x); }
+static double f_tan(double x) { return tan(x); }
+static double f_asin(double x) { return asin(x); }
+static double f_acos(double x) { return acos(x); }
+static double f_atan(double x) { return atan(x); }
+static double f_sinh(double x) { return sinh(x); }
+static double f_cosh(double x) { return cosh(x); }
+static double f_erfc(double x) { return erfc(x); }
+static double f_silu(double x) { return x * f_sigmoid(x); }
+static double f_softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
+static double f_mish(double x) { return x * tanh(f_softplus(x)); }
+static double f_softsign(double x) { return x / (1 + fabs(x)); }
+static double f_log_sigmoid(double x) { return -f_softplus(-x); }
 static double g_add(double x, double y) { return x + y; }
 static double g_sub(double x, double y) { return x - y; }
 static double g_mul(double x, double y) { return x * y; }
 static double g_div(double x, double y) { return x / y; }
 static double g_same(double x, double y) { return x == y; }
+static double g_maximum(double x, double y) { return x != x || x > y ? x : y != y || y > x ? y : x; } /* a NaN wins */
+static double g_minimum(double x, double y) { return x != x || x < y ? x : y != y || y < x ? y : x; }
+static double g_pow(double x, double y) { return pow(x, y); }
+static double g_fmod(double x, double y) { return fmod(x, y); }
+static double g_atan2(double y, double x) { return atan2(y, x); }
+static double g_hypot(double x, double y) { return hypot(x, y); }
 
 typedef struct unary { const char *name; double (*f)(double); double roundings, of_x; } unary;
 static const unary unaries[] = { /* of_x: this share of |x| is part of the magnitude */
     {"neg", f_neg, 0, 0},     {"exp", f_exp, 6, 0},         {"log", f_log, 6, 0},   {"sqrt", f_sqrt, 1.01, 0}, {"square", f_square, 1.01, 0}, {"relu", f_relu, 0, 0},
     {"sigmoid", f_sigmoid, 6, 0}, {"tanh", f_tanh, 6, 0},   {"erf", f_erf, 6, 0},   {"gelu", f_gelu, 6, 0.5},  {"positive", f_positive, 0, 0}, {"copy", f_copy, 0, 0},
-    {"cast", f_copy, 0, 0},   {"abs", f_abs, 0, 0},         {"gelu_tanh", f_gelu_tanh, 6, 0.5}, {"sin", f_sin, 6, 0}, {"cos", f_cos, 6, 0}};
+    {"cast", f_copy, 0, 0},   {"abs", f_abs, 0, 0},         {"gelu_tanh", f_gelu_tanh, 6, 0.5}, {"sin", f_sin, 6, 0}, {"cos", f_cos, 6, 0},
+    {"sign", f_sign, 0, 0},   {"floor", f_floor, 0, 0},     {"ceil", f_ceil, 0, 0}, {"round", f_round, 0, 0},  {"trunc", f_trunc, 0, 0},      {"rsqrt", f_rsqrt, 3, 0},
+    {"reciprocal", f_reciprocal, 1.01, 0}, {"expm1", f_expm1, 6, 0}, {"log1p", f_log1p, 6, 0}, {"log2", f_log2, 6, 0}, {"tan", f_tan, 8, 0}, {"asin", f_asin, 6, 0},
+    {"acos", f_acos, 6, 0},   {"atan", f_atan, 6, 0},       {"sinh", f_sinh, 6, 0}, {"cosh", f_cosh, 6, 0},    {"erfc", f_erfc, 6, 0},        {"silu", f_silu, 6, 0},
+    {"mish", f_mish, 6, 0},   {"softplus", f_softplus, 6, 0}, {"softsign", f_softsign, 2.1, 0}, {"log_sigmoid", f_log_sigmoid, 6, 0}};
 typedef struct binary { const char *name; double (*f)(double, double); double roundings; } binary;
-static const binary binaries[] = {{"add", g_add, 1.01}, {"sub", g_sub, 1.01}, {"mul", g_mul, 1.01}, {"div", g_div, 1.01}, {"same", g_same, 0}};
+static const binary binaries[] = {{"add", g_add, 1.01}, {"sub", g_sub, 1.01}, {"mul", g_mul, 1.01}, {"div", g_div, 1.01}, {"same", g_same, 0},
+                                  {"maximum", g_maximum, 0}, {"minimum", g_minimum, 0}, {"pow", g_pow, 6}, {"fmod", g_fmod, 0}, {"atan2", g_atan2, 6}, {"hypot", g_hypot, 4}};
 
 static arr ref_unary(const unary *r, const arr *x) {
     arr y = make(x->s);
@@ -443,6 +481,37 @@ static void ref_affine(const arr *in, int n_in, const void *attr, arr *out, doub
         out[0].m[i] = fabs(ab[0] * in[0].v[i]) + fabs(ab[1]);
     }
     *roundings = 2.1;
+}
+static void ref_clamp(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    const double *ends = (const double *)attr;
+    (void)n_in;
+    out[0] = make(in[0].s);
+    for (int64_t i = 0; i < in[0].n; i++) {
+        double x = in[0].v[i];
+        out[0].v[i] = x < ends[0] ? ends[0] : x > ends[1] ? ends[1] : x;
+        out[0].m[i] = fabs(out[0].v[i]);
+    }
+    *roundings = 1.01; /* the ends are */
+}
+static void ref_leaky_relu(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    (void)n_in;
+    out[0] = make(in[0].s);
+    for (int64_t i = 0; i < in[0].n; i++) {
+        out[0].v[i] = in[0].v[i] * (in[0].v[i] > 0 ? 1 : *(const double *)attr);
+        out[0].m[i] = fabs(out[0].v[i]);
+    }
+    *roundings = 2.1;
+}
+static void ref_elu(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { /* alpha, 1/b */
+    const double *a = (const double *)attr;
+    (void)n_in;
+    out[0] = make(in[0].s);
+    for (int64_t i = 0; i < in[0].n; i++) {
+        double x = in[0].v[i];
+        out[0].v[i] = x > 0 ? x : a[0] * expm1(x * a[1]);
+        out[0].m[i] = fabs(out[0].v[i]) + (x > 0 ? 0 : 0.5 * fabs(a[0] * x * a[1]) * exp(x * a[1]));
+    }
+    *roundings = 6;
 }
 
 static arr reduce(const arr *x, const int *gone, int keep, int kind) { /* kind: 's' sum, 'm' mean, 'x' max */
@@ -757,12 +826,300 @@ static void ref_scatter_add(const arr *in, int n_in, const void *attr, arr *out,
     *roundings = (double)in[0].s.dim[a->axis];
 }
 
+/* ---- along an axis: element j of line (o, i) stands at (o n + j) inner + i ---- */
+typedef struct lines { int64_t outer, n, inner; } lines;
+static lines lines_of(nn_shape s, int axis) {
+    lines l = {1, s.dim[axis], 1};
+    for (int d = 0; d < axis; d++) l.outer *= s.dim[d];
+    for (int d = axis + 1; d < s.ndim; d++) l.inner *= s.dim[d];
+    return l;
+}
+static int64_t at_line(lines l, int64_t line, int64_t j) { return (line / l.inner * l.n + j) * l.inner + line % l.inner; }
+static nn_shape without(nn_shape s, int axis, int keep) {
+    if (keep) { s.dim[axis] = 1; return s; }
+    for (int d = axis + 1; d < s.ndim; d++) s.dim[d - 1] = s.dim[d];
+    s.dim[--s.ndim] = 0;
+    return s;
+}
+
+static arr recur(const arr *a, const arr *b, int axis) { /* y[j] = a[j] y[j-1] + b[j] */
+    arr   y = make(b->s);
+    lines l = lines_of(b->s, axis);
+    for (int64_t k = 0; k < l.outer * l.inner; k++) {
+        double v = 0, m = 0;
+        for (int64_t j = 0; j < l.n; j++) {
+            int64_t at = at_line(l, k, j);
+            v = j ? a->v[at] * v + b->v[at] : b->v[at];
+            m = j ? fabs(a->v[at]) * m + fabs(b->v[at]) : fabs(b->v[at]);
+            y.v[at] = v;
+            y.m[at] = m;
+        }
+    }
+    return y;
+}
+static arr largest_at(const arr *x, int axis, int keep, int smallest) { /* the first of equals; the first NaN before all */
+    arr   y = make(without(x->s, axis, keep));
+    lines l = lines_of(x->s, axis);
+    for (int64_t k = 0; k < y.n; k++) {
+        int64_t best = 0;
+        for (int64_t j = 1; j < l.n; j++) {
+            double v = x->v[at_line(l, k, j)], w = x->v[at_line(l, k, best)];
+            if (w != w) break;
+            if (v != v || (smallest ? v < w : v > w)) best = j;
+        }
+        y.v[k] = (double)best;
+    }
+    return y;
+}
+static int before(double a, double b, int descending) { /* a NaN counts as larger than all */
+    if (descending) return a != a ? b == b : a > b;
+    return b != b ? a == a : a < b;
+}
+static void sorted(const arr *x, int axis, int descending, arr *values_, arr *index) { /* stable: each goes behind those before it that are not larger */
+    lines l = lines_of(x->s, axis);
+    *values_ = make(x->s);
+    *index   = make(x->s);
+    for (int64_t k = 0; k < l.outer * l.inner; k++)
+        for (int64_t j = 0; j < l.n; j++) {
+            double  v = x->v[at_line(l, k, j)];
+            int64_t to = j;
+            for (; to > 0 && before(v, values_->v[at_line(l, k, to - 1)], descending); to--) {
+                values_->v[at_line(l, k, to)] = values_->v[at_line(l, k, to - 1)];
+                index->v[at_line(l, k, to)]   = index->v[at_line(l, k, to - 1)];
+            }
+            values_->v[at_line(l, k, to)] = v;
+            index->v[at_line(l, k, to)]   = (double)j;
+        }
+}
+static arr counted(const arr *x, const int *gone, int keep) {
+    arr y = *x;
+    y.v = (double *)room((size_t)x->n * sizeof(double));
+    for (int64_t i = 0; i < x->n; i++) y.v[i] = !(x->v[i] == 0);
+    return reduce(&y, gone, keep, 's');
+}
+
+/* ---- by index ---- */
+static arr index_select(const arr *x, const arr *index, int axis) { /* x's axis makes place for index's axes */
+    nn_shape s = x->s;
+    lines    l = lines_of(x->s, axis);
+    arr      y;
+    s.ndim = 0;
+    for (int d = 0; d < axis; d++) s.dim[s.ndim++] = x->s.dim[d];
+    for (int d = 0; d < index->s.ndim; d++) s.dim[s.ndim++] = index->s.dim[d];
+    for (int d = axis + 1; d < x->s.ndim; d++) s.dim[s.ndim++] = x->s.dim[d];
+    for (int d = s.ndim; d < NN_MAX_DIMS; d++) s.dim[d] = 0;
+    y = make(s);
+    for (int64_t o = 0; o < l.outer; o++)
+        for (int64_t j = 0; j < index->n; j++)
+            for (int64_t i = 0; i < l.inner; i++) y.v[(o * index->n + j) * l.inner + i] = x->v[(o * l.n + (int64_t)index->v[j]) * l.inner + i];
+    return y;
+}
+static arr index_add(const arr *x, const arr *index, int axis, int64_t size) {
+    nn_shape s = x->s;
+    lines    l = lines_of(x->s, axis);
+    arr      y;
+    s.dim[axis] = size;
+    y = make(s);
+    for (int64_t o = 0; o < l.outer; o++)
+        for (int64_t j = 0; j < l.n; j++)
+            for (int64_t i = 0; i < l.inner; i++) {
+                int64_t to = (o * size + (int64_t)index->v[j]) * l.inner + i;
+                y.v[to] += x->v[(o * l.n + j) * l.inner + i];
+                y.m[to] += fabs(x->v[(o * l.n + j) * l.inner + i]);
+            }
+    return y;
+}
+static arr scatter(const arr *x, const arr *index, const arr *from, int axis) {
+    arr     y = make(x->s);
+    int64_t at[NN_MAX_DIMS];
+    memcpy(y.v, x->v, (size_t)x->n * sizeof(double));
+    for (int64_t i = 0; i < index->n; i++) {
+        split_index(index->s, i, at);
+        at[axis] = (int64_t)index->v[i];
+        y.v[join_index(x->s, at)] = from->v[i];
+    }
+    return y;
+}
+
+/* ---- masks ---- */
+static double h_equal(double x, double y) { return x == y; }
+static double h_not_equal(double x, double y) { return x != y; }
+static double h_less(double x, double y) { return x < y; }
+static double h_less_equal(double x, double y) { return x <= y; }
+static double h_greater(double x, double y) { return x > y; }
+static double h_greater_equal(double x, double y) { return x >= y; }
+static double h_and(double x, double y) { return x != 0 && y != 0; }
+static double h_or(double x, double y) { return x != 0 || y != 0; }
+static double h_xor(double x, double y) { return (x != 0) != (y != 0); }
+static arr of_two(double (*f)(double, double), const arr *x, const arr *y) {
+    binary r;
+    r.name = ""; r.f = f; r.roundings = 0;
+    return ref_binary(&r, x, y);
+}
+static arr where(const arr *mask, const arr *x, const arr *y) {
+    arr     z = make(broadcast(mask->s, broadcast(x->s, y->s)));
+    int64_t index[NN_MAX_DIMS];
+    for (int64_t i = 0; i < z.n; i++) {
+        split_index(z.s, i, index);
+        z.v[i] = mask->v[at_broadcast(mask->s, z.s, index)] != 0 ? x->v[at_broadcast(x->s, z.s, index)] : y->v[at_broadcast(y->s, z.s, index)];
+    }
+    return z;
+}
+
+/* ---- small matrices, row-major, in double ---- */
+static void cholesky(const double *x, double *l, int64_t n) { /* of x's lower triangle */
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            double sum = x[i * n + j];
+            for (int64_t k = 0; k < j; k++) sum -= l[i * n + k] * l[j * n + k];
+            l[i * n + j] = i == j ? sqrt(sum) : sum / l[j * n + j];
+        }
+}
+static void triangular_solve(const double *t, const double *b, double *y, int64_t n, int64_t m, int upper, int transposed) {
+    int down = upper == transposed; /* the first row has one unknown */
+    for (int64_t c = 0; c < m; c++)
+        for (int64_t step = 0; step < n; step++) {
+            int64_t i = down ? step : n - 1 - step;
+            double  sum = b[i * m + c];
+            for (int64_t k = down ? 0 : i + 1; k < (down ? i : n); k++) sum -= (transposed ? t[k * n + i] : t[i * n + k]) * y[k * m + c];
+            y[i * m + c] = sum / t[i * n + i];
+        }
+}
+static double eliminate(const double *x, double *inverse, int64_t n) { /* the determinant; inverse may be NULL */
+    double *a = (double *)room((size_t)(2 * n * n) * sizeof *a), det = 1; /* rows of x and of the identity */
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < n; j++) a[2 * n * i + j] = x[n * i + j];
+        a[2 * n * i + n + i] = 1;
+    }
+    for (int64_t p = 0; p < n; p++) {
+        int64_t best = p;
+        for (int64_t i = p; i < n; i++)
+            if (fabs(a[2 * n * i + p]) > fabs(a[2 * n * best + p])) best = i;
+        if (best != p) det = -det;
+        for (int64_t j = 0; j < 2 * n && best != p; j++) { double t = a[2 * n * p + j]; a[2 * n * p + j] = a[2 * n * best + j]; a[2 * n * best + j] = t; }
+        det *= a[2 * n * p + p];
+        if (a[2 * n * p + p] == 0) return 0;
+        for (int64_t i = 0; i < n; i++) {
+            double f = a[2 * n * i + p] / a[2 * n * p + p];
+            for (int64_t j = 0; j < 2 * n && i != p; j++) a[2 * n * i + j] -= f * a[2 * n * p + j];
+        }
+    }
+    for (int64_t i = 0; i < n && inverse; i++)
+        for (int64_t j = 0; j < n; j++) inverse[n * i + j] = a[2 * n * i + n + j] / a[2 * n * i + i];
+    return det;
+}
+
+static void ref_compare(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    int which = *(const int *)attr;
+    (void)n_in;
+    out[0] = make(in[0].s);
+    for (int64_t i = 0; i < in[0].n; i++) {
+        double x = in[0].v[i], y = in[1].v[i];
+        out[0].v[i] = (x < y && which & NN__LESS) || (x > y && which & NN__GREATER) || (x == y && which & NN__EQUAL) || ((x != x || y != y) && which & NN__UNORDERED);
+    }
+    *roundings = 0;
+}
+static void ref_logic(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    int table = *(const int *)attr;
+    (void)n_in;
+    out[0] = make(in[0].s);
+    for (int64_t i = 0; i < in[0].n; i++) out[0].v[i] = table >> (2 * (in[0].v[i] != 0) + (in[1].v[i] != 0)) & 1;
+    *roundings = 0;
+}
+static void ref_where(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    (void)n_in; (void)attr;
+    out[0]     = where(&in[0], &in[1], &in[2]);
+    *roundings = 0;
+}
+
+static void ref_recur(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { /* b, perhaps a; over the last axis */
+    arr one = make(in[0].s), b = in[0];
+    (void)attr;
+    for (int64_t i = 0; i < one.n; i++) one.v[i] = 1;
+    if (b.s.ndim == 0) { b.s = NN_SHAPE(1); one.s = b.s; }
+    out[0]     = recur(n_in > 1 ? &in[1] : &one, &b, b.s.ndim - 1);
+    out[0].s   = in[0].s;
+    *roundings = 2 * (double)row_of(&in[0]) + 1;
+}
+static void ref_count_nonzero(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    int gone[NN_MAX_DIMS] = {0, 0, 0, 0, 0, 0};
+    (void)n_in; (void)attr;
+    gone[in[0].s.ndim - 1] = 1;
+    out[0]     = counted(&in[0], gone, 0);
+    *roundings = 0;
+}
+static void ref_argmax(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    (void)n_in;
+    out[0]     = largest_at(&in[0], in[0].s.ndim - 1, 0, *(const int *)attr);
+    *roundings = 0;
+}
+static void ref_sort(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { /* the first k */
+    const nn__sort *a = (const nn__sort *)attr;
+    nn_shape        s = in[0].s;
+    arr             all[2];
+    int64_t         n = row_of(&in[0]);
+    (void)n_in;
+    sorted(&in[0], s.ndim - 1, (int)a->descending, &all[0], &all[1]);
+    s.dim[s.ndim - 1] = a->k;
+    for (int k = 0; k < 2; k++) {
+        out[k] = make(s);
+        for (int64_t i = 0; i < out[k].n; i++) out[k].v[i] = all[k].v[i / a->k * n + i % a->k];
+    }
+    *roundings = 0;
+}
+static void ref_scatter(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    (void)n_in;
+    out[0]     = scatter(&in[0], &in[1], &in[2], *(const int *)attr);
+    *roundings = 0;
+}
+static void ref_index_select(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    (void)n_in;
+    out[0]     = index_select(&in[0], &in[1], (int)*(const int64_t *)attr);
+    *roundings = 0;
+}
+static void ref_index_add(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    const nn__scatter *a = (const nn__scatter *)attr;
+    (void)n_in;
+    out[0]     = index_add(&in[0], &in[1], (int)a->axis, a->size);
+    *roundings = (double)in[0].s.dim[a->axis];
+}
+static void ref_matrices(const arr *in, int kind, const nn__solve *how, arr *out) { /* kind: 'c' cholesky, 's' triangular_solve, 'i' inverse, 'd' det; magnitudes: the largest of its matrix */
+    nn_shape s = kind == 's' ? in[1].s : in[0].s;
+    int64_t  n = in[0].s.dim[in[0].s.ndim - 1], m = s.dim[s.ndim - 1], batch = 1, each = kind == 'd' ? 1 : n * m;
+    for (int d = 0; d < in[0].s.ndim - 2; d++) batch *= in[0].s.dim[d];
+    if (kind == 'd') {
+        s.ndim -= 2;
+        s.dim[s.ndim] = s.dim[s.ndim + 1] = 0;
+    }
+    out[0] = make(s);
+    for (int64_t b = 0; b < batch; b++) {
+        const double *x = in[0].v + b * n * n;
+        double       *y = out[0].v + b * each, most = 0;
+        if (kind == 'c') { /* of (x + x^T) / 2 */
+            double *half = (double *)room((size_t)(n * n) * sizeof *half);
+            for (int64_t i = 0; i < n * n; i++) half[i] = 0.5 * (x[i] + x[i % n * n + i / n]);
+            cholesky(half, y, n);
+        } else if (kind == 's') triangular_solve(x, in[1].v + b * n * m, y, n, m, how->upper, how->transposed);
+        else if (kind == 'i') eliminate(x, y, n);
+        else y[0] = eliminate(x, NULL, n);
+        for (int64_t i = 0; i < each; i++) most = fabs(y[i]) > most ? fabs(y[i]) : most;
+        for (int64_t i = 0; i < each; i++) out[0].m[b * each + i] = most;
+    }
+}
+static void ref_cholesky(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; (void)attr; ref_matrices(in, 'c', NULL, out); *roundings = 1.1; }
+static void ref_triangular_solve(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; ref_matrices(in, 's', (const nn__solve *)attr, out); *roundings = 1.1; }
+static void ref_inverse(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; (void)attr; ref_matrices(in, 'i', NULL, out); *roundings = 1.1; }
+static void ref_det(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; (void)attr; ref_matrices(in, 'd', NULL, out); *roundings = 1.1; }
+
 typedef struct general { const char *name; reference f; } general;
 static const general generals[] = {
     {"affine", ref_affine},   {"sum", ref_sum},         {"max", ref_max},               {"matmul", ref_matmul},       {"linear", ref_linear},
     {"softmax", ref_softmax}, {"log_softmax", ref_log_softmax}, {"layernorm", ref_layernorm}, {"cross_entropy", ref_cross_entropy}, {"mse", ref_mse},
     {"mask", ref_mask},       {"dropout", ref_dropout}, {"reshape", ref_reshape},       {"permute", ref_permute},     {"slice", ref_slice},
-    {"unslice", ref_unslice}, {"expand", ref_expand},   {"concat", ref_concat},         {"gather", ref_gather},       {"scatter_add", ref_scatter_add}};
+    {"unslice", ref_unslice}, {"expand", ref_expand},   {"concat", ref_concat},         {"gather", ref_gather},       {"scatter_add", ref_scatter_add},
+    {"clamp", ref_clamp},     {"leaky_relu", ref_leaky_relu}, {"elu", ref_elu},         {"compare", ref_compare},     {"logic", ref_logic},         {"where", ref_where},
+    {"recur", ref_recur},     {"count_nonzero", ref_count_nonzero}, {"argmax", ref_argmax}, {"sort", ref_sort},       {"scatter", ref_scatter},     {"index_select", ref_index_select},
+    {"index_add", ref_index_add}, {"cholesky", ref_cholesky}, {"triangular_solve", ref_triangular_solve}, {"inverse", ref_inverse}, {"det", ref_det}};
 
 /* Ops without samples, and where they are proved */
 typedef struct other { const char *name, *rule, *reason; } other;
@@ -772,6 +1129,8 @@ static const other elsewhere[] = {
     {"tanh_back", "tanh", "the fused gradient is compared with the rule"},
     {"gelu_back", "gelu", "the fused gradient is compared with the rule"},
     {"gelu_tanh_back", "gelu_tanh", "the fused gradient is compared with the rule"},
+    {"silu_back", "silu", "the fused gradient is compared with the rule"},
+    {"mish_back", "mish", "the fused gradient is compared with the rule"},
     {"softmax_back", "softmax", "the fused gradient is compared with the rule"},
     {"log_softmax_back", "log_softmax", "the fused gradient is compared with the rule"},
     {"layernorm_back", "layernorm", "the fused gradient is compared with the rule"},
@@ -952,7 +1311,7 @@ static void test_half(void) {
                         if (!fine(c, what)) continue;
                         for (int m = 0; m < ops[i]->n_out; m++) {
                             size_t size = (size_t)nn_numel(y[m]) * nn_dtype_size(nn_dtype_of(y[m]));
-                            check(m > 0 || nn_dtype_of(y[0]) == halves[h], "%s: the result is %s", what, nn_dtype_name(nn_dtype_of(y[0])));
+                            check(m > 0 || nn_dtype_of(y[0]) == (nn_dtype_of(z[0]) == NN_F32 ? halves[h] : nn_dtype_of(z[0])), "%s: the result is %s", what, nn_dtype_name(nn_dtype_of(y[0])));
                             z[m] = nn_cast(z[m], nn_dtype_of(y[m]));
                             check(same_shape(nn_shape_of(y[m]), nn_shape_of(z[m])) && !memcmp(bytes_of(y[m]), bytes_of(z[m]), size), "%s: output %d is not the f32 result, rounded", what, m);
                         }
@@ -970,6 +1329,18 @@ static void test_half(void) {
         want = nn_item(nn_mse(nn_cast(x, NN_F32), nn_cast(y, NN_F32)));
         check(fabs(nn_item(nn_mse(x, y)) - want) <= 3 * unit * want, "mse of 4096 %s about 60 apart is %g, not %g", nn_dtype_name(halves[h]), nn_item(nn_mse(x, y)), want);
         fine(c, "half precision mean");
+        for (int k = 0; k < 7; k++) {
+            static const char *const what[7] = {"var", "std", "norm", "3-norm", "logsumexp", "prod", "logsumexp of -infinity"};
+            nn_tensor *in = k == 5 ? values(c, halves[h], NN_SHAPE(64), 3, 0.5, 1.5) : k == 6 ? nn_full(c, halves[h], NN_SHAPE(4), -INFINITY) : values(c, halves[h], NN_SHAPE(4096), 3, k == 4 ? -3 : -90, k == 4 ? 3 : 90);
+            nn_tensor *y[2];
+            for (int w = 0; w < 2; w++) {
+                nn_tensor *z = w ? nn_cast(in, NN_F32) : in;
+                y[w] = k == 0 ? nn_var(z, NN_ALL, 0, 1) : k == 1 ? nn_std(z, NN_ALL, 0, 1) : k == 5 ? nn_prod(z, NN_ALL, 0) : k == 2 || k == 3 ? nn_norm(z, NN_ALL, 0, k) : nn_logsumexp(z, NN_ALL, 0);
+            }
+            want = nn_item(y[1]);
+            check(nn_item(y[0]) == want || fabs(nn_item(y[0]) - want) <= unit * fabs(want), "%s of %s is %g, not %g", what[k], nn_dtype_name(halves[h]), nn_item(y[0]), want);
+            fine(c, what[k]);
+        }
         nn_reset(c);
         room_clear();
     }
@@ -1290,6 +1661,39 @@ static void test_kinks(void) {
         }
 }
 
+/* The same of two operands and with parameters: at the ends of clamp 1, equal shares to equals, powers of and to 0 */
+static nn_tensor *c_maximum(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_maximum(x[0], x[1]); }
+static nn_tensor *c_minimum(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_minimum(x[0], x[1]); }
+static nn_tensor *c_pow(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_pow(x[0], x[1]); }
+static nn_tensor *c_clamp(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_add(nn_clamp(x[0], -1, 2), nn_scale(x[1], 0)); }
+static nn_tensor *c_where(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_where(nn_is_finite(x[0]), x[1], x[0]); }
+static void test_kinks_of_two(void) {
+    static const struct { const char *name; nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *); double x, y, dx, dy; } f[] = { /* of infinities: nothing that is 0 times one of them */
+        {"maximum", c_maximum, 1, 2, 0, 1},  {"maximum", c_maximum, 2, 1, 1, 0},  {"maximum", c_maximum, 3, 3, 0.5, 0.5}, {"maximum", c_maximum, 0, -0.0, 0.5, 0.5},
+        {"maximum", c_maximum, INFINITY, INFINITY, 0.5, 0.5}, {"maximum", c_maximum, -INFINITY, INFINITY, 0, 1}, {"maximum", c_maximum, INFINITY, 1, 1, 0},
+        {"minimum", c_minimum, 1, 2, 1, 0},  {"minimum", c_minimum, 2, 1, 0, 1},  {"minimum", c_minimum, 3, 3, 0.5, 0.5}, {"minimum", c_minimum, INFINITY, 1, 0, 1},
+        {"minimum", c_minimum, -INFINITY, -INFINITY, 0.5, 0.5},
+        {"clamp", c_clamp, -3, 0, 0, 0},     {"clamp", c_clamp, -1, 0, 1, 0},     {"clamp", c_clamp, 0, 0, 1, 0},         {"clamp", c_clamp, 2, 0, 1, 0},
+        {"clamp", c_clamp, 2.5, 0, 0, 0},    {"clamp", c_clamp, INFINITY, 0, 0, 0}, {"where", c_where, 5, 7, 0, 1},       {"where", c_where, INFINITY, 7, 1, 0},
+        {"pow", c_pow, 0, 2, 0, 0},          {"pow", c_pow, 0, 1, 1, 0},          {"pow", c_pow, 0, 0, 0, 0},             {"pow", c_pow, 2, 0, 0, 0.69314718055994531},
+        {"pow", c_pow, 0, 3.5, 0, 0},        {"pow", c_pow, 1, 5, 5, 0},          {"pow", c_pow, 2, -1, -0.25, 0.34657359027997264}};
+    for (int j = 0; j < n_sets; j++)
+        for (size_t k = 0; k < sizeof f / sizeof *f; k++)
+            for (int how = 0; how < 4; how++) {
+                nn_ctx    *c = sets[j].c;
+                nn_dtype   d = how & 2 ? NN_F32 : NN_F64;
+                nn_tensor *x[2], *dx[2] = {NULL, NULL}, *y;
+                double     g[2] = {NAN, NAN};
+                x[0] = nn_requires_grad(nn_full(c, d, NN_SHAPE(1), f[k].x));
+                x[1] = nn_requires_grad(nn_full(c, d, NN_SHAPE(1), f[k].y));
+                y    = f[k].f(c, x, NULL);
+                if (nn_grad_of(y, nn_ones(c, d, NN_SHAPE(1)), x, 2, dx, how & 1)) { g[0] = nn_item(dx[0]); g[1] = nn_item(dx[1]); }
+                check(fabs(g[0] - f[k].dx) < 1e-6 && fabs(g[1] - f[k].dy) < 1e-6, "gradient of %s(%g, %g) %s %s: %g, %g, not %g, %g", f[k].name, f[k].x, f[k].y, nn_dtype_name(d), nn_isa(c), g[0], g[1], f[k].dx, f[k].dy);
+                fine(c, "kinks of two");
+                next_step();
+            }
+}
+
 /* Half precision: a gradient may be rounded, but its saved statistics must not spoil it */
 static nn_tensor *c_ce_plain(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return nn_cross_entropy(x[0], classes(c, NN_I32, NN_SHAPE(nn_dim(x[0], 0)), nn_dim(x[0], 1))); }
 static nn_tensor *c_ln_plain(nn_ctx *c, nn_tensor **x, void *u) {
@@ -1332,6 +1736,7 @@ static void test_gradients(void) {
     test_composed();
     test_reduce_gradients();
     test_kinks();
+    test_kinks_of_two();
 }
 
 /* ---- threads ---------------------------------------------------------------------------------------------- */
@@ -1448,11 +1853,52 @@ static void w_moves(nn_ctx *c, nn_dtype d, result *r) {
     give_gradients(r, nn_gather(x, 1, classes(c, NN_I32, NN_SHAPE(300, 800), 1001)), &x, 1);
     give_gradients(r, nn_mul(nn_slice(x, 0, NN_TO_END, NN_TO_END, -1), x), &x, 1);
 }
+static void w_more_maps(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x[2], *u, *v;
+    x[0] = leaf_of(c, d, NN_SHAPE(300, 401), 1, -2, 2);
+    x[1] = leaf_of(c, d, NN_SHAPE(401), 2, 0.5, 2);
+    give_gradients(r, nn_mul(nn_silu(x[0]), nn_maximum(x[0], x[1])), x, 2);
+    give_gradients(r, nn_pow(nn_softplus(x[0]), x[1]), x, 2);
+    u = nn_detach(x[0]);
+    v = nn_detach(x[1]);
+    give(r, nn_where(nn_less(u, v), nn_mish(u), nn_log_sigmoid(u)));
+    give(r, nn_add(nn_elu(u, 1.5), nn_log1p(nn_abs(u))));
+    give(r, nn_atan2(nn_clamp(u, -1, 1.5), nn_expm1(v)));
+    give(r, nn_xor(nn_less(u, v), nn_greater_equal(nn_round(u), v)));
+}
+static void w_along(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x = leaf_of(c, d, NN_SHAPE(200, 251), 1, -1, 1), *a = leaf_of(c, d, NN_SHAPE(200, 251), 2, -0.9, 0.9), *u = nn_detach(x), *index, *pair[2];
+    give_gradients(r, nn_sort(x, 1, 1, &index), &x, 1);
+    give(r, index);
+    give(r, nn_sort(u, 0, 0, &index));
+    give(r, index);
+    give(r, nn_argmax(u, 1, 0));
+    give(r, nn_argmin(u, 0, 0));
+    pair[0] = a; pair[1] = x;
+    give_gradients(r, nn_recur(a, x, 0), pair, 2);
+    give(r, nn_cumsum(u, 1));
+}
+static void w_index(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x = leaf_of(c, d, NN_SHAPE(300, 700), 1, -1, 1), *k = classes(c, NN_I64, NN_SHAPE(401), 300), *u = nn_detach(x);
+    give_gradients(r, nn_index_select(x, 0, k), &x, 1);
+    give_gradients(r, nn_index_add(x, 1, classes(c, NN_I32, NN_SHAPE(700), 50), 50), &x, 1);
+    give(r, nn_index_select(u, 1, classes(c, NN_U8, NN_SHAPE(900), 250)));
+    give(r, nn_scatter(u, 1, classes(c, NN_I32, NN_SHAPE(300, 500), 700), nn_slice(nn_scale(u, 2), 1, 0, 500, 1)));
+}
+static void w_matrices(nn_ctx *c, nn_dtype d, result *r) {
+    nn_tensor *x[2], *eye = nn_scale(nn_eye(c, d, 12), 4);
+    x[0] = nn_requires_grad(nn_add(values(c, d, NN_SHAPE(100, 12, 12), 1, -0.5, 0.5), eye));
+    x[1] = leaf_of(c, d, NN_SHAPE(100, 12, 3), 2, -1, 1);
+    give_gradients(r, nn_cholesky_solve(x[1], nn_cholesky(x[0])), x, 2);
+    give_gradients(r, nn_inverse(x[0]), x, 1);
+    give_gradients(r, nn_det(x[0]), x, 1);
+}
 
 typedef struct work { const char *name; void (*f)(nn_ctx *, nn_dtype, result *); double unit; long split; } work; /* unit: f32 against f64, of the largest value; 0: not compared. split: at least so many ops must be */
 static const work works[] = {{"maps", w_maps, 60 * 6e-8, 20},  {"copies", w_copies, 0, 10},      {"sums", w_sums, 3e-7, 9},           {"maxima", w_maxima, 1e-7, 10},
                              {"matmul", w_matmul, 1e-5, 12},   {"linear", w_linear, 2e-5, 10},    {"layernorm", w_layernorm, 1e-5, 3}, {"cross_entropy", w_cross_entropy, 1e-5, 2},
-                             {"softmax", w_softmax, 1e-5, 8},  {"dropout", w_dropout, 2e-7, 6},   {"random", w_random, 0, 3},          {"moves", w_moves, 1e-6, 8}};
+                             {"softmax", w_softmax, 1e-5, 8},  {"dropout", w_dropout, 2e-7, 6},   {"random", w_random, 0, 3},          {"moves", w_moves, 1e-6, 8},
+                             {"more maps", w_more_maps, 4e-6, 20}, {"along", w_along, 1e-5, 6},   {"index", w_index, 1e-6, 4},         {"matrices", w_matrices, 1e-4, 5}};
 
 static long hook_calls;
 static void backwards_pool(void *user, int jobs, void (*job)(void *arg, int index), void *arg) {
@@ -1530,6 +1976,8 @@ static void test_tails(void) {
     for (int i = 0; i < n; i++) {
         nn_sample s;
         double    ab[2] = {-1.75, 0.625}, roundings = 0;
+        int       positive = strstr("log log2 sqrt rsqrt", ops[i]->name) != NULL; /* log1p, asin and acos: within -1 ... 1 */
+        float     limit = !strcmp(ops[i]->name, "log1p") || !strcmp(ops[i]->name, "asin") || !strcmp(ops[i]->name, "acos") ? 0.3f : 1.0f;
         if (!(ops[i]->flags & NN_OP_MAP) || !(ops[i]->flags & NN_OP_STRIDED) || !sample_of(sets[0].c, ops[i], NN_F32, 0, &s)) continue;
         if (!refer(ops[i], NULL, 0, NULL, NULL, &roundings)) continue;
         for (int j = 0; j < n_sets; j++) {
@@ -1544,7 +1992,7 @@ static void test_tails(void) {
                     in[0] = make(NN_SHAPE(step & 1 ? 1 : length));
                     in[1] = make(NN_SHAPE(step & 2 ? 1 : length));
                     for (int e = 0; e < 72; e++) {
-                        x[e] = (float)(0.3 + 0.041 * e) * ((ops[i]->n_in == 1 && strcmp(ops[i]->name, "log") && strcmp(ops[i]->name, "sqrt") && e % 3 == 0) ? -1.0f : 1.0f);
+                        x[e] = (float)(0.3 + 0.041 * e) * (ops[i]->n_in == 1 && !positive && e % 3 == 0 ? -limit : limit);
                         y[e] = (float)(2.9 - 0.037 * e);
                         if (e < in[0].n) in[0].v[e] = x[e];
                         if (e < in[1].n) in[1].v[e] = y[e];
@@ -2036,6 +2484,350 @@ static void test_one_hot(void) {
     next_step();
 }
 
+/* Masks: every type, through all strides, broadcast; NaN, infinities, -0; numbers that a double cannot tell apart */
+static void test_masks(void) {
+    static const nn_dtype types[8] = {NN_F32, NN_F64, NN_F16, NN_BF16, NN_I8, NN_U8, NN_I32, NN_I64};
+    static const struct { const char *name; double (*exact)(double, double); nn_tensor *(*f)(nn_tensor *, nn_tensor *); } f[9] = {
+        {"equal", h_equal, nn_equal}, {"not_equal", h_not_equal, nn_not_equal}, {"less", h_less, nn_less}, {"less_equal", h_less_equal, nn_less_equal}, {"greater", h_greater, nn_greater},
+        {"greater_equal", h_greater_equal, nn_greater_equal}, {"and", h_and, nn_and}, {"or", h_or, nn_or}, {"xor", h_xor, nn_xor}};
+    static const nn_shape shapes[][2] = {{{2, {3, 7, 0, 0, 0, 0}}, {2, {3, 7, 0, 0, 0, 0}}}, {{2, {3, 1, 0, 0, 0, 0}}, {1, {7, 0, 0, 0, 0, 0}}}, {{0, {0, 0, 0, 0, 0, 0}}, {3, {2, 1, 5, 0, 0, 0}}},
+                                         {{0, {0, 0, 0, 0, 0, 0}}, {0, {0, 0, 0, 0, 0, 0}}}, {{2, {0, 3, 0, 0, 0, 0}}, {1, {1, 0, 0, 0, 0, 0}}},     {{1, {101, 0, 0, 0, 0, 0}}, {1, {101, 0, 0, 0, 0, 0}}}};
+    for (int j = 0; j < n_sets; j++) {
+        nn_ctx *c = sets[j].c;
+        for (int t = 0; t < 8; t++)
+            for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
+                for (int v = 0; v < VARIANTS; v++) {
+                    nn_tensor *x = restride(c, classes(c, types[t], shapes[k][0], 4), v), *y = restride(c, classes(c, types[t], shapes[k][1], 3), (v + 2) % VARIANTS), *z;
+                    nn_tensor *mask = restride(c, classes(c, NN_U8, shapes[k][v % 2], 2), v);
+                    arr        ax = read_arr(x), ay = read_arr(y), am = read_arr(mask), got, want;
+                    for (int i = 0; i < (types[t] == NN_U8 ? 9 : 6); i++) {
+                        const char *what = named("%s of %s %s strides %d %s", f[i].name, nn_dtype_name(types[t]), shape_text(shapes[k][0]), v, nn_isa(c));
+                        z    = f[i].f(x, y);
+                        got  = read_arr(z);
+                        want = of_two(f[i].exact, &ax, &ay);
+                        if (fine(c, what)) check(nn_dtype_of(z) == NN_U8, "%s: the result is %s", what, nn_dtype_name(nn_dtype_of(z)));
+                        close_to(&got, &want, 0, what);
+                    }
+                    z    = nn_where(mask, x, y);
+                    got  = read_arr(z);
+                    want = where(&am, &ax, &ay);
+                    fine(c, "where");
+                    check(nn_dtype_of(z) == types[t], "where of %s gives %s", nn_dtype_name(types[t]), nn_dtype_name(nn_dtype_of(z)));
+                    close_to(&got, &want, 0, named("where of %s %s strides %d %s", nn_dtype_name(types[t]), shape_text(shapes[k][0]), v, nn_isa(c)));
+                    if (types[t] == NN_U8) {
+                        got  = read_arr(nn_not(x));
+                        want = of_two(h_equal, &ax, &ax);
+                        for (int64_t i = 0; i < want.n; i++) want.v[i] = ax.v[i] == 0;
+                        close_to(&got, &want, 0, "not");
+                    }
+                    next_step();
+                }
+        for (int t = 0; t < 4; t++) { /* all pairs of special values */
+            static const double special[8] = {NAN, INFINITY, -INFINITY, 0, -0.0, 1, -1, 2};
+            nn_tensor *x = nn_cast(nn_from(c, special, NN_F64, NN_SHAPE(8, 1)), types[t]), *y = nn_reshape(x, NN_SHAPE(8));
+            arr        ax = read_arr(x), ay = read_arr(y), got, want;
+            for (int i = 0; i < 6; i++) {
+                got  = read_arr(f[i].f(x, y));
+                want = of_two(f[i].exact, &ax, &ay);
+                close_to(&got, &want, 0, named("%s of special %s", f[i].name, nn_dtype_name(types[t])));
+            }
+            got  = read_arr(nn_is_finite(y));
+            want = make(NN_SHAPE(8));
+            for (int i = 0; i < 8; i++) want.v[i] = ay.v[i] - ay.v[i] == 0;
+            close_to(&got, &want, 0, named("is_finite of special %s", nn_dtype_name(types[t])));
+            got = read_arr(nn_is_finite(classes(c, NN_I32, NN_SHAPE(8), 3)));
+            for (int i = 0; i < 8; i++) want.v[i] = 1;
+            close_to(&got, &want, 0, "is_finite of i32");
+            fine(c, "special masks");
+            next_step();
+        }
+        {
+            static const int64_t a[4] = {9007199254740993, -9007199254740993, INT64_MAX, INT64_MIN}, b[4] = {9007199254740992, -9007199254740992, INT64_MAX - 1, INT64_MIN + 1};
+            nn_tensor *x = nn_from(c, a, NN_I64, NN_SHAPE(4)), *y = nn_from(c, b, NN_I64, NN_SHAPE(4));
+            arr        less = read_arr(nn_less(x, y)), same = read_arr(nn_equal(x, y));
+            check(less.v[0] == 0 && less.v[1] == 1 && less.v[2] == 0 && less.v[3] == 1, "less of large i64 %s", nn_isa(c));
+            check(same.v[0] + same.v[1] + same.v[2] + same.v[3] == 0, "equal of large i64 %s", nn_isa(c));
+            fine(c, "large i64");
+            next_step();
+        }
+    }
+}
+
+static const char *text_of(const char *text) { /* lives as long as the arrays */
+    char *copy = (char *)room(strlen(text));
+    memcpy(copy, text, strlen(text));
+    return copy;
+}
+
+/* Sorting, the largest, counting and recurrences along every axis of every type, through all strides; ties, NaN, infinities */
+static nn_tensor *few_values(nn_ctx *c, nn_dtype d, nn_shape s, int wild) { /* many ties; wild: NaN, infinities and -0 among them */
+    static const double special[6] = {NAN, INFINITY, -INFINITY, -0.0, 0, NAN};
+    int64_t    n = count(s);
+    double    *v = (double *)room((size_t)n * sizeof *v);
+    for (int64_t i = 0; i < n; i++) v[i] = wild && chance(4) == 0 ? special[chance(6)] : (double)((int)chance(9) - (d == NN_U8 ? 0 : 4));
+    return nn_cast(nn_from(c, v, NN_F64, s), d);
+}
+static void test_along(void) {
+    static const nn_dtype types[8] = {NN_F32, NN_F64, NN_F16, NN_BF16, NN_I8, NN_U8, NN_I32, NN_I64};
+    static const nn_shape shapes[] = {{3, {3, 7, 5, 0, 0, 0}}, {1, {131, 0, 0, 0, 0, 0}}, {2, {1, 33, 0, 0, 0, 0}}, {4, {2, 3, 1, 4, 0, 0}}, {2, {0, 3, 0, 0, 0, 0}}, {2, {4, 16, 0, 0, 0, 0}}};
+    chance_state = 23;
+    for (int j = 0; j < n_sets; j++)
+        for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
+            for (int t = 0; t < 8; t++)
+                for (int axis = 0; axis < shapes[k].ndim; axis++)
+                    for (int v = 0; v < VARIANTS; v++) {
+                        nn_ctx     *c = sets[j].c;
+                        int         wild = t < 4 && v % 2, down = (axis + v) % 2, keep = v % 3 == 0, gone[NN_MAX_DIMS] = {0, 0, 0, 0, 0, 0}, at = v % 2 ? axis : axis - shapes[k].ndim;
+                        int64_t     n = shapes[k].dim[axis], most = n < 3 ? n : 3;
+                        const char *what = text_of(named("%s %s axis %d strides %d %s", nn_dtype_name(types[t]), shape_text(shapes[k]), axis, v, nn_isa(c)));
+                        nn_tensor  *x = restride(c, few_values(c, types[t], shapes[k], wild), v), *y, *index = NULL;
+                        arr         ax = read_arr(x), got, want[2];
+                        lines       l = lines_of(ax.s, axis);
+                        sorted(&ax, axis, down, &want[0], &want[1]);
+                        y   = nn_sort(x, at, down, &index);
+                        got = read_arr(y);
+                        fine(c, what);
+                        close_to(&got, &want[0], 0, named("sort of %s", what));
+                        got = read_arr(index);
+                        close_to(&got, &want[1], 0, named("index of sort of %s", what));
+                        check(nn_dtype_of(y) == types[t] && nn_dtype_of(index) == NN_I64, "types of sort of %s", what);
+                        got = read_arr(nn_argsort(x, at, down));
+                        close_to(&got, &want[1], 0, named("argsort of %s", what));
+                        sorted(&ax, axis, 1, &want[0], &want[1]);
+                        got = read_arr(nn_topk(x, at, most, &index));
+                        for (int i = 0; i < 2; i++) { /* cut the reference */
+                            nn_shape s = ax.s;
+                            arr      cut;
+                            s.dim[axis] = most;
+                            cut = make(s);
+                            for (int64_t r = 0; r < l.outer * l.inner; r++)
+                                for (int64_t e = 0; e < most; e++) cut.v[(r / l.inner * most + e) * l.inner + r % l.inner] = want[i].v[at_line(l, r, e)];
+                            if (i) got = read_arr(index);
+                            close_to(&got, &cut, 0, named("topk %d of %s", i, what));
+                        }
+                        if (n) {
+                            for (int least = 0; least < 2; least++) {
+                                want[0] = largest_at(&ax, axis, keep, least);
+                                got     = read_arr(least ? nn_argmin(x, at, keep) : nn_argmax(x, at, keep));
+                                close_to(&got, &want[0], 0, named("%s of %s", least ? "argmin" : "argmax", what));
+                            }
+                        } else {
+                            nn_argmax(x, at, keep);
+                            expect(c, NN_ERR_SHAPE, "argmax of nothing");
+                        }
+                        for (int mask = 1; mask < 1 << shapes[k].ndim; mask += mask + 1 + axis) { /* some sets of axes with this one */
+                            nn_shape axes = NN_ALL;
+                            int64_t  group = 1;
+                            for (int d = 0; d < shapes[k].ndim; d++) {
+                                gone[d] = mask >> d & 1 || d == axis;
+                                if (gone[d]) { axes.dim[axes.ndim++] = d; group *= shapes[k].dim[d]; }
+                            }
+                            want[0] = counted(&ax, gone, keep);
+                            y       = nn_count_nonzero(x, axes, keep);
+                            got     = read_arr(y);
+                            close_to(&got, &want[0], 0, named("count_nonzero of %s", what));
+                            check(nn_dtype_of(y) == NN_I64, "count_nonzero of %s: its type", what);
+                            got     = read_arr(nn_any(x, axes, keep));
+                            want[1] = make(want[0].s);
+                            for (int64_t i = 0; i < got.n; i++) want[1].v[i] = want[0].v[i] > 0;
+                            close_to(&got, &want[1], 0, named("any of %s", what));
+                            got = read_arr(nn_all(x, axes, keep));
+                            for (int64_t i = 0; i < got.n; i++) want[1].v[i] = want[0].v[i] == (double)group;
+                            close_to(&got, &want[1], 0, named("all of %s", what));
+                        }
+                        if (t < 2) {
+                            nn_tensor *a = restride(c, values(c, types[t], shapes[k], 1, -1.2, 1.3), v), *b = restride(c, values(c, types[t], shapes[k], 2, -1, 2), (v + 1) % VARIANTS);
+                            arr        in[3];
+                            double     unit = t ? 1e-13 : u32;
+                            in[0] = read_arr(a);
+                            in[1] = read_arr(b);
+                            in[2] = make(in[0].s);
+                            for (int64_t i = 0; i < in[2].n; i++) in[2].v[i] = 1;
+                            want[0] = recur(&in[0], &in[1], axis);
+                            got     = read_arr(nn_recur(a, b, at));
+                            close_to(&got, &want[0], unit * (2 * (double)n + 1), named("recur of %s", what));
+                            want[0] = recur(&in[2], &in[1], axis);
+                            got     = read_arr(nn_cumsum(b, at));
+                            close_to(&got, &want[0], unit * 2, named("cumsum of %s", what));
+                            want[0] = make(in[0].s);
+                            for (int64_t r = 0; r < l.outer * l.inner; r++)
+                                for (int64_t e = 0; e < n; e++) {
+                                    want[0].v[at_line(l, r, e)] = in[0].v[at_line(l, r, e)] * (e ? want[0].v[at_line(l, r, e - 1)] : 1);
+                                    want[0].m[at_line(l, r, e)] = fabs(want[0].v[at_line(l, r, e)]);
+                                }
+                            got = read_arr(nn_cumprod(a, at));
+                            close_to(&got, &want[0], unit * (double)(n + 1), named("cumprod of %s", what));
+                        }
+                        fine(c, what);
+                        next_step();
+                    }
+    for (int j = 0; j < n_sets; j++) { /* 0-d; broadcast; i64 beyond what a double holds */
+        static const int64_t large[4] = {9007199254740992, 9007199254740993, -9007199254740993, -9007199254740992};
+        nn_ctx    *c = sets[j].c;
+        nn_tensor *x = nn_full(c, NN_F32, NN_SCALAR, 3), *index = NULL, *y, *i64 = nn_from(c, large, NN_I64, NN_SHAPE(4));
+        arr        a, b, got, want;
+        check(nn_item(nn_sort(x, 0, 1, &index)) == 3 && nn_item(index) == 0 && nn_item(nn_argmax(x, -1, 0)) == 0 && nn_item(nn_cumsum(x, 0)) == 3 && nn_item(nn_cumprod(x, 0)) == 3, "0-d along its axis %s", nn_isa(c));
+        check(nn_item(nn_count_nonzero(x, NN_ALL, 0)) == 1 && nn_item(nn_all(x, NN_ALL, 1)) == 1 && nn_item(nn_recur(x, nn_full(c, NN_F32, NN_SCALAR, 5), 0)) == 5, "0-d counted %s", nn_isa(c));
+        fine(c, "0-d along its axis");
+        y = nn_recur(nn_full(c, NN_F32, NN_SCALAR, 0.5), values(c, NN_F32, NN_SHAPE(3, 40), 1, 0, 1), 1);
+        a = read_arr(nn_full(c, NN_F64, NN_SHAPE(3, 40), 0.5));
+        b = read_arr(values(c, NN_F32, NN_SHAPE(3, 40), 1, 0, 1));
+        want = recur(&a, &b, 1);
+        got  = read_arr(y);
+        close_to(&got, &want, 4 * u32, "recur with one factor");
+        fine(c, "recur");
+        got = read_arr(nn_argsort(i64, 0, 0));
+        check(got.v[0] == 2 && got.v[1] == 3 && got.v[2] == 0 && got.v[3] == 1, "argsort of large i64 %s: %g %g %g %g", nn_isa(c), got.v[0], got.v[1], got.v[2], got.v[3]);
+        check(nn_item(nn_argmax(i64, 0, 0)) == 1 && nn_item(nn_argmin(i64, 0, 0)) == 2, "argmax, argmin of large i64 %s: %g, %g", nn_isa(c), nn_item(nn_argmax(i64, 0, 0)), nn_item(nn_argmin(i64, 0, 0)));
+        fine(c, "large i64");
+        next_step();
+    }
+}
+
+/* Rows by number and back, and scattering: every axis, every type, indices of all kinds that meet each other; what lies outside */
+static void test_index(void) {
+    static const nn_dtype types[8] = {NN_F32, NN_F64, NN_F16, NN_BF16, NN_I8, NN_U8, NN_I32, NN_I64}, kinds[3] = {NN_I32, NN_I64, NN_U8};
+    static const nn_shape shapes[] = {{3, {3, 7, 5, 0, 0, 0}}, {1, {31, 0, 0, 0, 0, 0}}, {2, {2, 33, 0, 0, 0, 0}}, {4, {2, 3, 1, 4, 0, 0}}};
+    for (int j = 0; j < n_sets; j++) {
+        nn_ctx *c = sets[j].c;
+        for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
+            for (int t = 0; t < 8; t++)
+                for (int axis = 0; axis < shapes[k].ndim; axis++)
+                    for (int v = 0; v < VARIANTS; v++) {
+                        int64_t     n = shapes[k].dim[axis], many = v == 4 ? 0 : 2 * n - 1;
+                        const char *what = text_of(named("%s %s axis %d strides %d %s", nn_dtype_name(types[t]), shape_text(shapes[k]), axis, v, nn_isa(c)));
+                        nn_shape    ks = shapes[k];
+                        nn_tensor  *x = restride(c, classes(c, types[t], shapes[k], 100), v), *from;
+                        nn_tensor  *index = restride(c, classes(c, kinds[v % 3], NN_SHAPE(many), n), v), *table = restride(c, classes(c, kinds[t % 3], NN_SHAPE(2, 3), n), v), *at;
+                        arr         ax = read_arr(x), ai = read_arr(index), at2 = read_arr(table), got, want, afrom;
+                        int         a = v % 2 ? axis : axis - shapes[k].ndim;
+                        nn_tensor  *y = nn_index_select(x, a, index);
+                        want = index_select(&ax, &ai, axis);
+                        got  = read_arr(y);
+                        close_to(&got, &want, 0, named("index_select of %s", what));
+                        check(nn_dtype_of(y) == types[t], "index_select of %s: its type", what);
+                        want = index_select(&ax, &at2, axis);
+                        got  = read_arr(nn_index_select(x, a, table));
+                        close_to(&got, &want, 0, named("index_select by a table of %s", what));
+                        ks.dim[axis] = many;
+                        at    = restride(c, classes(c, kinds[v % 3], ks, n), v);
+                        from  = restride(c, nn_cast(nn_affine(classes(c, NN_F64, ks, 50), 1, 2), types[t]), (v + 3) % VARIANTS);
+                        ai    = read_arr(at);
+                        afrom = read_arr(from);
+                        want  = scatter(&ax, &ai, &afrom, axis);
+                        got   = read_arr(nn_scatter(x, a, at, from));
+                        close_to(&got, &want, 0, named("scatter of %s", what));
+                        if (t < 2) {
+                            nn_tensor *i = restride(c, classes(c, kinds[v % 3], NN_SHAPE(n), 5), v);
+                            x    = restride(c, values(c, types[t], shapes[k], 3, -1, 2), v);
+                            ax   = read_arr(x);
+                            ai   = read_arr(i);
+                            want = index_add(&ax, &ai, axis, 6);
+                            got  = read_arr(nn_index_add(x, a, i, 6));
+                            close_to(&got, &want, t ? 1e-13 : u32 * (double)n, named("index_add of %s", what));
+                        }
+                        fine(c, what);
+                        next_step();
+                    }
+        {
+            static const int32_t outside[2][3] = {{0, 3, 1}, {0, -1, 1}};
+            nn_tensor *x = values(c, NN_F32, NN_SHAPE(3, 4), 1, 0, 1), *one = nn_full(c, NN_I64, NN_SCALAR, 2);
+            check(nn_ndim(nn_index_select(x, 0, one)) == 1 && nn_get(nn_index_select(x, 0, one), NN_SHAPE(1)) == nn_get(x, NN_SHAPE(2, 1)), "index_select by a number %s", nn_isa(c));
+            fine(c, "index_select by a number");
+            for (int i = 0; i < 2; i++) {
+                nn_tensor *bad = nn_from(c, outside[i], NN_I32, NN_SHAPE(3));
+                nn_index_select(x, 0, bad);
+                expect(c, NN_ERR_RANGE, "index_select outside");
+                nn_index_add(x, 0, bad, 3);
+                expect(c, NN_ERR_RANGE, "index_add outside");
+                nn_scatter(x, 0, nn_expand(nn_unsqueeze(bad, 1), NN_SHAPE(3, 4)), x);
+                expect(c, NN_ERR_RANGE, "scatter outside");
+            }
+            next_step();
+        }
+    }
+}
+
+/* Small matrices: all sizes, batches, strides; against the references and by multiplying back */
+static nn_tensor *random_values(nn_ctx *c, nn_dtype d, nn_shape s) { /* `values` come evenly spaced: their matrices are nearly singular */
+    int64_t n = count(s);
+    double *v = (double *)room((size_t)n * sizeof *v);
+    for (int64_t i = 0; i < n; i++) v[i] = (float)((double)chance(1u << 30) / (1 << 29) - 1);
+    return nn_cast(nn_from(c, v, NN_F64, s), d);
+}
+static void matrix_check(nn_tensor *got, const arr *in, int kind, const nn__solve *how, int f64, const char *what) {
+    arr a, want;
+    ref_matrices(in, kind, how, &want);
+    a = read_arr(got);
+    close_to(&a, &want, f64 ? 1e-12 : 2 * u32, what);
+}
+static void test_matrices(void) {
+    static const int64_t sizes[] = {0, 1, 2, 3, 5, 8, 17, 40};
+    chance_state = 29;
+    for (int j = 0; j < n_sets; j++)
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+            for (int how = 0; how < 12; how++) {
+                nn_ctx     *c = sets[j].c;
+                nn_dtype    d = how & 1 ? NN_F64 : NN_F32;
+                int64_t     n = sizes[k], m = how % 3 == 0 ? 1 : how % 3 == 1 ? 7 : 0;
+                int         v = how % VARIANTS;
+                nn_shape    s = how & 2 ? NN_SHAPE(2, 3, n, n) : NN_SHAPE(n, n), bs = how & 2 ? NN_SHAPE(2, 3, n, m) : NN_SHAPE(n, m);
+                const char *what = text_of(named("%s %s strides %d %s", nn_dtype_name(d), shape_text(s), v, nn_isa(c)));
+                nn_tensor  *x = restride(c, nn_add(values(c, d, s, 1, -1, 1), nn_scale(nn_eye(c, d, n), 0.25 * (double)(n * n) + 1)), v), *b = restride(c, values(c, d, bs, 2, -1, 1), (v + 1) % VARIANTS);
+                nn_tensor  *mixed = restride(c, random_values(c, d, s), v), *z;
+                arr         in[2], got, want;
+                nn__solve   solve;
+                in[0] = read_arr(x);
+                in[1] = read_arr(b);
+                matrix_check(nn_cholesky(x), in, 'c', NULL, how & 1, named("cholesky of %s", what));
+                for (int kind = 0; kind < 4; kind++) {
+                    solve.upper = kind & 1;
+                    solve.transposed = kind >> 1;
+                    matrix_check(nn_triangular_solve(x, b, kind & 1, kind >> 1), in, 's', &solve, how & 1, named("triangular_solve %d of %s", kind, what));
+                }
+                matrix_check(nn_inverse(x), in, 'i', NULL, how & 1, named("inverse of %s", what));
+                z = nn_matmul(nn_inverse(nn_cast(mixed, NN_F64)), nn_cast(mixed, NN_F64)); /* without a strong diagonal: pivots are needed */
+                got  = read_arr(z);
+                want = read_arr(nn_add(nn_zeros(c, NN_F64, s), nn_eye(c, NN_F64, n)));
+                magnitude(&want, 1);
+                close_to(&got, &want, 1e-9, named("inverse times matrix %s", what));
+                in[0] = read_arr(mixed);
+                matrix_check(nn_det(mixed), in, 'd', NULL, how & 1, named("det of %s", what));
+                fine(c, what);
+                next_step();
+            }
+    for (int j = 0; j < n_sets; j++) {
+        static const double singular[9] = {1, 2, 3, 2, 4, 6, 1, 0, 1}, swap[9] = {0, 1, 0, 0, 0, 1, 1, 0, 0}, negative[4] = {1, 2, 2, 1};
+        nn_ctx    *c = sets[j].c;
+        nn_tensor *x = nn_from(c, singular, NN_F64, NN_SHAPE(3, 3)), *l = nn_from(c, swap, NN_F64, NN_SHAPE(3, 3)), *tiny = nn_scale(nn_eye(c, NN_F64, 30), 1e-15);
+        check(nn_item(nn_det(x)) == 0 && nn_item(nn_det(l)) == 1, "det of singular and permuting matrices: %g, %g", nn_item(nn_det(x)), nn_item(nn_det(l)));
+        fine(c, "det");
+        check(nn_get(nn_inverse(tiny), NN_SHAPE(7, 7)) == 1 / 1e-15, "inverse of 1e-15 times the identity: %g %s", nn_get(nn_inverse(tiny), NN_SHAPE(7, 7)), nn_error_text(c)); /* its determinant is too small for a double */
+        nn_error_clear(c);
+        check(nn_get(nn_inverse(nn_scale(tiny, 1e30)), NN_SHAPE(7, 7)) == 1 / (1e-15 * 1e30), "inverse of 1e15 times the identity: %s", nn_error_text(c));
+        nn_error_clear(c);
+        check(nn_inverse(x) == NULL, "inverse of a singular matrix");
+        check(nn_error(c) != NN_OK, "inverse of a singular matrix: no error");
+        nn_error_clear(c);
+        check(nn_cholesky(nn_from(c, negative, NN_F64, NN_SHAPE(2, 2))) == NULL && nn_error(c) != NN_OK, "cholesky of an indefinite matrix");
+        nn_error_clear(c);
+        check(nn_triangular_solve(l, x, 0, 0) == NULL && nn_error(c) != NN_OK, "triangular_solve with a 0 on the diagonal");
+        nn_error_clear(c);
+        { /* one factor for many right sides, and the reverse */
+            nn_tensor *one = nn_add(values(c, NN_F32, NN_SHAPE(4, 4), 1, -1, 1), nn_scale(nn_eye(c, NN_F32, 4), 3)), *many = values(c, NN_F32, NN_SHAPE(5, 4, 2), 2, -1, 1);
+            arr        in[2];
+            nn__solve  solve;
+            solve.upper = 1;
+            solve.transposed = 0;
+            in[0] = read_arr(nn_expand(one, NN_SHAPE(5, 4, 4)));
+            in[1] = read_arr(many);
+            matrix_check(nn_triangular_solve(one, many, 1, 0), in, 's', &solve, 0, "triangular_solve of a batch with one matrix");
+            fine(c, "triangular_solve of a batch");
+        }
+        next_step();
+    }
+}
+
 /* Nothing, in every op that can take it; and its gradients */
 static nn_tensor *e_unary(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_gelu(nn_softmax(nn_exp(x[0]), -1)); }
 static nn_tensor *e_binary(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return nn_mul(nn_transpose(x[0], 0, 1), nn_ones(c, nn_dtype_of(x[0]), NN_SHAPE(1, nn_dim(x[0], 0)))); }
@@ -2045,6 +2837,17 @@ static nn_tensor *e_linear(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return 
 static nn_tensor *e_linear_out(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return nn_linear_act(x[0], values(c, nn_dtype_of(x[0]), NN_SHAPE(0, nn_dim(x[0], 1)), 1, -1, 1), NULL, NN_ACT_RELU); }
 static nn_tensor *e_concat(nn_ctx *c, nn_tensor **x, void *u) { nn_tensor *p[2]; (void)c; (void)u; p[0] = x[0]; p[1] = nn_scale(x[0], 2); return nn_concat(p, 2, 0); }
 static nn_tensor *e_slice(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_slice(x[0], 1, 2, 2, 1); }
+static nn_tensor *e_more_maps(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_where(nn_less(x[0], nn_silu(x[0])), nn_clamp(nn_softplus(x[0]), 0, 1), nn_maximum(nn_sin(x[0]), nn_transpose(nn_floor(nn_transpose(x[0], 0, 1)), 0, 1))); }
+static nn_tensor *e_sort(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_sort(nn_sort(x[0], 0, 1, NULL), -1, 0, NULL); }
+static nn_tensor *e_recur(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_recur(nn_cumsum(x[0], 1), nn_cumprod(x[0], 0), 0); }
+static nn_tensor *e_select(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return nn_index_select(x[0], 0, nn_zeros(c, NN_I64, NN_SHAPE(nn_dim(x[0], 0) ? 3 : 0, 2))); }
+static nn_tensor *e_index_add(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return nn_index_add(x[0], 1, nn_zeros(c, NN_I32, NN_SHAPE(nn_dim(x[0], 1))), 3); }
+static nn_tensor *e_scatter(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return nn_scatter(x[0], 1, nn_zeros(c, NN_U8, NN_SHAPE(nn_dim(x[0], 0), nn_dim(x[0], 1) ? 2 : 0)), nn_zeros(c, nn_dtype_of(x[0]), NN_SHAPE(nn_dim(x[0], 0), nn_dim(x[0], 1) ? 2 : 0))); }
+static nn_tensor *e_matrices(nn_ctx *c, nn_tensor **x, void *u) { /* [rows, 1, 1], or [0, 0] */
+    nn_tensor *square = nn_affine(nn_dim(x[0], 1) ? nn_reshape(nn_square(nn_slice(x[0], 1, 0, 1, 1)), NN_SHAPE(nn_dim(x[0], 0), 1, 1)) : nn_matmul(nn_transpose(x[0], 0, 1), x[0]), 1, 1);
+    (void)c; (void)u;
+    return nn_mul(nn_det(square), nn_sum(nn_matmul(nn_inverse(square), nn_triangular_solve(nn_cholesky(square), square, 0, 1)), NN_AXES(-1, -2), 0));
+}
 static nn_tensor *e_gather(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return nn_gather(x[0], 0, nn_zeros(c, NN_I32, NN_SHAPE(0, nn_dim(x[0], 1)))); }
 static nn_tensor *e_dropout(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_dropout(nn_reshape(x[0], NN_SHAPE(nn_dim(x[0], 1), nn_dim(x[0], 0))), 0.5, 1); }
 static nn_tensor *e_layernorm(nn_ctx *c, nn_tensor **x, void *u) {
@@ -2055,7 +2858,8 @@ static nn_tensor *e_layernorm(nn_ctx *c, nn_tensor **x, void *u) {
 static void test_empty(void) {
     static const struct { const char *name; nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *); int columns; } f[] = { /* columns: may there be none? */
         {"maps", e_unary, 1}, {"binary", e_binary, 1}, {"sum", e_sum, 1}, {"matmul", e_matmul, 1}, {"linear", e_linear, 1}, {"linear to nothing", e_linear_out, 1}, {"concat", e_concat, 1},
-        {"slice", e_slice, 1}, {"gather", e_gather, 1}, {"dropout", e_dropout, 1}, {"layernorm", e_layernorm, 0}};
+        {"slice", e_slice, 1}, {"gather", e_gather, 1}, {"dropout", e_dropout, 1}, {"layernorm", e_layernorm, 0},
+        {"more maps", e_more_maps, 1}, {"sort", e_sort, 1}, {"recur", e_recur, 1}, {"index_select", e_select, 1}, {"index_add", e_index_add, 1}, {"scatter", e_scatter, 1}, {"matrices", e_matrices, 1}};
     static const nn_dtype reals[4] = {NN_F32, NN_F64, NN_F16, NN_BF16};
     for (int j = 0; j < n_sets; j++)
         for (size_t i = 0; i < sizeof f / sizeof *f; i++)
@@ -2249,6 +3053,14 @@ static void test_random(void) {
 
 /* ---- accuracy --------------------------------------------------------------------------------------------- */
 
+static double ulp64(double v) {
+    int e;
+    v = fabs(v);
+    if (!(v < DBL_MAX)) v = DBL_MAX;
+    if (v < DBL_MIN) return ldexp(1, -1074);
+    frexp(v, &e);
+    return ldexp(1, e - 53);
+}
 static double ulp32(double v) { /* the distance of floats at v */
     int e;
     v = fabs(v);
@@ -2258,55 +3070,214 @@ static double ulp32(double v) { /* the distance of floats at v */
     return ldexp(1, e - 24);
 }
 
+static int show_ulp; /* $NN_TEST_ULP */
+typedef struct function { const char *name; double (*exact)(double); nn_tensor *(*f)(nn_tensor *); double ulp, of_x, ulp64; } function; /* off by ulp at most, and by of_x |x| / 2^24 */
+static const function functions[] = {
+    {"exp", f_exp, nn_exp, 3, 0, 3},    {"log", f_log, nn_log, 3, 0, 3},    {"tanh", f_tanh, nn_tanh, 3, 0, 3}, {"erf", f_erf, nn_erf, 3, 0, 3},   {"sigmoid", f_sigmoid, nn_sigmoid, 3, 0, 3},
+    {"gelu", f_gelu, nn_gelu, 4, 3, 4}, {"gelu_tanh", f_gelu_tanh, nn_gelu_tanh, 4, 3, 4}, /* Phi(x) goes to 0 through 1 + erf: absolutely, not relatively, exact */
+    {"sin", f_sin, nn_sin, 2, 0, 2},    {"cos", f_cos, nn_cos, 2, 0, 2},    {"sqrt", f_sqrt, nn_sqrt, 0.5001, 0, 0.5001}, {"relu", f_relu, nn_relu, 0, 0, 0}, {"abs", f_abs, nn_abs, 0, 0, 0},
+    {"sign", f_sign, nn_sign, 0, 0, 0}, {"floor", f_floor, nn_floor, 0, 0, 0}, {"ceil", f_ceil, nn_ceil, 0, 0, 0}, {"round", f_round, nn_round, 0, 0, 0}, {"trunc", f_trunc, nn_trunc, 0, 0, 0},
+    {"rsqrt", f_rsqrt, nn_rsqrt, 1.5, 0, 1.5}, {"reciprocal", f_reciprocal, nn_reciprocal, 0.5001, 0, 0.5001}, {"expm1", f_expm1, nn_expm1, 3, 0, 3}, {"log1p", f_log1p, nn_log1p, 3, 0, 3},
+    {"log2", f_log2, nn_log2, 3, 0, 3}, {"tan", f_tan, nn_tan, 4, 0, 4},    {"asin", f_asin, nn_asin, 3, 0, 3}, {"acos", f_acos, nn_acos, 3, 0, 3}, {"atan", f_atan, nn_atan, 3, 0, 3},
+    {"sinh", f_sinh, nn_sinh, 3, 0, 3}, {"cosh", f_cosh, nn_cosh, 3, 0, 3}, {"erfc", f_erfc, nn_erfc, 4, 0, 4}, {"silu", f_silu, nn_silu, 4, 0, 4},     {"mish", f_mish, nn_mish, 4, 0, 4},
+    {"softplus", f_softplus, nn_softplus, 3, 0, 3}, {"softsign", f_softsign, nn_softsign, 1.5, 0, 1.5}, {"log_sigmoid", f_log_sigmoid, nn_log_sigmoid, 3, 0, 3}};
+
+/* How far g is from f(x) = w, as a multiple of what is allowed */
+static double miss(double g, double w, double allowed, int f64) {
+    const double most = f64 ? DBL_MAX : FLT_MAX, last = f64 ? ulp64(DBL_MAX) : ulp32(FLT_MAX);
+    if (w != w) return g != g ? 0 : INFINITY;
+    if (fabs(w) == INFINITY || fabs(w) > most + 1.5 * last) return fabs(g) == INFINITY && (g > 0) == (w > 0) ? 0 : INFINITY;
+    if (fabs(g) == INFINITY) return fabs(w) > most - 3 * last && (g > 0) == (w > 0) ? 0 : INFINITY;
+    return g == w ? 0 : allowed > 0 ? fabs(g - w) / allowed : INFINITY;
+}
+static void accuracy_of(const function *f, nn_ctx *c, const double *x, const double *want, int n, int f64) {
+    nn_tensor *y = f->f(nn_cast(nn_wrap(c, (void *)(uintptr_t)x, NN_F64, NN_SHAPE(n)), f64 ? NN_F64 : NN_F32));
+    double     most = 0;
+    int        worst = 0, zero = 1;
+    if (!fine(c, f->name) || !y) return;
+    for (int i = 0; i < n; i++) {
+        double g = element(nn_dtype_of(y), nn_ptr(y), i), w = want[i], allowed, error;
+        if (x[i] != x[i] && f->exact == f_sign) w = g; /* 0 or NaN */
+        if (fabs(x[i]) == INFINITY && (f->exact == f_silu || f->exact == f_mish || f->exact == f_softsign)) /* the limit or NaN */
+            w = g != g ? g : f->exact == f_softsign ? (x[i] > 0 ? 1 : -1) : x[i] > 0 ? x[i] : 0;
+        allowed = f64 ? ulp64(w) : ulp32(w);
+        if ((f->exact == f_silu || f->exact == f_mish) && x[i] < -80) allowed = fabs(x[i]) * (f64 ? ulp64(w / x[i]) : ulp32(w / x[i])); /* x times what is denormal */
+        allowed = (f64 ? f->ulp64 : f->ulp) * allowed + (f->of_x > 0 ? f->of_x * fabs(x[i]) * (f64 ? 1.2e-16 : u32) : 0);
+        error = miss(g, w, allowed, f64);
+        if (g == 0 && w == 0 && x[i] == 0 && f->exact != f_relu && !signbit(g) != !signbit(w)) zero = 0;
+        if (!(error <= most)) { most = error; worst = i; }
+    }
+    check(most <= 1, "%s %s %s: f(%.17g) is %.17g, not %.17g: %.3g times the tolerance", f->name, f64 ? "f64" : "f32", nn_isa(c), x[worst], element(nn_dtype_of(y), nn_ptr(y), worst), want[worst], most);
+    check(zero, "%s %s: loses the sign of -0", f->name, nn_isa(c));
+    if (show_ulp) printf("%-12s %s %-7s %6.2f of %g ulp, at %.9g\n", f->name, f64 ? "f64" : "f32", nn_isa(c), most * (f64 ? f->ulp64 : f->ulp), f64 ? f->ulp64 : f->ulp, x[worst]);
+    nn_reset(c);
+}
 static void test_accuracy(void) {
-    static const struct { const char *name; double (*exact)(double); nn_tensor *(*f)(nn_tensor *); } f[] = {
-        {"exp", f_exp, nn_exp}, {"log", f_log, nn_log}, {"tanh", f_tanh, nn_tanh}, {"erf", f_erf, nn_erf}, {"sigmoid", f_sigmoid, nn_sigmoid}, {"gelu", f_gelu, nn_gelu},
-        {"gelu_tanh", f_gelu_tanh, nn_gelu_tanh}, {"sin", f_sin, nn_sin}, {"cos", f_cos, nn_cos},
-        {"sqrt", f_sqrt, nn_sqrt}, {"relu", f_relu, nn_relu}, {"abs", f_abs, nn_abs}};
-    enum { SPREAD = 250000, DENSE = 150000, SPECIAL = 40, ALL = SPREAD + DENSE + SPECIAL };
-    float  *x = (float *)malloc(ALL * sizeof *x);
-    double *want = (double *)malloc(ALL * sizeof *want);
+    enum { SPREAD = 160000, DENSE = 90000, SPECIAL = 64, ALL = SPREAD + DENSE + SPECIAL };
+    double *x = (double *)malloc(ALL * sizeof *x), *want = (double *)malloc(ALL * sizeof *want);
     static const uint32_t special[SPECIAL] = {0, 0x80000000u, 1, 0x80000001u, 0x7fffff, 0x807fffffu, 0x800000, 0x80800000u, 0x7f800000, 0xff800000u, 0x7fc00000, 0xffc00000u, 0x7f800001, 0x7f7fffff, 0xff7fffffu,
         0x3f800000, 0xbf800000u, 0x3f7fffff, 0x3f800001, 0x42b17217, 0x42b17218, 0x42b17219, 0xc2aeac4fu, 0xc2aeac50u, 0xc2cff1b4u, 0xc2cff1b5u, 0xc2d00000u, 0xc2ce8ed0u, 0x3f200000, 0x3f1fffff, 0x41102cb4,
-        0x407ad443, 0x3f3504f3, 0x3f3504f4, 0x3fb504f3, 0x3fb504f4, 0x40400000, 0xc0400000u, 0x33800000, 0xb3800000u};
-    for (int i = 0; i < SPREAD; i++) { /* all exponents and both signs */
-        uint32_t u = (uint32_t)i * 17179u + 77u * (uint32_t)(i % 13);
-        memcpy(&x[i], &u, 4);
-    }
-    for (int i = 0; i < DENSE; i++) x[SPREAD + i] = i & 1 ? (float)(-112 + 220.0 * i / DENSE) : (float)(-8 + 16.0 * i / DENSE);
-    memcpy(x + SPREAD + DENSE, special, sizeof special);
-    for (size_t k = 0; k < sizeof f / sizeof *f; k++) {
-        for (int i = 0; i < ALL; i++) want[i] = f[k].exact(x[i]);
-        for (int j = 0; j < n_sets; j++) {
-            nn_ctx      *c = sets[j].c;
-            nn_tensor   *y = f[k].f(nn_wrap(c, x, NN_F32, NN_SHAPE(ALL)));
-            const float *got = nn_f32(y);
-            double       most = 0;
-            int          worst = 0, zero = 1;
-            if (!fine(c, f[k].name) || !got) continue;
-            for (int i = 0; i < ALL; i++) {
-                double g = got[i], w = want[i], error, allowed;
-                if (w != w || x[i] != x[i]) error = g != g ? 0 : INFINITY;
-                else if (fabs(w) > FLT_MAX + 1.5 * ulp32(FLT_MAX) || fabs(w) == INFINITY) error = g == w || (g == INFINITY && w > 0) || (g == -INFINITY && w < 0) ? 0 : INFINITY;
-                else if (fabs(g) == INFINITY) error = fabs(w) > FLT_MAX - 3 * ulp32(FLT_MAX) && (g > 0) == (w > 0) ? 0 : INFINITY;
-                else {
-                    allowed = 3 * ulp32(w);
-                    if (f[k].exact == f_sin || f[k].exact == f_cos) allowed = 2 * ulp32(w);
-                    if (f[k].exact == f_gelu || f[k].exact == f_gelu_tanh) allowed = 4 * ulp32(w) + 3 * u32 * fabs((double)x[i]); /* Phi(x) goes to 0 through 1 + erf: absolutely, not relatively, exact */
-                    if (f[k].exact == f_sqrt) allowed = 0.5001 * ulp32(w);
-                    if (f[k].exact == f_relu || f[k].exact == f_abs) allowed = 0;
-                    error = g == w ? 0 : allowed > 0 ? fabs(g - w) / allowed : INFINITY;
-                    if (g == 0 && w == 0 && x[i] == 0 && f[k].exact != f_relu && !signbit(g) != !signbit(w)) zero = 0;
-                }
-                if (!(error <= most)) { most = error; worst = i; }
-            }
-            check(most <= 1, "%s %s: f(%.9g) is %.9g, not %.9g: %.3g times the tolerance", f[k].name, nn_isa(c), (double)x[worst], (double)got[worst], want[worst], most);
-            check(zero, "%s %s: loses the sign of -0", f[k].name, nn_isa(c));
-            nn_reset(c);
+        0x407ad443, 0x3f3504f3, 0x3f3504f4, 0x3fb504f3, 0x3fb504f4, 0x40400000, 0xc0400000u, 0x33800000, 0xb3800000u,
+        0xbf7fffffu, 0xbf800001u, 0x3f000000, 0xbf000000u, 0x3effffff, 0x3f000001, 0x3fc00000, 0xbfc00000u, 0x40200000, 0xc0200000u, 0x4afffffe, 0x4affffff, 0x4b000001, 0xcb000001u, 0x42b2d4fc, 0x42b2d4fd,
+        0xc2b2d4fcu, 0xc2b2d4fdu, 0x41227d2b, 0x3fc90fdb, 0x4096cbe4, 0x41a00000, 0xc1a00000u, 0x5f000000};
+    for (int f64 = 0; f64 < 2; f64++) {
+        int n = 0;
+        for (int i = 0; i < SPREAD && !f64; i++) { /* all exponents and both signs */
+            uint32_t u = (uint32_t)i * 26843u + 77u * (uint32_t)(i % 13);
+            float    v;
+            memcpy(&v, &u, 4);
+            x[n++] = v;
+        }
+        for (int i = 0; i < SPREAD / 10 && f64; i++) {
+            uint64_t u = (uint64_t)i * 1152921504606846u + 7777777u * (uint64_t)(i % 13);
+            memcpy(&x[n++], &u, 8);
+        }
+        for (int i = 0; i < DENSE; i += f64 ? 7 : 1) x[n++] = f64 ? (i & 1 ? -748 + 1490.0 * i / DENSE : -8 + 16.0 * i / DENSE) : (i & 1 ? (float)(-112 + 220.0 * i / DENSE) : (float)(-8 + 16.0 * i / DENSE));
+        for (int i = 0; i < SPECIAL; i++) {
+            float v;
+            memcpy(&v, &special[i], 4);
+            x[n++] = v;
+        }
+        for (size_t k = 0; k < sizeof functions / sizeof *functions; k++) {
+            for (int i = 0; i < n; i++) want[i] = functions[k].exact(x[i]);
+            for (int j = 0; j < n_sets; j++) accuracy_of(&functions[k], sets[j].c, x, want, n, f64);
         }
     }
     free(x);
     free(want);
+}
+
+/* Two operands: all pairs of special values, and pairs of all exponents whose results spread over the range */
+typedef struct function2 { const char *name; double (*exact)(double, double); nn_tensor *(*f)(nn_tensor *, nn_tensor *); double ulp, ulp64; } function2;
+static const function2 functions2[] = {{"maximum", g_maximum, nn_maximum, 0, 0}, {"minimum", g_minimum, nn_minimum, 0, 0}, {"pow", g_pow, nn_pow, 3, 3},
+                                       {"fmod", g_fmod, nn_fmod, 0, 0},          {"atan2", g_atan2, nn_atan2, 3, 3},       {"hypot", g_hypot, nn_hypot, 2, 2}};
+static double any_real(int f64) { /* of any exponent and sign */
+    double v;
+    if (f64) {
+        uint64_t u = (uint64_t)chance(1u << 31) << 33 ^ (uint64_t)chance(1u << 31) << 11 ^ chance(1u << 31);
+        memcpy(&v, &u, 8);
+    } else {
+        uint32_t u = chance(1u << 31) << 1 ^ chance(1u << 31);
+        float    e;
+        memcpy(&e, &u, 4);
+        v = e;
+    }
+    return v;
+}
+static void test_accuracy2(void) {
+    static const double special[] = {0, 0.25, 1.0 / 3, 0.5, 1, 1.5, 2, 2.5, 3, 5, 16, 100, 127, 1023.5, 8388607, 8388609, 16777216, 33554432, 1e10, 1e30, 1e38, 3e38, 1e-10, 1e-20, 1e-30, 1e-38, 1e-40, 1e-45, INFINITY, NAN};
+    enum { N_SPECIAL = (int)(sizeof special / sizeof *special), RANDOM = 60000, ALL = 4 * N_SPECIAL * N_SPECIAL + RANDOM };
+    double *x = (double *)malloc(ALL * sizeof *x), *y = (double *)malloc(ALL * sizeof *y);
+    for (size_t k = 0; k < sizeof functions2 / sizeof *functions2; k++)
+        for (int f64 = 0; f64 < 2; f64++) {
+            const function2 *f = &functions2[k];
+            int              n = 0;
+            chance_state = 17;
+            for (int i = 0; i < 4 * N_SPECIAL * N_SPECIAL; i++) {
+                double a = special[i / 4 % N_SPECIAL], b = special[i / 4 / N_SPECIAL];
+                x[n] = i & 1 ? -a : a;
+                y[n] = i & 2 ? -b : b;
+                if (!f64) { x[n] = (float)x[n]; y[n] = (float)y[n]; }
+                n++;
+            }
+            for (int i = 0; i < RANDOM; i++, n++) {
+                x[n] = any_real(f64);
+                y[n] = any_real(f64);
+                if (f->exact == g_pow) { /* x > 0, and y such that x^y is neither 0 nor infinite; or x near 1; or whole exponents of both signs */
+                    double room_of = f64 ? 745 : 103;
+                    x[n] = i % 3 == 1 ? 1 + (double)((int)chance(2001) - 1000) * (f64 ? 1e-12 : 1e-5) : i % 3 ? x[n] : fabs(x[n]);
+                    y[n] = i % 3 == 2 ? (double)((int)chance(41) - 20) : ((double)chance(1u << 30) / (1 << 29) - 1) * room_of / fabs(log(fabs(x[n])));
+                } else if (i % 2) y[n] = x[n] * ldexp(1 + (double)chance(1u << 30) / (1 << 30), (int)chance(40) - (f->exact == g_fmod ? 32 : 20)); /* not far from each other */
+                if (!f64) { x[n] = (float)x[n]; y[n] = (float)y[n]; }
+            }
+            for (int j = 0; j < n_sets; j++) {
+                nn_ctx    *c = sets[j].c;
+                nn_dtype   d = f64 ? NN_F64 : NN_F32;
+                nn_tensor *z = f->f(nn_cast(nn_wrap(c, x, NN_F64, NN_SHAPE(n)), d), nn_cast(nn_wrap(c, y, NN_F64, NN_SHAPE(n)), d));
+                double     most = 0;
+                int        worst = 0, signs = -1;
+                if (!fine(c, f->name) || !z) continue;
+                for (int i = 0; i < n; i++) {
+                    double g = element(d, nn_ptr(z), i), w = f->exact(x[i], y[i]), error;
+                    error = miss(g, w, f64 ? f->ulp64 * ulp64(w) : f->ulp * ulp32(w), f64);
+                    if (g == 0 && w == 0 && f->exact != g_maximum && f->exact != g_minimum && !signbit(g) != !signbit(w)) signs = i;
+                    if (!(error <= most)) { most = error; worst = i; }
+                }
+                check(most <= 1, "%s %s %s: f(%.17g, %.17g) is %.17g, not %.17g: %.3g times the tolerance", f->name, nn_dtype_name(d), nn_isa(c), x[worst], y[worst], element(d, nn_ptr(z), worst),
+                      f->exact(x[worst], y[worst]), most);
+                check(signs < 0, "%s %s %s: the sign of the 0 for (%g, %g)", f->name, nn_dtype_name(d), nn_isa(c), x[signs < 0 ? 0 : signs], y[signs < 0 ? 0 : signs]);
+                if (show_ulp) printf("%-12s %s %-7s %6.2f of %g ulp, at %.9g, %.9g\n", f->name, nn_dtype_name(d), nn_isa(c), most * (f64 ? f->ulp64 : f->ulp), f64 ? f->ulp64 : f->ulp, x[worst], y[worst]);
+                nn_reset(c);
+            }
+        }
+    free(x);
+    free(y);
+}
+
+/* Derivatives far out, where a careless rule divides by infinity or multiplies it by 0: written down and fused */
+static double d_exp(double x) { return exp(x); }
+static double d_tanh(double x) { return 1 / (cosh(x) * cosh(x)); }
+static double d_erf(double x) { return 1.1283791670955126 * exp(-x * x); }
+static double d_erfc(double x) { return -d_erf(x); }
+static double d_sigmoid(double x) { return f_sigmoid(x) * f_sigmoid(-x); }
+static double d_gelu(double x) { return 0.5 * erfc(-x * 0.70710678118654752440) + x * 0.39894228040143268 * exp(-0.5 * x * x); }
+static double d_silu(double x) { return f_sigmoid(x) + x * d_sigmoid(x); }
+static double d_mish(double x) { double t = tanh(f_softplus(x)); return t + x * (1 - t * t) * f_sigmoid(x); }
+static double d_softplus(double x) { return f_sigmoid(x); }
+static double d_log_sigmoid(double x) { return f_sigmoid(-x); }
+static double d_softsign(double x) { return 1 / ((1 + fabs(x)) * (1 + fabs(x))); }
+static double d_atan(double x) { return 1 / (1 + x * x); }
+static double d_sinh(double x) { return cosh(x); }
+static double d_cosh(double x) { return sinh(x); }
+static double d_expm1(double x) { return exp(x); }
+static double d_log1p(double x) { return 1 / (1 + x); }
+static double d_log2(double x) { return 1.4426950408889634 / x; }
+static double d_rsqrt(double x) { return -0.5 / (x * sqrt(x)); }
+static double d_reciprocal(double x) { return -1 / (x * x); }
+static double d_asin(double x) { return 1 / sqrt(1 - x * x); }
+static double d_acos(double x) { return -d_asin(x); }
+static double d_elu(double x) { return x > 0 ? 1 : 1.5 * exp(x); }
+static double d_celu(double x) { return x > 0 ? 1 : exp(x / 1.5); }
+static double d_selu(double x) { return 1.0507009873554805 * (x > 0 ? 1 : 1.6732632423543772 * exp(x)); }
+static nn_tensor *elu_of(nn_tensor *x) { return nn_elu(x, 1.5); }
+static nn_tensor *celu_of(nn_tensor *x) { return nn_celu(x, 1.5); }
+static void test_slopes(void) {
+    static const struct { const char *name; nn_tensor *(*f)(nn_tensor *); double (*d)(double), low, high, floor; } f[] = { /* floor: the error may be relative to this */
+        {"exp", nn_exp, d_exp, -200, 88, 0},         {"tanh", nn_tanh, d_tanh, -1e38, 1e38, 1},       {"erf", nn_erf, d_erf, -1e38, 1e38, 1},              {"erfc", nn_erfc, d_erfc, -1e38, 1e38, 1},
+        {"sigmoid", nn_sigmoid, d_sigmoid, -1e38, 1e38, 1}, {"gelu", nn_gelu, d_gelu, -1e38, 1e38, 1}, {"silu", nn_silu, d_silu, -1e38, 1e38, 1},          {"mish", nn_mish, d_mish, -1e38, 1e38, 1},
+        {"softplus", nn_softplus, d_softplus, -1e38, 1e38, 0}, {"log_sigmoid", nn_log_sigmoid, d_log_sigmoid, -1e38, 1e38, 0}, {"softsign", nn_softsign, d_softsign, -1e18, 1e18, 0},
+        {"atan", nn_atan, d_atan, -1e18, 1e18, 0},   {"sinh", nn_sinh, d_sinh, -88, 88, 0},           {"cosh", nn_cosh, d_cosh, -88, 88, 0},               {"expm1", nn_expm1, d_expm1, -200, 88, 1},
+        {"log1p", nn_log1p, d_log1p, -0.99, 1e38, 0}, {"log2", nn_log2, d_log2, 1e-30, 1e30, 0},      {"rsqrt", nn_rsqrt, d_rsqrt, 1e-20, 1e20, 0},        {"reciprocal", nn_reciprocal, d_reciprocal, -1e15, 1e15, 0},
+        {"asin", nn_asin, d_asin, -0.9999, 0.9999, 0}, {"acos", nn_acos, d_acos, -0.9999, 0.9999, 0}, {"elu", elu_of, d_elu, -1e38, 1e38, 1},              {"celu", celu_of, d_celu, -1e38, 1e38, 1},
+        {"selu", nn_selu, d_selu, -1e38, 1e38, 1}};
+    static const double at[] = {1e-30, 1e-15, 1e-8, 1e-4, 0.01, 0.3, 0.7, 0.99, 0.9999, 1, 1.7, 3, 5, 9, 17, 20, 30, 44, 45, 60, 80, 87.5, 90, 104, 200, 1e4, 1e10, 1e15, 1e18, 1e20, 1e30, 1e38};
+    for (int j = 0; j < n_sets; j++)
+        for (size_t k = 0; k < sizeof f / sizeof *f; k++)
+            for (int how = 0; how < 4; how++) {
+                nn_ctx     *c = sets[j].c;
+                const char *what = named("slope of %s %s %s %s", f[k].name, how & 2 ? "f64" : "f32", nn_isa(c), how & 1 ? "recorded" : "fast");
+                nn_tensor  *x, *y, *dx;
+                double      v[80];
+                arr         got, want;
+                int         n = 0;
+                for (size_t i = 0; i < 2 * sizeof at / sizeof *at; i++) {
+                    double a = (float)(i & 1 ? -at[i / 2] : at[i / 2]);
+                    if (a >= f[k].low && a <= f[k].high && (a > 0 || f[k].low < 0) && (f[k].f != nn_reciprocal || fabs(a) > 1e-16)) v[n++] = a;
+                }
+                want = make(NN_SHAPE(n));
+                x = nn_requires_grad(nn_cast(nn_from(c, v, NN_F64, NN_SHAPE(n)), how & 2 ? NN_F64 : NN_F32));
+                for (int i = 0; i < n; i++) {
+                    want.v[i] = f[k].d(v[i]);
+                    want.m[i] = fabs(want.v[i]) + f[k].floor;
+                }
+                y = f[k].f(x);
+                if (!nn_grad_of(y, nn_ones(c, nn_dtype_of(x), NN_SHAPE(n)), &x, 1, &dx, how & 1)) { fine(c, what); continue; }
+                got = read_arr(dx);
+                if (f[k].f == nn_asin || f[k].f == nn_acos) /* 1 - x^2 loses what x near 1 has not */
+                    for (int i = 0; i < n; i++) want.m[i] *= 1 / (1 - v[i] * v[i]);
+                close_to(&got, &want, how & 2 ? 1e-13 : 24 * u32, what);
+                next_step();
+            }
 }
 
 /* ---- all of it -------------------------------------------------------------------------------------------- */
@@ -2324,6 +3295,7 @@ int main(int argc, char **argv) {
     brief   = argc > 1 && !strcmp(argv[1], "--gradients-only");
     started = nn_time();
     plan_all = getenv("NN_TEST_PLAN") != NULL;
+    show_ulp = getenv("NN_TEST_ULP") != NULL;
     if (brief && argc > 2) first_op = argv[2];
     if (argc > 1 && !brief) {
         fprintf(stderr, "usage: %s [--gradients-only [OP]]\n", argv[0]);
@@ -2345,9 +3317,15 @@ int main(int argc, char **argv) {
             timed("low", test_low);
             timed("rows", test_rows);
             timed("one_hot", test_one_hot);
+            timed("masks", test_masks);
+            timed("along", test_along);
+            timed("index", test_index);
+            timed("matrices", test_matrices);
             timed("empty", test_empty);
             timed("random", test_random);
             timed("accuracy", test_accuracy);
+            timed("accuracy of two", test_accuracy2);
+            timed("slopes", test_slopes);
             timed("threads", test_threads);
         }
     }
