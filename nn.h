@@ -9552,7 +9552,17 @@ NN_API double nn_clip_grad_layers(nn_optim *o, double max) { return nn__clip_gra
 /* ---- >>data -----------------------------------------------------------------------------------------
    Samples stay as they came (images as bytes); a batch gathers rows of them as real numbers. Splits share the
    samples and hold lists of indices. */
-typedef struct nn__samples { nn_ctx *ctx; int uses; nn_tensor *x, *y; double scale; } nn__samples;
+typedef struct nn__stream nn__stream;
+typedef struct nn__samples {
+    nn_ctx      *ctx;
+    int          uses;
+    nn_tensor   *x, *y;  /* of a stream x is the window */
+    double       scale;  /* of x */
+    nn__stream  *stream; /* NULL: x has all samples */
+    const char **names;  /* of the columns, then of the classes, in one block with their text */
+    size_t       names_size;
+    int64_t      columns, classes;
+} nn__samples;
 
 struct nn_data {
     nn__object   object;
@@ -9560,7 +9570,7 @@ struct nn_data {
     nn__samples *samples;
     int64_t     *index, *order, n;   /* index: which samples; order: of this epoch */
     int64_t      batch, at;
-    int          drop_last, shuffle, running;
+    int          drop_last, shuffle, running, batch_set; /* batch_set: nn_data_batch was called */
     uint64_t     id, epoch;
     nn_tensor   *bx, *by;
 };
@@ -9568,10 +9578,13 @@ struct nn_data {
 static int nn__is_class(const nn_tensor *y) { return !nn__is_real(y->dtype) && y->ndim == 1; }
 static int64_t nn__row_size(const nn_tensor *x) { return nn__count(x->ndim - 1, x->size + 1); }
 
+static void nn__stream_free(nn_ctx *c, nn__stream *s);
 static void nn__samples_release(nn__samples *s) {
     if (--s->uses) return;
     if (s->x) nn__kept_free(s->x);
     if (s->y) nn__kept_free(s->y);
+    nn__stream_free(s->ctx, s->stream);
+    nn__free(s->ctx, (void *)s->names, s->names_size);
     nn__free(s->ctx, s, sizeof *s);
 }
 
@@ -9672,31 +9685,123 @@ static void *nn__read_file(nn_ctx *c, const char *path, size_t *size) { /* with 
 }
 static void nn__file_forget(nn_ctx *c, void *p, size_t size) { nn__free(c, p, size + 1); }
 
+/* -- npy: "\x93NUMPY", version, length of the header, the header as a Python dict, the elements -- */
+static const struct nn__npy_type { char name[4]; nn_dtype dtype; } nn__npy_types[] = {
+    {"f4", NN_F32}, {"f8", NN_F64}, {"f2", NN_F16}, {"i1", NN_I8}, {"u1", NN_U8}, {"i4", NN_I32}, {"i8", NN_I64}, {"b1", NN_U8}};
+typedef struct nn__npy { nn_dtype dtype; nn_shape shape; int fortran, swap; size_t data; } nn__npy; /* swap: big-endian (idx); data: where the elements begin */
+
+static const char *nn__npy_string(const char *s, const char *end, const char *want) { /* 'want', after spaces; what follows it, or NULL */
+    size_t n = strlen(want);
+    while (s < end && *s == ' ') s++;
+    if ((size_t)(end - s) < n + 2 || (*s != '\'' && *s != '"') || memcmp(s + 1, want, n) || s[n + 1] != *s) return NULL;
+    return s + n + 2;
+}
+static const char *nn__npy_skip(const char *s, const char *end, char ch) { /* ch, after spaces */
+    while (s && s < end && *s == ' ') s++;
+    return s && s < end && *s == ch ? s + 1 : NULL;
+}
+/* (3, 4), (3,), () */
+static const char *nn__npy_shape(const char *s, const char *end, nn_shape *shape) {
+    const char *t;
+    *shape = nn__shape_none();
+    s = nn__npy_skip(s, end, '(');
+    while (s && !(t = nn__npy_skip(s, end, ')'))) {
+        uint64_t n = 0;
+        int      digits = 0;
+        while (s < end && *s == ' ') s++;
+        for (; s < end && *s >= '0' && *s <= '9' && digits < 18; s++, digits++) n = n * 10 + (uint64_t)(*s - '0');
+        if (s < end && *s == 'L') s++;
+        if (!digits || shape->ndim == NN_MAX_DIMS) return NULL;
+        shape->dim[shape->ndim++] = (int64_t)n;
+        t = nn__npy_skip(s, end, ',');
+        if (!t && !nn__npy_skip(s, end, ')')) return NULL;
+        if (t) s = t;
+    }
+    return s ? nn__npy_skip(s, end, ')') : NULL;
+}
+static const char *nn__npy_parse(const char *p, size_t size, nn__npy *y) { /* NULL or what is wrong; size: of what is there of the file */
+    const unsigned char *u = (const unsigned char *)p;
+    const char *s, *t, *end;
+    size_t      length, head;
+    int         seen = 0, big;
+    memset(y, 0, sizeof *y);
+    if (size < 10 || memcmp(p, "\x93NUMPY", 6) || u[6] < 1 || u[6] > 3) return "not an npy file";
+    head   = u[6] == 1 ? 10 : 12;
+    if (size < head) return "its header is cut short";
+    length = u[8] | (size_t)u[9] << 8;
+    if (head == 12) length |= (size_t)u[10] << 16 | (size_t)u[11] << 24;
+    if (length > size - head) return "its header is cut short";
+    y->data = head + length;
+    s       = p + head;
+    end     = s + length;
+    s       = nn__npy_skip(s, end, '{');
+    while (s && !(t = nn__npy_skip(s, end, '}'))) {
+        if ((t = nn__npy_string(s, end, "descr")) != NULL) {
+            t = nn__npy_skip(t, end, ':');
+            while (t && t < end && *t == ' ') t++;
+            if (!t || end - t < 5 || (*t != '\'' && *t != '"')) return "its header is not what it should be";
+            y->dtype = NN_DTYPES;
+            for (size_t i = 0; i < sizeof nn__npy_types / sizeof *nn__npy_types; i++)
+                if (t[1] && !memcmp(t + 2, nn__npy_types[i].name, 2) && t[4] == *t) y->dtype = nn__npy_types[i].dtype;
+            big = t[1] == '>';
+            if (y->dtype == NN_DTYPES || !memchr("<=|>", t[1], 4) || (big && nn__dtypes[y->dtype].size > 1)) return "its elements are of a type that nn.h does not have";
+            t += 5;
+            seen |= 1;
+        } else if ((t = nn__npy_string(s, end, "fortran_order")) != NULL) {
+            t = nn__npy_skip(t, end, ':');
+            while (t && t < end && *t == ' ') t++;
+            if (t && end - t >= 5 && !memcmp(t, "False", 5)) t += 5;
+            else if (t && end - t >= 4 && !memcmp(t, "True", 4)) { t += 4; y->fortran = 1; }
+            else return "its header is not what it should be";
+            seen |= 2;
+        } else if ((t = nn__npy_string(s, end, "shape")) != NULL) {
+            t = nn__npy_shape(nn__npy_skip(t, end, ':'), end, &y->shape);
+            seen |= 4;
+        }
+        if (!t) return "its header is not what it should be";
+        s = nn__npy_skip(t, end, ',');
+        if (!s) s = nn__npy_skip(t, end, '}') ? t : NULL;
+    }
+    if (!s || seen != 7) return "its header is not what it should be";
+    return nn__shape_fine(y->dtype, &y->shape) ? NULL : "its tensor does not fit into memory";
+}
+static size_t nn__npy_bytes(const nn__npy *y) { return (size_t)nn__count(y->shape.ndim, y->shape.dim) * nn__dtypes[y->dtype].size; }
+
+
 /* -- idx, the format of MNIST: 0, 0, type, rank, big-endian sizes, data -- */
-static nn_tensor *nn__idx_read(nn_ctx *c, const char *path, const unsigned char *p, size_t size) {
+static const char *nn__idx_parse(const unsigned char *p, size_t size, nn__npy *y) { /* NULL or what is wrong; size: of what is there of the file */
     static const struct { int code; nn_dtype dtype; } types[] = {{8, NN_U8}, {9, NN_I8}, {12, NN_I32}, {13, NN_F32}, {14, NN_F64}};
-    nn_shape   s = nn__shape_none();
-    nn_dtype   dtype = NN_DTYPES;
-    nn_tensor *x;
-    size_t     e, head;
+    memset(y, 0, sizeof *y);
+    y->dtype = NN_DTYPES;
     if (size >= 4)
         for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-            if (p[2] == types[i].code) dtype = types[i].dtype;
-    if (size < 4 || p[0] || p[1] || dtype == NN_DTYPES) return nn__fail(c, "idx", NN__M_FORMAT, path, "not an idx file (unpack it first if it ends in .gz)"), (nn_tensor *)NULL;
-    s.ndim = p[3];
-    head   = 4 + 4 * (size_t)p[3];
-    if (s.ndim < 1 || s.ndim > NN_MAX_DIMS || size < head) return nn__fail(c, "idx", NN__M_FORMAT, path, "its header is cut short"), (nn_tensor *)NULL;
-    for (int i = 0; i < s.ndim; i++) {
+            if (p[2] == types[i].code) y->dtype = types[i].dtype;
+    if (size < 4 || p[0] || p[1] || y->dtype == NN_DTYPES) return "not an idx file (unpack it first if it ends in .gz)";
+    y->swap       = 1;
+    y->shape.ndim = p[3];
+    y->data       = 4 + 4 * (size_t)p[3];
+    if (y->shape.ndim < 1 || y->shape.ndim > NN_MAX_DIMS || size < y->data) return "its header is cut short";
+    for (int i = 0; i < y->shape.ndim; i++) {
         const unsigned char *q = p + 4 + 4 * i;
-        s.dim[i] = (int64_t)(((uint32_t)q[0] << 24) | ((uint32_t)q[1] << 16) | ((uint32_t)q[2] << 8) | q[3]);
+        y->shape.dim[i] = (int64_t)(((uint32_t)q[0] << 24) | ((uint32_t)q[1] << 16) | ((uint32_t)q[2] << 8) | q[3]);
     }
-    if (!nn__check_shape(c, "idx", dtype, &s)) return NULL;
-    e = nn_dtype_size(dtype);
-    if (size - head != (size_t)nn__count(s.ndim, s.dim) * e) return nn__fail(c, "idx", NN__M_FORMAT, path, "its length is not what its header says"), (nn_tensor *)NULL;
-    x = nn__kept_new(c, dtype, s.ndim, s.dim, NULL);
-    if (!x || !x->st->data) return x;
-    for (size_t i = 0; i < size - head; i += e) /* big-endian elements */
-        for (size_t b = 0; b < e; b++) ((unsigned char *)x->st->data)[i + b] = p[head + i + e - 1 - b];
+    return NULL;
+}
+static void nn__swap_bytes(char *p, size_t bytes, size_t e) { /* of elements of e bytes */
+    for (size_t k = 0; e > 1 && k < bytes; k += e)
+        for (size_t b = 0; b < e / 2; b++) { char t = p[k + b]; p[k + b] = p[k + e - 1 - b]; p[k + e - 1 - b] = t; }
+}
+static nn_tensor *nn__idx_read(nn_ctx *c, const char *path, const unsigned char *p, size_t size) {
+    nn__npy     y;
+    nn_tensor  *x;
+    const char *wrong = nn__idx_parse(p, size, &y);
+    if (wrong) return nn__fail(c, "idx", NN__M_FORMAT, path, wrong), (nn_tensor *)NULL;
+    if (!nn__check_shape(c, "idx", y.dtype, &y.shape)) return NULL;
+    if (size - y.data != nn__npy_bytes(&y)) return nn__fail(c, "idx", NN__M_FORMAT, path, "its length is not what its header says"), (nn_tensor *)NULL;
+    x = nn__kept_new(c, y.dtype, y.shape.ndim, y.shape.dim, NULL);
+    if (!x || !x->st->data || !x->st->bytes) return x;
+    memcpy(x->st->data, p + y.data, x->st->bytes);
+    nn__swap_bytes((char *)x->st->data, x->st->bytes, nn__dtypes[y.dtype].size);
     return x;
 }
 NN_API nn_tensor *nn_idx(nn_ctx *c, const void *bytes, size_t size) {
@@ -9787,32 +9892,168 @@ static int64_t nn__csv_columns(const char *s, const char *end, char separator) {
     return n;
 }
 
-/* Calls with x == NULL check and count; then the same walk fills x and y. Returns the number of rows, -1 on error. */
-static int64_t nn__csv_walk(nn_ctx *c, const char *path, const char *s, const char *end, const nn_csv_options *o, int64_t columns, nn_tensor *x, nn_tensor *y) {
-    int64_t row = 0, line = 1;
-    if (o->header)
-        while (s < end && *s++ != '\n') {}
-    line += o->header != 0;
-    for (; s < end; line++) {
-        const char *stop = (const char *)memchr(s, '\n', (size_t)(end - s));
-        const char *next = stop ? stop + 1 : end;
-        stop = stop ? stop : end;
-        while (s < stop && (*s == ' ' || *s == '\r' || *s == '\t') && *s != o->separator) s++;
-        if (s == stop) { s = next; continue; } /* an empty line */
-        for (int64_t k = 0; k < columns; k++) {
-            double v;
-            int64_t to = k - (columns - o->target);
-            if (!(s = nn__csv_field(s, stop, o->separator, &v))) return nn__fail(c, "csv", NN__M_CSV, path, (long long)line, "a field is not a number (a line of names? set header = 1)"), -1;
-            if (k < columns - 1 ? s >= stop || *s++ != o->separator : s != stop) return nn__fail(c, "csv", NN__M_CSV, path, (long long)line, "another number of columns than the first line"), -1;
-            if (to >= 0 && !o->regression && (v != floor(v) || v < 0 || v > 2147483647.0)) return nn__fail(c, "csv", NN__M_CSV, path, (long long)line, "the class is not a whole number from 0 on (real targets? set regression = 1)"), -1;
-            if (!x) continue;
-            if (to < 0) nn__store(x->dtype, x->st->data, row * (columns - o->target) + k, v * (double)o->scale);
-            else nn__store(y->dtype, y->st->data, row * o->target + to, v);
+/* One field as text, without the spaces around it; in quotes it may hold separators, and "" for a quote. Returns what follows it. */
+typedef struct nn__word { const char *s; size_t n; int quoted; } nn__word;
+static const char *nn__csv_word(const char *s, const char *end, char separator, nn__word *w) {
+    while (s < end && (*s == ' ' || *s == '\t') && *s != separator) s++;
+    w->quoted = s < end && *s == '"';
+    w->s      = s + w->quoted;
+    if (w->quoted) {
+        for (s++; s < end && (*s != '"' || (s + 1 < end && s[1] == '"')); s += *s == '"' ? 2 : 1) {}
+        if (s > end) s = end;
+        w->n = (size_t)(s - w->s);
+        if (s < end) s++;
+        while (s < end && *s != separator) s++;
+    } else {
+        while (s < end && *s != separator) s++;
+        w->n = (size_t)(s - w->s);
+        while (w->n && (w->s[w->n - 1] == ' ' || w->s[w->n - 1] == '\r' || w->s[w->n - 1] == '\t')) w->n--;
+    }
+    return s;
+}
+static int nn__csv_is_missing(const nn__word *w) {
+    static const char *const signs[] = {"", "?", "NA", "N/A", "NaN", "nan", "NULL", "null"};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+        if (strlen(signs[i]) == w->n && !memcmp(signs[i], w->s, w->n)) return 1;
+    return 0;
+}
+static size_t nn__word_copy(const nn__word *w, char *to) { /* with its 0, "" as "; the length */
+    size_t n = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        to[n++] = w->s[i];
+        if (w->quoted && w->s[i] == '"' && i + 1 < w->n && w->s[i + 1] == '"') i++;
+    }
+    to[n] = 0;
+    return n + 1;
+}
+static int nn__by_word(const void *a, const void *b) {
+    const nn__word *x = (const nn__word *)a, *y = (const nn__word *)b;
+    int             d = memcmp(x->s, y->s, x->n < y->n ? x->n : y->n);
+    return d ? d : x->n < y->n ? -1 : x->n > y->n;
+}
+
+/* What a walk over the lines knows. x == NULL: check, count, and gather the classes' names; else fill x and y. */
+typedef struct nn__csv {
+    nn_ctx        *ctx;
+    const char    *path, *s, *end;
+    nn_csv_options o;
+    int64_t        columns, rows, words_room, classes;
+    nn__word      *words;     /* of each row's class; later the classes, sorted */
+    nn_tensor     *x, *y;
+} nn__csv;
+static int nn__csv_target(nn__csv *w, const char **s, const char *stop, int64_t row, int64_t to, const char **wrong) {
+    double      v = 0;
+    const char *after;
+    if (w->o.text) {
+        nn__word word, *found;
+        *s = nn__csv_word(*s, stop, w->o.separator, &word);
+        if (!w->x) {
+            if (!nn__grow(w->ctx, &w->words, &w->words_room, row + 1, sizeof *w->words)) return 0;
+            w->words[row] = word;
+            return 1;
         }
-        row++;
+        found = (nn__word *)bsearch(&word, w->words, (size_t)w->classes, sizeof word, nn__by_word);
+        nn__store(w->y->dtype, w->y->st->data, row, (double)(found - w->words));
+        return 1;
+    }
+    after = nn__csv_field(*s, stop, w->o.separator, &v);
+    if (!after) *wrong = "a field is not a number (a line of names? set header = 1; classes with names? text = 1)";
+    else if (!w->o.regression && (v != floor(v) || v < 0 || v > 2147483647.0)) *wrong = "the class is not a whole number from 0 on (real targets? set regression = 1)";
+    else if (w->x) nn__store(w->y->dtype, w->y->st->data, row * w->o.target + to, v);
+    *s = after ? after : *s;
+    return !*wrong;
+}
+static int nn__csv_line(nn__csv *w, const char *s, const char *stop, int64_t row, const char **wrong) { /* 1: a sample; 0: wrong; -1: left out */
+    int64_t inputs = w->columns - w->o.target;
+    int     missing = 0;
+    for (int64_t k = 0; k < w->columns; k++) {
+        double      v = NAN;
+        const char *after;
+        nn__word    word;
+        if (k >= inputs) {
+            if (missing && w->o.missing == NN_CSV_SKIP) return -1;
+            if (!nn__csv_target(w, &s, stop, row, k - inputs, wrong)) return 0;
+        } else {
+            after = nn__csv_field(s, stop, w->o.separator, &v);
+            if (!after || (after < stop && *after != w->o.separator)) {
+                after = nn__csv_word(s, stop, w->o.separator, &word);
+                v     = NAN;
+                if (!w->o.missing || !nn__csv_is_missing(&word)) *wrong = nn__csv_is_missing(&word) ? "a value is missing (set missing)" : "a field is not a number (a line of names? set header = 1)";
+                if (*wrong) return 0;
+                missing = 1;
+            }
+            s = after;
+            if (w->x) nn__store(w->x->dtype, w->x->st->data, row * inputs + k, v * (double)w->o.scale);
+        }
+        if (k < w->columns - 1 ? s >= stop || *s++ != w->o.separator : s != stop) { *wrong = "another number of columns than the first line"; return 0; }
+    }
+    return 1;
+}
+static int nn__csv_walk(nn__csv *w) {
+    const char *s = w->s, *wrong = NULL;
+    int64_t     row = 0, line = 1;
+    if (w->o.header)
+        while (s < w->end && *s++ != '\n') {}
+    line += w->o.header != 0;
+    for (; s < w->end; line++) {
+        const char *stop = (const char *)memchr(s, '\n', (size_t)(w->end - s)), *next = stop ? stop + 1 : w->end;
+        int         kept;
+        stop = stop ? stop : w->end;
+        while (stop > s && stop[-1] == '\r') stop--;
+        while (s < stop && (*s == ' ' || *s == '\t') && *s != w->o.separator) s++;
+        if (s == stop) { s = next; continue; } /* an empty line */
+        kept = nn__csv_line(w, s, stop, row, &wrong);
+        if (!kept) return wrong ? nn__fail(w->ctx, "csv", NN__M_CSV, w->path, (long long)line, wrong) : 0;
+        row += kept > 0;
         s = next;
     }
-    return row;
+    w->rows = row;
+    return row > 0 || nn__fail(w->ctx, "csv", NN__M_CSV, w->path, (long long)line, "no line has a sample");
+}
+/* The rows' classes become the list of different ones, in order */
+static void nn__csv_classes(nn__csv *w) {
+    qsort(w->words, (size_t)w->rows, sizeof *w->words, nn__by_word);
+    w->classes = 0;
+    for (int64_t i = 0; i < w->rows; i++)
+        if (!w->classes || nn__by_word(&w->words[i], &w->words[w->classes - 1])) w->words[w->classes++] = w->words[i];
+}
+/* Names that are kept with the samples: the columns' of the header, then the classes' */
+static int nn__csv_names(nn__csv *w, nn__samples *samples) {
+    const char *s = w->s, *stop = (const char *)memchr(s, '\n', (size_t)(w->end - s));
+    size_t      bytes = 1, n = 0;
+    int64_t     columns = w->o.header ? nn__csv_columns(s, w->end, w->o.separator) : 0, count = columns + w->classes;
+    nn__word    word;
+    const char *t = s;
+    char       *text;
+    if (!count) return 1;
+    stop = stop ? stop : w->end;
+    for (int64_t i = 0; i < columns; i++, t += t < stop) { t = nn__csv_word(t, stop, w->o.separator, &word); bytes += word.n + 1; }
+    for (int64_t i = 0; i < w->classes; i++) bytes += w->words[i].n + 1;
+    samples->names_size = (size_t)count * sizeof *samples->names + bytes;
+    samples->names      = (const char **)nn__alloc(w->ctx, samples->names_size);
+    if (!samples->names) return 0;
+    samples->columns = columns;
+    samples->classes = w->classes;
+    text = (char *)(samples->names + count);
+    for (int64_t i = 0; i < count; i++) {
+        if (i < columns) { s = nn__csv_word(s, stop, w->o.separator, &word); s += s < stop; }
+        else word = w->words[i - columns];
+        samples->names[i] = text + n;
+        n += nn__word_copy(&word, text + n);
+    }
+    return 1;
+}
+static void nn__csv_means(nn_tensor *x) { /* what is missing becomes the mean of what is not */
+    int64_t rows = x->size[0], columns = x->size[1];
+    float  *v = (float *)x->st->data;
+    for (int64_t k = 0; k < columns; k++) {
+        double  sum = 0;
+        int64_t n = 0;
+        for (int64_t i = 0; i < rows; i++)
+            if (v[i * columns + k] == v[i * columns + k]) { sum += (double)v[i * columns + k]; n++; }
+        for (int64_t i = 0; i < rows; i++)
+            if (v[i * columns + k] != v[i * columns + k]) v[i * columns + k] = n ? (float)(sum / (double)n) : 0;
+    }
 }
 
 NN_API nn_csv_options nn_csv_defaults(void) {
@@ -9822,35 +10063,48 @@ NN_API nn_csv_options nn_csv_defaults(void) {
 }
 
 static nn_data *nn__csv_read(nn_ctx *c, const char *path, const char *text, size_t size, const nn_csv_options *options) {
-    nn_csv_options o;
-    const char    *end, *first;
-    int64_t        columns, rows;
-    nn_tensor     *x = NULL, *y = NULL;
-    nn_shape       xs, ys;
+    nn__csv     w;
+    const char *first;
+    nn_shape    xs, ys;
+    nn_data    *d = NULL;
     if (!nn__ok_arg(c, "csv", text, "text")) return NULL;
-    memset(&o, 0, sizeof o);
-    if (options) o = *options;
-    if (!o.separator) o.separator = ',';
-    if (!o.target) o.target = 1;
-    if (o.scale == 0) o.scale = 1;
-    if (o.target < 1 || (o.target > 1 && !o.regression)) return nn__fail(c, "csv", NN__M_OPTION, "target", (double)o.target), (nn_data *)NULL;
-    end   = text + size;
-    first = text;
-    if (o.header)
-        while (first < end && *first++ != '\n') {}
-    while (first < end && (*first == '\n' || *first == '\r' || *first == ' ' || *first == '\t') && *first != o.separator) first++;
-    columns = nn__csv_columns(first, end, o.separator);
-    if (first >= end || columns <= o.target) return nn__fail(c, "csv", NN__M_CSV, path, 1LL + o.header, "too few columns (another separator?)"), (nn_data *)NULL;
-    rows = nn__csv_walk(c, path, text, end, &o, columns, NULL, NULL);
-    if (rows < 1) return NULL;
-    xs = NN_SHAPE(rows, columns - o.target);
-    ys = o.regression ? NN_SHAPE(rows, o.target) : NN_SHAPE(rows);
-    if (nn__check_shape(c, "csv", NN_F32, &xs) && nn__check_shape(c, "csv", NN_F32, &ys)) {
-        x = nn__kept_new(c, NN_F32, xs.ndim, xs.dim, NULL);
-        y = x ? nn__kept_new(c, o.regression ? NN_F32 : NN_I32, ys.ndim, ys.dim, NULL) : NULL;
-        if (y && y->st->data) nn__csv_walk(c, path, text, end, &o, columns, x, y);
+    memset(&w, 0, sizeof w);
+    w.ctx = c; w.path = path; w.s = text; w.end = text + size;
+    if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) w.s += 3; /* some editors' byte order mark */
+    if (options) w.o = *options;
+    if (!w.o.separator) w.o.separator = ',';
+    if (!w.o.target) w.o.target = 1;
+    if (w.o.scale == 0) w.o.scale = 1;
+    if (w.o.target < 1 || (w.o.target > 1 && !w.o.regression)) return nn__fail(c, "csv", NN__M_OPTION, "target", (double)w.o.target), (nn_data *)NULL;
+    if ((unsigned)w.o.missing > NN_CSV_SKIP) return nn__fail(c, "csv", NN__M_OPTION, "missing", (double)w.o.missing), (nn_data *)NULL;
+    if (w.o.text && w.o.regression) return nn__fail(c, "csv", NN__M_RULE, "text", "real targets have no names"), (nn_data *)NULL;
+    first = w.s;
+    if (w.o.header)
+        while (first < w.end && *first++ != '\n') {}
+    while (first < w.end && (*first == '\n' || *first == '\r' || *first == ' ' || *first == '\t') && *first != w.o.separator) first++;
+    w.columns = nn__csv_columns(first, w.end, w.o.separator);
+    if (first >= w.end || w.columns <= w.o.target) return nn__fail(c, "csv", NN__M_CSV, path, 1LL + w.o.header, "too few columns (another separator?)"), (nn_data *)NULL;
+    if (nn__csv_walk(&w)) {
+        if (w.o.text) nn__csv_classes(&w);
+        xs = NN_SHAPE(w.rows, w.columns - w.o.target);
+        ys = w.o.regression ? NN_SHAPE(w.rows, w.o.target) : NN_SHAPE(w.rows);
+        if (nn__check_shape(c, "csv", NN_F32, &xs) && nn__check_shape(c, "csv", NN_F32, &ys)) {
+            nn_tensor *x = nn__kept_new(c, NN_F32, xs.ndim, xs.dim, NULL), *y = x ? nn__kept_new(c, w.o.regression ? NN_F32 : NN_I32, ys.ndim, ys.dim, NULL) : NULL;
+            if (y && y->st->data) {
+                w.x = x;
+                w.y = y;
+                nn__csv_walk(&w);
+                if (w.o.missing == NN_CSV_MEAN) nn__csv_means(x);
+            }
+            d = nn__data_take(c, x, y, 1);
+        }
+        if (d && !nn__csv_names(&w, d->samples)) {
+            nn_data_free(d);
+            d = NULL;
+        }
     }
-    return nn__data_take(c, x, y, 1);
+    nn__free(c, w.words, (size_t)w.words_room * sizeof *w.words);
+    return d;
 }
 NN_API nn_data *nn_data_csv_text(nn_ctx *c, const char *text, size_t size, const nn_csv_options *options) { return nn__csv_read(c, "text", text, size, options); }
 NN_API nn_data *nn_data_csv(nn_ctx *c, const char *path, const nn_csv_options *options) {
@@ -9861,9 +10115,244 @@ NN_API nn_data *nn_data_csv(nn_ctx *c, const char *path, const nn_csv_options *o
     return d;
 }
 
+/* -- samples on the disk: a window of them is in memory; each epoch takes the pieces in another order, and shuffles within each -- */
+struct nn__stream {
+    void    *f;                        /* FILE */
+    char     path[200];
+    int64_t  n, window, pieces, piece; /* samples; of a piece; pieces; the one in memory, -1: none */
+    int64_t *first, *turn;             /* of each piece its first place in an index, and the order of an epoch */
+    size_t   begin, row;               /* where the samples begin, and bytes of one */
+    int      swap;                     /* idx: the bytes of an element come the other way round */
+};
+static void nn__stream_free(nn_ctx *c, nn__stream *s) {
+    if (!s) return;
+#if !defined(NN_NO_STDIO)
+    if (s->f) fclose((FILE *)s->f);
+#endif
+    nn__free(c, s->first, (size_t)(s->pieces + 1) * sizeof *s->first);
+    nn__free(c, s->turn, (size_t)s->pieces * sizeof *s->turn);
+    nn__free(c, s, sizeof *s);
+}
+#if !defined(NN_NO_STDIO)
+/* The piece that sample i lies in, into the window */
+static int nn__stream_load(nn__samples *a, int64_t i) {
+    nn__stream *s = a->stream;
+    int64_t     piece = i / s->window, count = nn__min64(s->window, s->n - piece * s->window);
+    size_t      at = s->begin + (size_t)(piece * s->window) * s->row;
+    if (piece == s->piece) return 1;
+    s->piece = -1;
+    if (at > (size_t)LONG_MAX || fseek((FILE *)s->f, (long)at, SEEK_SET) || (s->row && fread(a->x->st->data, s->row, (size_t)count, (FILE *)s->f) != (size_t)count)) return nn__fail(a->ctx, NULL, NN__M_FILE_READ, s->path);
+    if (s->swap) nn__swap_bytes((char *)a->x->st->data, (size_t)count * s->row, nn__dtypes[a->x->dtype].size);
+    s->piece = piece;
+    return 1;
+}
+/* What the file holds, and where it begins */
+static int nn__stream_head(nn_ctx *c, FILE *f, const char *path, nn__npy *y) {
+    char        head[4096];
+    size_t      n = fread(head, 1, sizeof head, f);
+    long        size;
+    int         npy = n >= 6 && !memcmp(head, "\x93NUMPY", 6);
+    const char *wrong = npy ? nn__npy_parse(head, n, y) : nn__idx_parse((const unsigned char *)head, n, y);
+    if (!wrong && y->fortran && y->shape.ndim > 1) wrong = "its samples do not lie one after another (fortran_order)";
+    if (!wrong && (!nn__shape_fine(y->dtype, &y->shape) || fseek(f, 0, SEEK_END) || (size = ftell(f)) < 0 || (size_t)size - y->data != nn__npy_bytes(y))) wrong = "its length is not what its header says";
+    if (!wrong && (y->shape.ndim < 1 || y->shape.dim[0] < 1)) wrong = "it has no samples";
+    return wrong ? nn__fail(c, npy ? "npy" : "idx", NN__M_FORMAT, path, wrong) : 1;
+}
+static nn_data *nn__data_stream(nn_ctx *c, const char *path, nn_tensor *labels, int64_t window) { /* takes labels over */
+    nn__samples *a = (nn__samples *)nn__alloc_zero(c, sizeof *a);
+    nn__stream  *s = a ? (nn__stream *)nn__alloc_zero(c, sizeof *s) : NULL;
+    nn__npy      y;
+    if (!s) {
+        if (a) nn__free(c, a, sizeof *a);
+        nn__kept_free(labels);
+        return NULL;
+    }
+    a->ctx = c; a->uses = 1; a->y = labels; a->stream = s;
+    s->piece = -1;
+    snprintf(s->path, sizeof s->path, "%.190s", path);
+    s->f = fopen(path, "rb");
+    if (!s->f) nn__fail(c, NULL, NN__M_FILE_OPEN, path, "cannot be opened");
+    else if (nn__stream_head(c, (FILE *)s->f, path, &y)) {
+        s->n      = y.shape.dim[0];
+        s->window = nn__min64(window, s->n);
+        s->pieces = nn__ceil_div(s->n, s->window);
+        s->begin  = y.data;
+        s->row    = nn__npy_bytes(&y) / (size_t)s->n;
+        s->swap   = y.swap;
+        a->scale  = y.dtype == NN_U8 ? 1 / 255.0 : 1;
+        y.shape.dim[0] = s->window;
+        a->x      = nn__kept_new(c, y.dtype, y.shape.ndim, y.shape.dim, NULL);
+        s->first  = (int64_t *)nn__alloc(c, (size_t)(s->pieces + 1) * sizeof *s->first);
+        s->turn   = (int64_t *)nn__alloc(c, (size_t)s->pieces * sizeof *s->turn);
+        if (a->x && s->first && s->turn) {
+            if (labels->ndim >= 1 && labels->size[0] == s->n) return nn__data_over(c, a, s->n);
+            nn__fail(c, "data", NN__M_SAMPLES, (long long)s->n, (long long)nn_dim(labels, 0));
+        }
+    }
+    nn__samples_release(a);
+    return NULL;
+}
+#endif
+/* The order of an epoch: pieces shuffled, and the samples of each */
+static void nn__stream_order(nn_data *d, nn__rng r) {
+    nn__stream *s = d->samples->stream;
+    int64_t     at = 0, p = 0;
+    for (int64_t i = 0; i <= d->n; i++) /* an index grows, so that each piece has its samples side by side */
+        for (; p <= s->pieces && (i == d->n || d->index[i] / s->window >= p); p++) s->first[p] = i;
+    for (int64_t i = 0; i < s->pieces; i++) s->turn[i] = i;
+    nn__shuffle(r, s->turn, s->pieces);
+    for (int64_t i = 0; i < s->pieces; i++) {
+        int64_t from = s->first[s->turn[i]], n = s->first[s->turn[i] + 1] - from;
+        memcpy(d->order + at, d->index + from, (size_t)n * sizeof *d->order);
+        r.stream = 0xfffffffcu;
+        r.seed   = nn__mix(r.seed + (uint64_t)s->turn[i] + 1);
+        nn__shuffle(r, d->order + at, n);
+        at += n;
+    }
+}
+
+static nn_tensor *nn__array_file(nn_ctx *c, const char *path) { /* idx, or what nn_file_open reads and has one tensor: npy */
+    size_t     size = 0;
+    char      *p = (char *)nn__read_file(c, path, &size);
+    nn_tensor *x = NULL;
+    if (p && size >= 6 && !memcmp(p, "\x93NUMPY", 6)) {
+        nn__npy     y;
+        const char *wrong = nn__npy_parse(p, size, &y);
+        if (!wrong && size - y.data != nn__npy_bytes(&y)) wrong = "its length is not what its header says";
+        if (!wrong && y.fortran && y.shape.ndim > 1) wrong = "its samples do not lie one after another (fortran_order)";
+        if (wrong) nn__fail(c, "npy", NN__M_FORMAT, path, wrong);
+        else x = nn__kept_new(c, y.dtype, y.shape.ndim, y.shape.dim, NULL);
+        if (x && x->st->data && x->st->bytes) memcpy(x->st->data, p + y.data, x->st->bytes);
+    } else if (p) x = nn__idx_read(c, path, (const unsigned char *)p, size);
+    if (p) nn__file_forget(c, p, size);
+    return x;
+}
+NN_API nn_data *nn_data_files(nn_ctx *c, const char *x, const char *y, int64_t window) {
+    nn_tensor *tx, *ty;
+    if (!nn__ok_arg(c, "data_files", x, "x") || !nn__ok_arg(c, "data_files", y, "y")) return NULL;
+    if (window < 0) return nn__fail(c, "data_files", NN__M_OPTION, "window", (double)window), (nn_data *)NULL;
+    ty = nn__array_file(c, y);
+#if !defined(NN_NO_STDIO)
+    if (ty && window) return nn__data_stream(c, x, ty, window);
+#endif
+    tx = ty ? nn__array_file(c, x) : NULL;
+    if (tx) nn__check_samples(c, tx, ty);
+    if (tx && !c->error && ty->st->data && nn__is_class(ty)) nn__check_within(c, "data", NN__M_LABEL, ty, INT32_MAX);
+    return nn__data_take(c, tx, ty, tx && tx->dtype == NN_U8 ? 1 / 255.0 : 1);
+}
+
+NN_API nn_tensor *nn_text_read(nn_ctx *c, const char *path) {
+    size_t     size = 0;
+    char      *p = nn__ok(c) ? (char *)nn__read_file(c, path, &size) : NULL;
+    int64_t    n = (int64_t)size;
+    nn_tensor *x = p ? nn__kept_new(c, NN_U8, 1, &n, NULL) : NULL;
+    if (x && x->st->data && n) memcpy(x->st->data, p, size);
+    if (p) nn__file_forget(c, p, size);
+    if (x) x->persistent = 2; /* nn_drop may free it */
+    return x;
+}
+static const uint8_t *nn__text_of_tensor(const char *op, nn_tensor *text, int64_t *n) {
+    nn__text t;
+    if (!nn__ok_host(op, text)) return NULL;
+    if (text->dtype != NN_U8) return nn__fail(text->ctx, op, NN__M_DTYPE_IS, nn_dtype_name(text->dtype), "u8"), (const uint8_t *)NULL;
+    if (text->ndim != 1) return nn__fail(text->ctx, op, NN__M_RANK, "text", nn__shape_text(&t, text->ndim, text->size), "1"), (const uint8_t *)NULL;
+    *n = text->size[0];
+    return (const uint8_t *)nn_ptr(text);
+}
+NN_API nn_tensor *nn_text_lines(nn_tensor *text) {
+    int64_t        n = 0, lines = 0;
+    const uint8_t *p = nn__text_of_tensor("text_lines", text, &n);
+    nn_tensor     *y = NULL;
+    if (!p) return NULL;
+    for (int pass = 0; pass < 2; pass++) {
+        int64_t begin = 0, line = 0;
+        for (int64_t i = 0; i <= n; i++) {
+            int64_t end = i;
+            if (i < n ? p[i] != '\n' : begin == n) continue;
+            if (end > begin && p[end - 1] == '\r') end--;
+            if (pass) { nn_i64(y)[2 * line] = begin; nn_i64(y)[2 * line + 1] = end; }
+            line++;
+            begin = i + 1;
+        }
+        lines = line;
+        if (!pass && !(y = nn_zeros(text->ctx, NN_I64, NN_SHAPE(lines, 2)))) return NULL;
+    }
+    return y;
+}
+NN_API nn_tensor *nn_text_table(nn_tensor *text, int *count) {
+    int64_t        n = 0;
+    int            seen[256], next = 0;
+    const uint8_t *p = nn__text_of_tensor("text_table", text, &n);
+    nn_tensor     *y = p ? nn_zeros(text->ctx, NN_I32, NN_SHAPE(256)) : NULL;
+    if (count) *count = 0;
+    if (!y || !y->st->data) return NULL;
+    memset(seen, 0, sizeof seen);
+    for (int64_t i = 0; i < n; i++) seen[p[i]] = 1;
+    for (int i = 0; i < 256; i++) ((int32_t *)y->st->data)[i] = seen[i] ? next++ : -1;
+    if (count) *count = next;
+    return y;
+}
+
+/* -- sets made by a formula, to try things on: u is a stream of random numbers of the set's own -- */
+typedef struct nn__dice { nn__rng rng; uint64_t at; } nn__dice;
+static double nn__dice_uniform(nn__dice *d) { /* within (0, 1) */
+    uint32_t w[4];
+    nn__philox(d->rng, d->at++, w);
+    return ((double)w[0] + 0.5) / 4294967296.0;
+}
+static double nn__dice_normal(nn__dice *d) {
+    double r = sqrt(-2 * log(nn__dice_uniform(d)));
+    return r * cos(6.283185307179586 * nn__dice_uniform(d));
+}
+static const char *const nn__toys[] = {"xor", "circles", "moons", "blobs", "spiral", "checkerboard", "swiss_roll", "sines"};
+static double nn__toy_point(int kind, int64_t i, int64_t n, nn__dice *d, double *p) { /* its target */
+    const double pi = 3.14159265358979323846;
+    double       u = nn__dice_uniform(d), v = nn__dice_uniform(d);
+    int64_t      k = i % (kind == 3 || kind == 4 ? 3 : 2);
+    switch (kind) {
+    case 0: p[0] = 2 * u - 1; p[1] = 2 * v - 1; return p[0] * p[1] < 0;
+    case 1: p[0] = (k ? 0.5 : 1) * cos(2 * pi * u); p[1] = (k ? 0.5 : 1) * sin(2 * pi * u); return (double)k;
+    case 2: p[0] = k ? 1 - cos(pi * u) : cos(pi * u); p[1] = k ? 0.5 - sin(pi * u) : sin(pi * u); return (double)k;
+    case 3: p[0] = 2 * cos(2 * pi * (double)k / 3); p[1] = 2 * sin(2 * pi * (double)k / 3); return (double)k;
+    case 4: p[0] = sqrt(u) * cos(2 * pi * (double)k / 3 + 4 * sqrt(u)); p[1] = sqrt(u) * sin(2 * pi * (double)k / 3 + 4 * sqrt(u)); return (double)k;
+    case 5: p[0] = 4 * u - 2; p[1] = 4 * v - 2; return fmod(floor(p[0]) + floor(p[1]) + 8, 2);
+    case 6: u = 1.5 * pi * (1 + 2 * u); p[0] = u * cos(u); p[1] = 21 * v; p[2] = u * sin(u); return u;
+    default: p[0] = n > 1 ? pi * (2 * (double)i / (double)(n - 1) - 1) : 0; return sin(p[0]);
+    }
+}
+NN_API nn_data *nn_data_toy(nn_ctx *c, const char *name, int64_t n, double noise) {
+    nn_tensor *x, *y;
+    nn__dice   dice;
+    int        kind = 0, real, width;
+    nn_shape   xs, ys;
+    if (!nn__ok_arg(c, "data_toy", name, "name")) return NULL;
+    while (kind < 8 && strcmp(name, nn__toys[kind])) kind++;
+    if (kind == 8) return nn__fail(c, "data_toy", NN__M_RULE, name, "no such set"), (nn_data *)NULL;
+    if (n < 1) return nn__fail(c, "data_toy", NN__M_OPTION, "n", (double)n), (nn_data *)NULL;
+    if (!(noise >= 0)) return nn__fail(c, "data_toy", NN__M_OPTION, "noise", noise), (nn_data *)NULL;
+    real  = kind >= 6;
+    width = kind == 6 ? 3 : kind == 7 ? 1 : 2;
+    xs    = NN_SHAPE(n, width);
+    ys    = real ? NN_SHAPE(n, 1) : NN_SHAPE(n);
+    if (!nn__check_shape(c, "data_toy", NN_F32, &xs)) return NULL;
+    x = nn__kept_new(c, NN_F32, xs.ndim, xs.dim, NULL);
+    y = x ? nn__kept_new(c, real ? NN_F32 : NN_I32, ys.ndim, ys.dim, NULL) : NULL;
+    memset(&dice, 0, sizeof dice);
+    dice.rng.seed   = nn__mix(c->config.seed + (c->data_sets + 1) * 0x9e3779b97f4a7c15u);
+    dice.rng.stream = 0xfffffffdu;
+    if (y && y->st->data)
+        for (int64_t i = 0; i < n; i++) {
+            double p[3] = {0, 0, 0}, t = nn__toy_point(kind, i, n, &dice, p);
+            for (int k = 0; k < width; k++) nn__store(NN_F32, x->st->data, i * width + k, p[k] + (kind == 7 ? 0 : noise * nn__dice_normal(&dice)));
+            nn__store(y->dtype, y->st->data, i, t + (kind == 7 ? noise * nn__dice_normal(&dice) : 0));
+        }
+    return nn__data_take(c, x, y, 1);
+}
+
 /* -- splits and batches -- */
 
-NN_API int nn_data_split(nn_data *d, double share, nn_data **rest, nn_data **part) {
+/* Sample j of its class goes into the part where j * share steps up or, of k folds, in fold `fold`. */
+static int nn__data_divide(nn_data *d, double share, int folds, int fold, nn_data **rest, nn_data **part) {
     nn_ctx  *c = d ? d->ctx : NULL;
     int64_t  n[2] = {0, 0}, *seen, classes = 1;
     nn_data *out[2] = {NULL, NULL};
@@ -9885,12 +10374,12 @@ NN_API int nn_data_split(nn_data *d, double share, nn_data **rest, nn_data **par
         memset(seen, 0, (size_t)classes * sizeof *seen);
         for (int64_t i = 0, at[2] = {0, 0}; i < d->n; i++) {
             int64_t k = stratify ? nn__load_int(d->samples->y->dtype, d->samples->y->st->data, d->index[i]) : 0, j = seen[k]++;
-            int     to = floor((double)(j + 1) * share + 1e-9) > floor((double)j * share + 1e-9);
+            int     to = folds ? j % folds == fold : floor((double)(j + 1) * share + 1e-9) > floor((double)j * share + 1e-9);
             if (pass == 0) n[to]++;
             else out[to]->index[at[to]++] = d->index[i];
         }
         if (pass) break;
-        if (!(share > 0 && share < 1) || !n[0] || !n[1]) { nn__fail(c, "split", NN__M_SPLIT, share, (long long)d->n); break; }
+        if ((!folds && !(share > 0 && share < 1)) || !n[0] || !n[1]) { nn__fail(c, "split", NN__M_SPLIT, share, (long long)d->n); break; }
         for (int k = 0; k < 2 && !c->error; k++) {
             d->samples->uses++;
             out[k] = nn__data_over(c, d->samples, n[k]);
@@ -9903,16 +10392,32 @@ NN_API int nn_data_split(nn_data *d, double share, nn_data **rest, nn_data **par
         nn_data_free(out[1]);
         return 0;
     }
-    for (int k = 0; k < 2; k++) { out[k]->batch = d->batch; out[k]->drop_last = d->drop_last; out[k]->shuffle = d->shuffle; }
+    for (int k = 0; k < 2; k++) { out[k]->batch = d->batch; out[k]->batch_set = d->batch_set; out[k]->drop_last = d->drop_last; out[k]->shuffle = d->shuffle; }
     *rest = out[0];
     *part = out[1];
     return 1;
 }
 
+NN_API int nn_data_split(nn_data *d, double share, nn_data **rest, nn_data **part) { return nn__data_divide(d, share, 0, 0, rest, part); }
+NN_API int nn_data_fold(nn_data *d, int k, int i, nn_data **train, nn_data **valid) {
+    if (d && (k < 2 || i < 0 || i >= k)) return nn__fail(d->ctx, "fold", NN__M_OPTION, k < 2 ? "k" : "i", (double)(k < 2 ? k : i));
+    return nn__data_divide(d, 1.0 / (k > 0 ? k : 1), k, i, train, valid);
+}
+NN_API int64_t nn_data_classes(nn_data *d) {
+    int64_t most = -1;
+    if (!d || !nn__is_class(d->samples->y) || !d->samples->y->st->data) return 0;
+    if (d->samples->classes) return d->samples->classes;
+    for (int64_t i = 0; i < nn_numel(d->samples->y); i++) most = nn__max64(most, nn__load_int(d->samples->y->dtype, d->samples->y->st->data, i));
+    return most + 1;
+}
+NN_API const char *nn_data_class(const nn_data *d, int i) { return d && i >= 0 && i < d->samples->classes ? d->samples->names[d->samples->columns + i] : NULL; }
+NN_API const char *nn_data_column(const nn_data *d, int i) { return d && i >= 0 && i < d->samples->columns ? d->samples->names[i] : NULL; }
+
 NN_API int nn_data_batch(nn_data *d, int64_t size, int drop_last) {
     if (!d || !nn__ok(d->ctx)) return 0;
     if (size < 1) return nn__fail(d->ctx, "batch", NN__M_OPTION, "size", (double)size);
     d->batch     = size;
+    d->batch_set = 1;
     d->drop_last = drop_last;
     if (d->bx) nn__kept_free(d->bx);
     if (d->by) nn__kept_free(d->by);
@@ -9944,6 +10449,23 @@ static void nn__gather_rows(nn_tensor *to, const nn_tensor *from, const int64_t 
         }
     }
 }
+/* Rows of the samples' x */
+static int nn__gather_x(nn_data *d, nn_tensor *to, const int64_t *index, int64_t n) {
+    nn__samples *a = d->samples;
+    if (!a->stream) return nn__gather_rows(to, a->x, index, n, a->scale), 1;
+#if !defined(NN_NO_STDIO)
+    for (int64_t i = 0; i < n; i++) { /* the window's rows, one by one */
+        nn_tensor one = *to;
+        int64_t   at = index[i] % a->stream->window;
+        nn__storage st = *to->st;
+        if (!nn__stream_load(a, index[i])) return 0;
+        st.data = (char *)to->st->data + (size_t)(i * nn__row_size(to)) * nn__dtypes[to->dtype].size;
+        one.st  = &st;
+        nn__gather_rows(&one, a->x, &at, 1, a->scale);
+    }
+#endif
+    return 1;
+}
 static nn_dtype nn__batch_dtype(const nn_tensor *x, int target) {
     if (nn__is_real(x->dtype)) return x->dtype;
     return target && nn__is_class(x) ? NN_I32 : NN_F32;
@@ -9973,7 +10495,8 @@ NN_API int nn_data_next(nn_data *d, nn_batch *b) {
         nn__rng r;
         r.seed = nn__mix(c->config.seed + d->id * 0x9e3779b97f4a7c15u); r.stream = 0xfffffffeu; r.step = (uint32_t)d->epoch++;
         for (int64_t i = 0; i < d->n; i++) d->order[i] = d->index[i];
-        if (d->shuffle) nn__shuffle(r, d->order, d->n);
+        if (d->shuffle && d->samples->stream) nn__stream_order(d, r);
+        else if (d->shuffle) nn__shuffle(r, d->order, d->n);
         d->at      = 0;
         d->running = 1;
     }
@@ -9987,7 +10510,7 @@ NN_API int nn_data_next(nn_data *d, nn_batch *b) {
     if (!d->by) return 0;
     nn__new_batch(d->bx, n);
     nn__new_batch(d->by, n);
-    nn__gather_rows(d->bx, d->samples->x, d->order + d->at, n, d->samples->scale);
+    if (!nn__gather_x(d, d->bx, d->order + d->at, n)) return 0;
     nn__gather_rows(d->by, d->samples->y, d->order + d->at, n, 1);
     b->x     = d->bx;
     b->y     = d->by;
@@ -10007,16 +10530,96 @@ static nn_tensor *nn__data_rows(nn_data *d, int64_t from, int64_t n, int target)
     s        = nn_shape_of(all);
     s.dim[0] = n;
     x        = nn__tensor(d->ctx, "data", nn__batch_dtype(all, target), s);
-    if (x && x->st->data) nn__gather_rows(x, all, d->index + from, n, target ? 1 : d->samples->scale);
+    if (x && x->st->data && target) nn__gather_rows(x, all, d->index + from, n, 1);
+    else if (x && x->st->data && !nn__gather_x(d, x, d->index + from, n)) return NULL;
     return x;
 }
 NN_API nn_tensor *nn_data_x(nn_data *d, int64_t from, int64_t n) { return nn__data_rows(d, from, n, 0); }
 NN_API nn_tensor *nn_data_y(nn_data *d, int64_t from, int64_t n) { return nn__data_rows(d, from, n, 1); }
 
+/* -- scaling: two buffers of a model, from data -- */
+static int nn__by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+static double nn__quantile(const double *sorted, int64_t n, double q) { /* between neighbours in proportion, as NumPy's */
+    double  at = q * (double)(n - 1);
+    int64_t i = (int64_t)at;
+    return i + 1 < n ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
+}
+static void nn__scale_of(double *v, int64_t n, nn_scaling how, double *shift, double *scale) {
+    double low = v[0], high = v[0], mean = 0, var = 0;
+    for (int64_t i = 0; i < n; i++) { mean += v[i]; low = v[i] < low ? v[i] : low; high = v[i] > high ? v[i] : high; }
+    mean /= (double)n;
+    for (int64_t i = 0; i < n; i++) var += (v[i] - mean) * (v[i] - mean);
+    *shift = how == NN_SCALE_STANDARD ? mean : low;
+    *scale = how == NN_SCALE_STANDARD ? sqrt(var / (double)n) : high - low;
+    if (how == NN_SCALE_ROBUST) {
+        qsort(v, (size_t)n, sizeof *v, nn__by_value);
+        *shift = nn__quantile(v, n, 0.5);
+        *scale = nn__quantile(v, n, 0.75) - nn__quantile(v, n, 0.25);
+    }
+    if (!(*scale > 0)) *scale = 1; /* a feature that is always the same */
+}
+static nn_tensor *nn__scale_buffer(nn_model *m, const char *name, const char *part, int64_t features) {
+    nn__text t, u;
+    char     path[600];
+    nn_tensor *x;
+    snprintf(path, sizeof path, "%.500s.%s", name, part);
+    x = nn_model_tensor(m, m->ctx, path);
+    if (x && (x->ndim != 1 || x->size[0] != features)) return nn__fail(m->ctx, NULL, NN__M_NAME_SHAPE, path, nn__shape_text(&t, x->ndim, x->size), nn__shape_text(&u, 1, &features)), (nn_tensor *)NULL;
+    return x;
+}
+static int nn__scale_fit(nn_model *m, const char *name, nn_data *d, nn_scaling how, int target) {
+    nn_ctx    *c = m ? m->ctx : NULL;
+    nn_tensor *all, *shift, *scale, *row;
+    int64_t    features, each, n;
+    double    *v;
+    size_t     bytes;
+    if (!m || !nn__ok_arg(c, "scale_fit", name, "name") || !nn__ok_arg(c, "scale_fit", d, "the data")) return 0;
+    if (d->ctx != c) return nn__fail(c, "scale_fit", NN__M_OBJECT_CONTEXT, "the data");
+    if ((unsigned)how > NN_SCALE_ROBUST) return nn__fail(c, "scale_fit", NN__M_OPTION, "how", (double)how);
+    if (!m->n || !nn_model_freeze(m)) return nn__fail(c, "scale_fit", NN__M_MODEL_NOT_MADE);
+    all      = target ? d->samples->y : d->samples->x;
+    if (target && nn__is_class(all)) return nn__fail(c, "scale_fit", NN__M_RULE, name, "the targets are classes");
+    features = all->ndim > 1 ? all->size[all->ndim - 1] : 1;
+    shift    = nn__scale_buffer(m, name, "shift", features);
+    scale    = shift ? nn__scale_buffer(m, name, "scale", features) : NULL;
+    if (!scale || c->shape_only) return scale != NULL;
+    each  = features ? nn__row_size(all) / features : 0; /* values of a feature in one sample */
+    n     = d->n * each;
+    bytes = (size_t)(n * features + 1) * sizeof *v;
+    v     = (double *)nn__alloc(c, bytes);
+    if (!v) return 0;
+    for (int64_t i = 0, k = 0; i < d->n && !c->error; i++) { /* feature by feature */
+        nn__mark mark = nn__arena_mark(c);
+        row = nn__data_rows(d, i, 1, target);
+        for (int64_t e = 0; row && e < each; e++, k++)
+            for (int64_t j = 0; j < features; j++) v[j * n + k] = nn__load(row->dtype, row->st->data, e * features + j);
+        nn__arena_rewind(c, mark);
+    }
+    for (int64_t j = 0; j < features && n && !c->error; j++) {
+        double  a, b;
+        int64_t known = 0;
+        for (int64_t k = 0; k < n; k++)
+            if (v[j * n + k] == v[j * n + k]) v[j * n + known++] = v[j * n + k]; /* NaN: missing */
+        if (!known) continue;
+        nn__scale_of(v + j * n, known, how, &a, &b);
+        nn__store(shift->dtype, nn__data(shift), j, a);
+        nn__store(scale->dtype, nn__data(scale), j, b);
+    }
+    shift->st->version++;
+    scale->st->version++;
+    nn__free(c, v, bytes);
+    return !c->error;
+}
+NN_API int nn_scale_fit(nn_model *m, const char *name, nn_data *d, nn_scaling how) { return nn__scale_fit(m, name, d, how, 0); }
+NN_API int nn_scale_fit_target(nn_model *m, const char *name, nn_data *d, nn_scaling how) { return nn__scale_fit(m, name, d, how, 1); }
+
 /* ---- >>files ----------------------------------------------------------------------------------------
    safetensors: 8 bytes length of the header, the header as JSON ({"name": {"dtype": "F32", "shape": [2,3],
    "data_offsets": [0,24]}, ...}), the data. The reader trusts nothing: every length is checked before it is used. */
-typedef struct nn__entry { char *name; nn_dtype dtype; nn_shape shape; size_t begin; int used; } nn__entry;
+typedef struct nn__entry { const char *name; nn_dtype dtype; nn_shape shape; size_t begin; int used; } nn__entry;
 struct nn_file {
     nn__object object;
     nn_ctx    *ctx;
@@ -10025,6 +10628,8 @@ struct nn_file {
     uint64_t   used;       /* bytes that tensors lay claim to */
     nn__entry *entry;
     int64_t    n, room;
+    char      *names; /* npz: its list's, apart */
+    size_t     names_size;
     char       path[200];
 };
 static const struct nn__file_dtype { const char *name; nn_dtype dtype; } nn__file_dtypes[] = {
@@ -10203,8 +10808,114 @@ static const char *nn__file_parse(nn_file *f) { /* NULL or what is wrong */
     return f->used == f->size - f->data ? NULL : "its tensors leave gaps, overlap, or end before the file does";
 }
 
+static nn__entry *nn__file_find(nn_file *f, const char *name) {
+    for (int64_t i = 0; i < f->n; i++)
+        if (!strcmp(f->entry[i].name, name)) return &f->entry[i];
+    return NULL;
+}
+/* -- npy, and npz: a zip archive of npy files -- */
+/* The first axis fastest becomes the last axis fastest. 0: out of memory */
+static int nn__npy_turn(nn_ctx *c, const nn__npy *y, char *data) {
+    size_t  e = nn__dtypes[y->dtype].size, bytes = nn__npy_bytes(y);
+    int64_t at[NN_MAX_DIMS] = {0, 0, 0, 0, 0, 0};
+    char   *copy = bytes ? (char *)nn__alloc(c, bytes) : NULL;
+    if (!bytes || !copy) return !bytes;
+    memcpy(copy, data, bytes);
+    for (size_t i = 0; i < bytes; i += e) {
+        int64_t from = 0;
+        for (int d = y->shape.ndim - 1; d >= 0; d--) from = from * y->shape.dim[d] + at[d];
+        memcpy(data + i, copy + (size_t)from * e, e);
+        for (int d = y->shape.ndim - 1; d >= 0 && ++at[d] == y->shape.dim[d]; d--) at[d] = 0;
+    }
+    nn__free(c, copy, bytes);
+    return 1;
+}
+/* One npy of n bytes at `at` becomes an entry. NULL or what is wrong */
+static const char *nn__npy_entry(nn_file *f, size_t at, size_t n, const char *name) {
+    nn__npy     y;
+    const char *wrong = nn__npy_parse(f->bytes + at, n, &y);
+    nn__entry  *e;
+    if (wrong) return wrong;
+    if (n - y.data != nn__npy_bytes(&y)) return "its length is not what its header says";
+    if (nn__file_find(f, name)) return "two tensors have one name";
+    if (!nn__grow(f->ctx, &f->entry, &f->room, f->n + 1, sizeof *f->entry)) return "out of memory";
+    if (y.fortran && !nn__npy_turn(f->ctx, &y, f->bytes + at + y.data)) return "out of memory";
+    e = &f->entry[f->n++];
+    memset(e, 0, sizeof *e);
+    e->name = name; e->dtype = y.dtype; e->shape = y.shape; e->begin = at + y.data;
+    return NULL;
+}
+static uint64_t nn__little(const char *p, int n) {
+    uint64_t v = 0;
+    while (n--) v = v << 8 | (unsigned char)p[n];
+    return v;
+}
+static uint32_t nn__crc32(uint32_t crc, const void *data, size_t n) { /* of zip; four bits at a time */
+    static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+                                       0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
+    const unsigned char *p = (const unsigned char *)data;
+    crc = ~crc;
+    for (size_t i = 0; i < n; i++) {
+        crc ^= p[i];
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
+    }
+    return ~crc;
+}
+/* The list of a zip archive stands at its end; names become strings in place, over the lengths that were read before them. */
+static const char *nn__npz_parse(nn_file *f) {
+    char    *p = f->bytes, *names;
+    size_t   end, at, size, count, taken = 0;
+    if (f->size < 22) return "not a zip archive";
+    for (end = f->size - 22; memcmp(p + end, "PK\5\6", 4); end--)
+        if (end == 0 || f->size - end > 22 + 65535) return "the list of the zip archive is missing: cut short?";
+    count = (size_t)nn__little(p + end + 10, 2);
+    size  = (size_t)nn__little(p + end + 12, 4);
+    at    = (size_t)nn__little(p + end + 16, 4);
+    if (at > end || size > end - at) return "the list of the zip archive is not where it should be";
+    f->names = (char *)nn__alloc(f->ctx, size + 1);
+    if (!f->names) return "out of memory";
+    f->names_size = size + 1;
+    names = f->names;
+    for (size_t i = 0, left = size; i < count; i++) {
+        size_t      name, more, local, n;
+        char       *own;
+        const char *wrong;
+        if (left < 46 || memcmp(p + at, "PK\1\2", 4)) return "the list of the zip archive is broken";
+        name  = (size_t)nn__little(p + at + 28, 2);
+        more  = (size_t)nn__little(p + at + 30, 2) + (size_t)nn__little(p + at + 32, 2);
+        n     = (size_t)nn__little(p + at + 24, 4);
+        local = (size_t)nn__little(p + at + 42, 4);
+        if (left - 46 < name + more) return "the list of the zip archive is broken";
+        if (nn__little(p + at + 8, 2) & 1) return "the archive is encrypted";
+        if (nn__little(p + at + 10, 2) != 0) return "the archive is compressed: numpy.savez writes one that is not";
+        if (nn__little(p + at + 20, 4) != n || n == 0xffffffffu || local == 0xffffffffu) return "arrays of 4 GB and more in a zip archive are not read";
+        if (local > f->size || f->size - local < 30 || memcmp(p + local, "PK\3\4", 4)) return "an array of the zip archive is not where it should be";
+        local += 30 + (size_t)nn__little(p + local + 26, 2) + (size_t)nn__little(p + local + 28, 2);
+        if (local > f->size || n > f->size - local) return "an array of the zip archive is cut short";
+        f->used += n;
+        if (f->used > f->size) return "arrays of the zip archive overlap";
+        if (nn__crc32(0, p + local, n) != (uint32_t)nn__little(p + at + 16, 4)) return "an array of the zip archive is damaged: its check sum is wrong";
+        own = names + taken;
+        memcpy(own, p + at + 46, name);
+        taken += name + 1; /* there is room: each name has 46 bytes before it */
+        own[name >= 4 && !memcmp(own + name - 4, ".npy", 4) ? name - 4 : name] = 0;
+        wrong = nn__npy_entry(f, local, n, own);
+        if (wrong) return wrong;
+        at += 46 + name + more;
+        left -= 46 + name + more;
+    }
+    return NULL;
+}
+static const char *nn__file_parse_any(nn_file *f) {
+    if (f->size >= 6 && !memcmp(f->bytes, "\x93NUMPY", 6)) return nn__npy_entry(f, 0, f->size, "arr_0"); /* as NumPy names what has no name */
+    if (f->size >= 4 && (!memcmp(f->bytes, "PK\3\4", 4) || !memcmp(f->bytes, "PK\5\6", 4))) return nn__npz_parse(f);
+    return nn__file_parse(f);
+}
+
 static void nn__file_free(nn_file *f) { /* one that is in no ring: a model's waiting file */
     nn__file_forget(f->ctx, f->bytes, f->size);
+    nn__free(f->ctx, f->names, f->names_size);
     nn__free(f->ctx, f->entry, (size_t)f->room * sizeof *f->entry);
     nn__free(f->ctx, f, sizeof *f);
 }
@@ -10225,7 +10936,7 @@ static nn_file *nn__file_take(nn_ctx *c, char *bytes, size_t size, const char *p
     f->ctx = c; f->bytes = bytes; f->size = size;
     snprintf(f->path, sizeof f->path, "%.190s", path);
     nn__object_add(c, &f->object, nn__file_destroy);
-    wrong = nn__file_parse(f);
+    wrong = nn__file_parse_any(f);
     if (!wrong) return f;
     nn__fail(c, "load", NN__M_FORMAT, f->path, wrong);
     nn_file_close(f);
@@ -10250,11 +10961,6 @@ NN_API const char *nn_file_name(const nn_file *f, int i) { return f && i >= 0 &&
 NN_API nn_shape    nn_file_shape(const nn_file *f, int i) { return f && i >= 0 && i < f->n ? f->entry[i].shape : nn__shape_none(); }
 NN_API nn_dtype    nn_file_dtype(const nn_file *f, int i) { return f && i >= 0 && i < f->n ? f->entry[i].dtype : NN_F32; }
 
-static nn__entry *nn__file_find(nn_file *f, const char *name) {
-    for (int64_t i = 0; i < f->n; i++)
-        if (!strcmp(f->entry[i].name, name)) return &f->entry[i];
-    return NULL;
-}
 NN_API nn_tensor *nn_file_tensor(nn_file *f, const char *name) {
     nn__entry *e;
     nn_tensor *x;
@@ -10295,6 +11001,71 @@ static void nn__file_header(nn__out *o, const nn__named *list, int64_t n) {
     nn__put(o, "}");
     while (o->n % 8) nn__put(o, " ");
 }
+static int nn__ends_with(const char *s, const char *end) { return strlen(s) >= strlen(end) && !strcmp(s + strlen(s) - strlen(end), end); }
+/* The header of an npy file, as NumPy pads it; its length, always below 256 */
+static size_t nn__npy_header(const nn_tensor *x, char *to) {
+    char   text[256];
+    size_t n, i = 0;
+    while (nn__npy_types[i].dtype != x->dtype) i++;
+    n = (size_t)snprintf(text, sizeof text, "{'descr': '%c%s', 'fortran_order': False, 'shape': (", nn__dtypes[x->dtype].size == 1 ? '|' : '<', nn__npy_types[i].name);
+    for (int d = 0; d < x->ndim; d++) n += (size_t)snprintf(text + n, sizeof text - n, d ? " %lld%s" : "%lld%s", (long long)x->size[d], d + 1 < x->ndim || x->ndim == 1 ? "," : "");
+    n += (size_t)snprintf(text + n, sizeof text - n, "), }");
+    if (x->ndim) n += (size_t)snprintf(text + n, sizeof text - n, "%*s", 21 - snprintf(NULL, 0, "%lld", (long long)x->size[0]), ""); /* room for the first size to grow */
+    while ((10 + n + 1) % 64) text[n++] = ' ';
+    text[n++] = '\n';
+    memcpy(to, "\x93NUMPY\1\0", 8);
+    to[8] = (char)(n & 255); to[9] = (char)(n >> 8);
+    memcpy(to + 10, text, n);
+    return 10 + n;
+}
+static void nn__little_put(char *p, uint64_t v, int n) {
+    for (int i = 0; i < n; i++) p[i] = (char)(v >> (8 * i) & 255);
+}
+/* A zip archive, not compressed: each array with a head of its own, the same heads again as the list, the list's place. One array without all that: npy. */
+static int nn__npz_put(nn_ctx *c, FILE *f, const nn__named *list, int64_t n, int zip) {
+    uint64_t at = 0, start;
+    size_t   bytes = (size_t)n * sizeof(uint64_t) * 2 + 1;
+    uint64_t *where = (uint64_t *)nn__alloc(c, bytes); /* of each: place, check sum */
+    int      fine = where != NULL;
+    for (int pass = 0; pass < 1 + zip && fine; pass++) {
+        start = at;
+        for (int64_t i = 0; i < n && fine; i++) {
+            nn_tensor *x = nn_contiguous(nn_detach(list[i].x));
+            char       head[256], local[46];
+            size_t     data = x ? (size_t)nn_numel(x) * nn_dtype_size(x->dtype) : 0, size, h = pass ? 46 : 30, name = strlen(list[i].prefix) + strlen(list[i].name) + strlen(list[i].suffix) + 4;
+            if (!x) { fine = 0; break; }
+            size = nn__npy_header(x, head);
+            if (zip) {
+                if (!pass) where[2 * i] = at;
+                if (!pass) where[2 * i + 1] = nn__crc32(nn__crc32(0, head, size), nn__data(x), data);
+                memset(local, 0, sizeof local);
+                memcpy(local, pass ? "PK\1\2\24\0\24" : "PK\3\4\24", pass ? 7 : 5);
+                nn__little_put(local + h - (pass ? 32 : 18), (1 << 5) + 1, 2); /* the first of January 1980 */
+                nn__little_put(local + h - (pass ? 30 : 16), where[2 * i + 1], 4);
+                nn__little_put(local + h - (pass ? 26 : 12), size + data, 4);
+                nn__little_put(local + h - (pass ? 22 : 8), size + data, 4);
+                nn__little_put(local + h - (pass ? 18 : 4), name, 2);
+                if (pass) nn__little_put(local + 42, where[2 * i], 4);
+                fine = name < 65536 && at + size + data < 0xffffffffu && fwrite(local, 1, h, f) == h && fputs(list[i].prefix, f) >= 0 && fputs(list[i].name, f) >= 0 && fputs(list[i].suffix, f) >= 0 &&
+                       fputs(".npy", f) >= 0;
+                at += h + name;
+            }
+            if (pass) continue;
+            fine = fine && fwrite(head, 1, size, f) == size && (!data || fwrite(nn__data(x), 1, data, f) == data);
+            at += size + data;
+        }
+        if (pass && fine) {
+            char end[22] = {'P', 'K', 5, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+            nn__little_put(end + 8, (uint64_t)n, 2);
+            nn__little_put(end + 10, (uint64_t)n, 2);
+            nn__little_put(end + 12, at - start, 4);
+            nn__little_put(end + 16, start, 4);
+            fine = n < 65536 && fwrite(end, 1, 22, f) == 22;
+        }
+    }
+    nn__free(c, where, bytes);
+    return fine && fflush(f) == 0;
+}
 static int nn__file_put(FILE *f, const nn__out *header, const nn__named *list, int64_t n) {
     unsigned char length[8];
     for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header->n >> (8 * i));
@@ -10314,7 +11085,10 @@ static int nn__file_write(nn_ctx *c, const char *path, const nn__named *list, in
     char   *beside;
     size_t  length = strlen(path) + 16, room;
     FILE   *f;
-    int     fine = 0;
+    int     fine = 0, npy = nn__ends_with(path, ".npy"), zip = nn__ends_with(path, ".npz");
+    if (npy && n != 1) return nn__fail(c, "save", NN__M_FORMAT, path, "an npy file holds one tensor; npz several");
+    for (int64_t i = 0; i < n; i++)
+        if ((npy || zip) && list[i].x->dtype == NN_BF16) return nn__fail(c, "save", NN__M_FORMAT, path, "NumPy has no bf16");
     nn__file_header(&header, list, n);
     room        = header.n + 1;
     header.text = (char *)nn__alloc(c, room);
@@ -10327,7 +11101,7 @@ static int nn__file_write(nn_ctx *c, const char *path, const nn__named *list, in
         f = fopen(beside, "wb");
         if (!f) nn__fail(c, "save", NN__M_FILE_WRITE, path, "the folder is missing or not writable");
         else {
-            fine = nn__file_put(f, &header, list, n);
+            fine = zip || npy ? nn__npz_put(c, f, list, n, zip) : nn__file_put(f, &header, list, n);
             fine = fclose(f) == 0 && fine;
 #if defined(_WIN32)
             if (fine) remove(path); /* there, rename does not replace */

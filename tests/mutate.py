@@ -29,7 +29,7 @@ EQUIVALENT = {
 
 NAMES = re.compile(
     r"nn__grad_(?!own\b|release\b)\w+|nn__linear_grad|nn__keepdims|nn__sum_to|nn__sum_last|nn__run_layernorm_back|nn__layernorm_back_parts|"
-    r"nn__cross_entropy_back_rows|nn__run_unslice|nn__run_mask|nn__mask_part|NN__K\(\w+_back\)|NN__K\(mask\)")
+    r"nn__cross_entropy_back_rows|nn__run_unslice|nn__run_mask|nn__mask_part|NN__K\(\w+_back\)|NN__K\(\w+_slope\)|NN__K\(mask\)")
 
 
 def match_brackets(text, at, pair="()"):
@@ -98,9 +98,13 @@ def mutants_of(text, name, begin, end):
                 yield at, behind, "(%s)" % args[which], "%s(..) -> its operand %d" % (call, which)
 
     for a, b in (("nn_sub", "nn_add"), ("nn_add", "nn_sub"), ("nn_div", "nn_mul"), ("nn_mul", "nn_div"), ("nn_mean", "nn_sum"), ("nn_sum", "nn_mean"), ("nn_square", "nn_neg"),
-                 ("nn__v_sub", "nn__v_add"), ("nn__v_add", "nn__v_sub"), ("nn__v_fma", "nn__v_fnma"), ("nn__v_fnma", "nn__v_fma"), ("nn__v_gt", "nn__v_lt")):
+                 ("nn__v_sub", "nn__v_add"), ("nn__v_add", "nn__v_sub"), ("nn__v_fma", "nn__v_fnma"), ("nn__v_fnma", "nn__v_fma"), ("nn__v_gt", "nn__v_lt"),
+                 ("nn_tril", "nn_triu"), ("nn_triu", "nn_tril"), ("nn_sin", "nn_cos"), ("nn_cos", "nn_sin"), ("nn_sinh", "nn_cosh"), ("nn_cosh", "nn_sinh"), ("nn_minimum", "nn_maximum"),
+                 ("nn_maximum", "nn_minimum"), ("nn_trunc", "nn_floor"), ("nn_not", "nn_is_finite")):
         yield from swap(a, b)
-    for call in ("nn_neg", "nn_square", "nn_exp", "nn_erf", "nn_sqrt", "nn_scale", "nn_affine", "nn_transpose", "nn__sum_last", "nn_softmax", "nn_one_hot"):
+    for call in ("nn_neg", "nn_square", "nn_exp", "nn_erf", "nn_sqrt", "nn_scale", "nn_affine", "nn_transpose", "nn__sum_last", "nn_softmax", "nn_one_hot", "nn_flip", "nn_roll", "nn_pad", "nn_tril",
+                 "nn_triu", "nn_abs", "nn_trunc", "nn_sin", "nn_cos", "nn_sinh", "nn_cosh", "nn_sigmoid", "nn_tanh", "nn_softplus", "nn_positive", "nn_reciprocal", "nn_rsqrt", "nn_log", "nn_inverse",
+                 "nn_minimum", "nn_maximum", "nn_pow", "nn_hypot", "nn_not", "nn_unsqueeze", "nn__recur_last", "nn__mask_apply"):
         yield from keep(call, 0)
     for call in ("nn_mul", "nn_sub", "nn_add", "nn_div", "nn__v_mul", "nn__v_sub", "nn__v_add"):
         yield from keep(call, 0)
@@ -110,7 +114,7 @@ def mutants_of(text, name, begin, end):
         for at, behind, args in calls(text, begin, end, call):
             yield at, behind, "nn__v_mul(%s, %s)" % (args[0], args[1]), "%s(..): the added term is lost" % call
             yield at, behind, "%s(%s, %s, %s)" % (call, args[0], args[2], args[1]), "%s: operands 1 and 2 change places" % call
-    for call in ("nn__v_sub", "nn_sub", "nn_div", "nn_matmul", "nn_same"):
+    for call in ("nn__v_sub", "nn_sub", "nn_div", "nn_matmul", "nn_same", "nn_pow"):
         for at, behind, args in calls(text, begin, end, call):
             yield at, behind, "%s(%s, %s)" % (call, args[1], args[0]), "%s: operands change places" % call
     for at, behind, args in calls(text, begin, end, "nn__v_select"):
@@ -149,6 +153,8 @@ def mutants_of(text, name, begin, end):
                      (r"\bmean\b(?=\), r\))", "rstd"), (r"\(p \+ 1\) \* NN__NORM_PART", "p * NN__NORM_PART + 1"), (r"memset\(dw, 0, [^;]*;", ";"), (r"dx\[label\] -= [^;]*;", ";"),
                      (r"case NN_ACT_\w+: dz = [^;]*; break;", ""), (r"nn__op_relu_back", "nn__op_tanh_back"), (r"nn__op_sigmoid_back", "nn__op_tanh_back"), (r"nn__op_tanh_back", "nn__op_sigmoid_back"),
                      (r"parts, 2 \* w\.row", "1, 2 * w.row"), (r"\? x\[i\] \* scale", "? x[i]"), (r"a->keep \? y :", "!a->keep ? y :"), (r"1\.1283791670955126", "1.2283791670955126"),
+                     (r"!a->transposed", "a->transposed"), (r"(?<!!)a->transposed", "!a->transposed"), (r"a->upper", "!a->upper"), (r"nn_dim\(a, -1\) > 0", "0"), (r"a \? (nn_roll[^:]*) : NULL", "NULL"),
+                     (r"0, -1, 1(?=\))", "1, INT64_MAX, 1"), (r"p\[0\]", "p[1]"), (r"p\[1\]", "p[0]"), (r"1 - slope, slope", "slope, 1 - slope"), (r"\b(out|in)\[0\](?=, nn_scalar_like)", "in[0]"),
                      (r"extra \|\| ", ""), (r"mask\[i\] \?", "!mask[i] ?")):
         for m in re.finditer(old, body):
             if new is None:  # a list of operands: this one becomes its neighbour's
@@ -178,8 +184,8 @@ def all_mutants(text):
 
 def op_of(label):
     """the op whose gradient is most likely hit, to be tested first"""
-    name = re.sub(r"nn__(?:grad_fast|grad|run|shape)_|NN__K\(|NN__F_|_back.*|nn__|_grad.*", "", label.split(":")[0])
-    return {"scatter": "scatter_add", "GELU_CDF": "gelu", "GELU_PDF": "gelu", "NN__GELU_PDF": "gelu", "NN__GELU_CDF": "gelu", "keepdims": "sum", "sum_to": "add", "sum_last": "softmax",
+    name = re.sub(r"nn__(?:grad_fast|grad|run|shape)_|NN__K\(|NN__F_|_back.*|_slope.*|nn__|_grad.*", "", label.split(":")[0])
+    return {"scatter": "scatter_add", "scatter_set": "scatter", "wins": "maximum", "GELU_CDF": "gelu", "GELU_PDF": "gelu", "NN__GELU_PDF": "gelu", "NN__GELU_CDF": "gelu", "keepdims": "sum", "sum_to": "add", "sum_last": "softmax",
             "mask_part": "mask", "mask)": "mask", "##name##": "softmax", "##name": "softmax"}.get(name, name)
 
 
