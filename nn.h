@@ -1033,7 +1033,7 @@ NN_API double      nn_accuracy(nn_tensor *logits, nn_tensor *classes);     /* sh
 NN_API double      nn_topk_accuracy(nn_tensor *logits, nn_tensor *classes, int k); /* share of rows with the class among the k largest */
 NN_API nn_tensor  *nn_confusion(nn_tensor *logits, nn_tensor *classes);    /* [C,C] i64: row the class, column the largest logit */
 NN_API nn_class_scores nn_class_scores_of(nn_tensor *logits, nn_tensor *classes);
-NN_API double      nn_roc_auc(nn_tensor *score, nn_tensor *positive);      /* [n] reals, [n] 0 or 1 (integers or reals) */
+NN_API double      nn_roc_auc(nn_tensor *score, nn_tensor *positive);      /* [n] reals, [n] 0 or else; NaN where there is one class only */
 NN_API nn_real_scores nn_real_scores_of(nn_tensor *prediction, nn_tensor *target);
 /* By name: accuracy, top5, precision, recall, f1, auc, perplexity (e^cross-entropy), mse, rmse, mae, r2, explained_variance */
 NN_API double      nn_metric(const char *name, nn_tensor *prediction, nn_tensor *target);
@@ -4981,7 +4981,9 @@ static const nn_op nn__op_compare = {"compare", 2, 1, sizeof(int), NN_OP_NO_GRAD
 /* x and y as views of their common shape */
 static int nn__broadcast_both(const char *op, nn_tensor **x, nn_tensor **y) {
     nn_shape s;
-    if (!nn__ok_tensor(op, *x) || !nn__ok_arg((*x)->ctx, op, *y, "y")) return 0;
+    nn_ctx  *c = *x ? (*x)->ctx : *y ? (*y)->ctx : NULL;
+    if (!nn__ok(c)) return 0;
+    if (!*x || !*y) return nn__fail(c, op, NN__M_OPERAND_NULL, *x ? 2 : 1);
     if (!nn__live((*x)->ctx, *x) || !nn__live((*x)->ctx, *y)) return 1; /* the op will say so */
     if (!nn__broadcast((*x)->ctx, op, *x, (*x)->ndim, *y, (*y)->ndim, &s)) return 0;
     if (!nn__is_shape(*x, &s)) *x = nn_expand(*x, s);
@@ -5414,7 +5416,7 @@ static nn_tensor *nn__recur_last(nn_tensor *b, nn_tensor *a) {
 }
 NN_API nn_tensor *nn_recur(nn_tensor *a, nn_tensor *b, int axis) {
     int64_t at = axis;
-    if (!nn__ok_tensor("recur", a) || !nn__broadcast_both("recur", &a, &b)) return NULL;
+    if (!nn__broadcast_both("recur", &a, &b)) return NULL;
     if (a->ndim == 0) return nn__recur_last(b, a);
     if (!nn__check_axis(a->ctx, "recur", &at, a->ndim)) return NULL;
     return nn_transpose(nn__recur_last(nn_transpose(b, (int)at, -1), nn_transpose(a, (int)at, -1)), (int)at, -1);
@@ -6491,6 +6493,12 @@ NN_API nn_tensor *nn_groupnorm(nn_tensor *x, int groups, nn_tensor *weight, nn_t
     g       = nn_mul(centred, nn_rsqrt(nn_add_scalar(nn_mean(nn_square(centred), NN_AXES(-1), 1), eps)));
     return nn__channel_affine("groupnorm", x, nn_reshape(g, nn_shape_of(x)), weight, bias);
 }
+static void nn__running(nn_tensor *kept, nn_tensor *now, double momentum, double factor) { /* kept += momentum (factor now - kept) */
+    nn_tensor *moved;
+    if (!kept || !now) return;
+    moved = nn_add(nn_scale(nn_cast(kept, now->dtype), 1 - momentum), nn_scale(nn_reshape(nn_detach(now), nn_shape_of(kept)), momentum * factor));
+    nn_assign(kept, nn_cast(moved, kept->dtype));
+}
 NN_API nn_tensor *nn_batchnorm(nn_tensor *x, const nn_batchnorm_options *options) {
     nn__text             t;
     nn_batchnorm_options o;
@@ -6505,6 +6513,7 @@ NN_API nn_tensor *nn_batchnorm(nn_tensor *x, const nn_batchnorm_options *options
     }
     if (o.momentum == 0) o.momentum = 0.1;
     if (o.eps == 0) o.eps = 1e-5;
+    if (!(o.momentum > 0 && o.momentum <= 1)) return nn__fail(x->ctx, "batchnorm", NN__M_OPTION, "momentum", o.momentum), (nn_tensor *)NULL;
     for (int i = 0; i < x->ndim; i++)
         if (i != 1) axes.dim[axes.ndim++] = i;
     if (o.training) {
@@ -6515,13 +6524,13 @@ NN_API nn_tensor *nn_batchnorm(nn_tensor *x, const nn_batchnorm_options *options
         centred = nn_sub(x, mean);
         var     = nn_mean(nn_square(centred), axes, 1);
         was     = nn_no_grad(x->ctx, 1);
-        if (mean && o.mean) nn_assign(o.mean, nn_add(nn_scale(o.mean, 1 - o.momentum), nn_scale(nn_reshape(nn_detach(mean), nn_shape_of(o.mean)), o.momentum)));
-        if (var && o.var) nn_assign(o.var, nn_add(nn_scale(o.var, 1 - o.momentum), nn_scale(nn_reshape(nn_detach(var), nn_shape_of(o.var)), o.momentum * n / (n - 1)))); /* the sample's variance */
+        nn__running(o.mean, mean, o.momentum, 1);
+        nn__running(o.var, var, o.momentum, n / (n - 1)); /* the sample's variance */
         nn_no_grad(x->ctx, was);
     } else {
         if (!nn__ok_arg(x->ctx, "batchnorm", o.mean, "the running mean") || !nn__ok_arg(x->ctx, "batchnorm", o.var, "the running variance")) return NULL;
-        var     = nn__by_channel("batchnorm", x, o.var, "var");
-        mean    = nn__by_channel("batchnorm", x, o.mean, "mean");
+        var     = nn__by_channel("batchnorm", x, nn_cast(o.var, x->dtype), "var");
+        mean    = nn__by_channel("batchnorm", x, nn_cast(o.mean, x->dtype), "mean");
         centred = mean ? nn_sub(x, mean) : NULL;
     }
     return nn__channel_affine("batchnorm", x, nn_mul(centred, nn_rsqrt(nn_add_scalar(var, o.eps))), o.weight, o.bias);
@@ -7302,6 +7311,7 @@ NN_API nn_tensor *nn_pad_with(nn_tensor *x, int axis, int64_t before, int64_t af
     int64_t    a = axis, n;
     nn_tensor *index;
     if (!nn__ok_tensor("pad", x) || !nn__check_axis(x->ctx, "pad", &a, x->ndim)) return NULL;
+    if ((unsigned)how > NN_PAD_CIRCULAR) return nn__fail(x->ctx, "pad", NN__M_OPTION, "how", (double)how), (nn_tensor *)NULL;
     n = x->size[a];
     for (int i = 0; i < 2; i++) {
         int64_t by = i ? after : before, most = how == NN_PAD_REFLECT ? n - 1 : how == NN_PAD_CIRCULAR ? n : n ? INT64_MAX / 8 : 0;
@@ -7402,7 +7412,7 @@ NN_API nn_tensor *nn_dot(nn_tensor *x, nn_tensor *y) {
     nn__text t, u;
     if (!nn__ok_tensor("dot", x) || !nn__ok_arg(x->ctx, "dot", y, "y")) return NULL;
     if (x->ndim != 1 || !nn__same_shape(x, y))
-        return nn__fail(x->ctx, "dot", NN__M_SHAPES_DIFFER, "vectors", nn__shape_text(&t, x->ndim, x->size), "and", nn__shape_text(&u, y->ndim, y->size)), (nn_tensor *)NULL;
+        return nn__fail(x->ctx, "dot", NN__M_SHAPES_DIFFER, "x", nn__shape_text(&t, x->ndim, x->size), "y", nn__shape_text(&u, y->ndim, y->size)), (nn_tensor *)NULL;
     return nn_reshape(nn_matmul(nn_unsqueeze(x, 0), nn_unsqueeze(y, 1)), NN_SCALAR);
 }
 NN_API nn_tensor *nn_outer(nn_tensor *x, nn_tensor *y) {
@@ -7629,8 +7639,7 @@ NN_API nn_tensor *nn_triangular_solve(nn_tensor *l, nn_tensor *b, int upper, int
     nn_shape  batch, s;
     a.upper      = upper != 0;
     a.transposed = transposed != 0;
-    if (!nn__ok_tensor("triangular_solve", l) || !nn__ok_arg(l->ctx, "triangular_solve", b, "b")) return NULL;
-    if (l->ndim >= 2 && b->ndim >= 2 && (l->ndim != b->ndim || l->ndim > 2)) {
+    if (l && b && l->ndim >= 2 && b->ndim >= 2 && (l->ndim != b->ndim || l->ndim > 2)) {
         if (!nn__broadcast(l->ctx, "triangular_solve", l, l->ndim - 2, b, b->ndim - 2, &batch)) return NULL;
         for (int i = 0; i < 2; i++) {
             nn_tensor **x = i ? &b : &l;
@@ -7770,6 +7779,8 @@ static nn_tensor *nn__each_focal(nn_tensor *p, nn_tensor *t, const nn_loss_optio
     return o->alpha == NN_ZERO ? each : nn_mul(each, nn_affine(t, 2 * alpha - 1, 1 - alpha));
 }
 
+static int nn__fits_type(nn_dtype integer, int64_t v) { return integer == NN_I64 || (integer == NN_I32 ? v == (int32_t)v : integer == NN_U8 ? v == (uint8_t)v : v == (int8_t)v); }
+
 /* Rows of logits [...,C]; classes [...] or probabilities [...,C]. With smoothing e a target of 1 becomes 1 - e + e/C, others e/C. The
    mean is by the rows' weights, those of their classes; of probabilities by the number of rows. */
 static nn_tensor *nn__cross_entropy_with(nn_tensor *x, nn_tensor *y, const nn_loss_options *o) {
@@ -7791,7 +7802,7 @@ static nn_tensor *nn__cross_entropy_with(nn_tensor *x, nn_tensor *y, const nn_lo
     }
     if (y->ndim != x->ndim - 1 || (y->ndim && memcmp(x->size, y->size, (size_t)y->ndim * sizeof x->size[0])))
         return nn__fail(x->ctx, "cross_entropy", NN__M_SHAPES_DIFFER, "the rows of x", nn__shape_text(&t, x->ndim - 1, x->size), "the classes", nn__shape_text(&u, y->ndim, y->size)), (nn_tensor *)NULL;
-    if (o->ignores) { /* they count 0 times, as class 0 */
+    if (o->ignores && nn__fits_type(y->dtype, o->ignore)) { /* they count 0 times, as class 0 */
         nn_tensor *ignored = nn_equal(y, nn_scalar_like(y, (double)o->ignore));
         counts = nn_cast(nn_not(ignored), x->dtype);
         y      = nn_masked_fill(y, ignored, 0);
@@ -7806,7 +7817,8 @@ static nn_tensor *nn__cross_entropy_with(nn_tensor *x, nn_tensor *y, const nn_lo
         each = nn_add(nn_scale(each, 1 - e), nn_scale(all, e / (double)classes));
     }
     if (o->reduction != NN_MEAN || !weight) return nn__reduced(each, o);
-    return nn_div(nn_sum(each, NN_ALL, 0), nn_sum(weight, NN_ALL, 0));
+    weight = nn_sum(weight, NN_ALL, 0);
+    return nn_div(nn_sum(each, NN_ALL, 0), nn_add(weight, nn_same(weight, nn_scalar_like(weight, 0)))); /* of nothing but ignored rows: 0 */
 }
 
 static const struct nn__loss_entry { const char *name; nn_tensor *(*each)(nn_tensor *p, nn_tensor *t, const nn_loss_options *o); } nn__losses[] = {
@@ -7821,8 +7833,8 @@ NN_API nn_tensor *nn_loss_named(const char *name, nn_tensor *p, nn_tensor *t, co
     nn__text        a, b;
     nn_loss_options o;
     int             i;
-    if (!nn__ok_tensor("loss", p) || !nn__ok_arg(p->ctx, "loss", name, "name") || !nn__ok_arg(p->ctx, "loss", t, "the target")) return NULL;
-    if (!nn__live(p->ctx, p) || !nn__live(p->ctx, t)) return nn__operand_bad(p->ctx, "loss", nn__live(p->ctx, p) ? t : p, nn__live(p->ctx, p)), (nn_tensor *)NULL;
+    if (!nn__ok_tensor("loss", p) || !nn__ok_arg(p->ctx, "loss", name, "name") || !nn__ok_arg(p->ctx, name, t, "the target")) return NULL;
+    if (!nn__live(p->ctx, p) || !nn__live(p->ctx, t)) return nn__operand_bad(p->ctx, name, nn__live(p->ctx, p) ? t : p, nn__live(p->ctx, p)), (nn_tensor *)NULL;
     memset(&o, 0, sizeof o);
     if (options) o = *options;
     if ((unsigned)o.reduction > NN_NONE) return nn__fail(p->ctx, "loss", NN__M_OPTION, "reduction", (double)o.reduction), (nn_tensor *)NULL;
@@ -7830,6 +7842,7 @@ NN_API nn_tensor *nn_loss_named(const char *name, nn_tensor *p, nn_tensor *t, co
     i = nn__loss_known(name);
     if (i < 0) return nn__fail(p->ctx, "loss", NN__M_RULE, name, "no such loss"), (nn_tensor *)NULL;
     if (i == (int)(sizeof nn__losses / sizeof *nn__losses)) return nn__cross_entropy_with(p, t, &o);
+    if (nn__is_half(p) && o.weight) o.weight = nn_cast(o.weight, NN_F32);
     if (nn__is_half(p)) return nn_cast(nn_loss_named(name, nn_cast(p, NN_F32), nn__is_real(t->dtype) ? nn_cast(t, NN_F32) : t, &o), p->dtype);
     if (!nn__is_real(t->dtype)) t = nn_cast(t, p->dtype);
     if (t && p->ndim == t->ndim + 1 && p->size[t->ndim] == 1) t = nn_unsqueeze(t, -1); /* [n,1] and [n] */
@@ -7848,6 +7861,12 @@ NN_API nn_tensor *nn_bce(nn_tensor *p, nn_tensor *t) { return nn_loss_named("bce
 NN_API nn_tensor *nn_bce_logits(nn_tensor *p, nn_tensor *t) { return nn_loss_named("bce_logits", p, t, NULL); }
 NN_API nn_tensor *nn_focal(nn_tensor *p, nn_tensor *t) { return nn_loss_named("focal", p, t, NULL); }
 
+/* Losses refuse to broadcast what should pair up */
+static int nn__pair_up(const char *op, nn_tensor *x, nn_tensor *y, const char *name) {
+    nn__text t, u;
+    if (!nn__ok_tensor(op, x) || !nn__ok_arg(x->ctx, op, y, name)) return 0;
+    return nn__same_shape(x, y) || nn__fail(x->ctx, op, NN__M_SHAPES_DIFFER, "x", nn__shape_text(&t, x->ndim, x->size), name, nn__shape_text(&u, y->ndim, y->size));
+}
 static nn_loss_options nn__loss_options(const nn_loss_options *given) {
     nn_loss_options o;
     memset(&o, 0, sizeof o);
@@ -7855,12 +7874,18 @@ static nn_loss_options nn__loss_options(const nn_loss_options *given) {
 }
 NN_API nn_tensor *nn_gaussian_nll(nn_tensor *mean, nn_tensor *var, nn_tensor *target, const nn_loss_options *options) {
     nn_loss_options o = nn__loss_options(options);
-    nn_tensor      *v = nn_clamp(var, 1e-6, INFINITY), *each = nn_scale(nn_add(nn_log(v), nn_div(nn_square(nn_sub(mean, target)), v)), 0.5);
+    nn_tensor      *v, *each;
+    if (!nn__pair_up("gaussian_nll", mean, target, "the target")) return NULL;
+    v    = nn_clamp(var, 1e-6, INFINITY);
+    each = nn_scale(nn_add(nn_log(v), nn_div(nn_square(nn_sub(mean, target)), v)), 0.5);
     return nn__reduced(o.full ? nn_add_scalar(each, 0.91893853320467274) : each, &o);
 }
 NN_API nn_tensor *nn_kl_gaussian(nn_tensor *mean, nn_tensor *std, nn_tensor *mean2, nn_tensor *std2) { /* ln(s2/s) + (s^2 + (m - m2)^2) / (2 s2^2) - 1/2 */
-    nn_tensor *d = mean2 ? nn_sub(mean, mean2) : mean, *ratio = nn_add(nn_square(std), nn_square(d));
-    nn_tensor *logs = std2 ? nn_sub(nn_log(std2), nn_log(std)) : nn_neg(nn_log(std));
+    nn_tensor *d, *ratio, *logs;
+    if (mean && !mean2 != !std2) return nn__fail(mean->ctx, "kl_gaussian", NN__M_ARG_NULL, mean2 ? "std2" : "mean2"), (nn_tensor *)NULL;
+    d     = mean2 ? nn_sub(mean, mean2) : mean;
+    ratio = nn_add(nn_square(std), nn_square(d));
+    logs  = std2 ? nn_sub(nn_log(std2), nn_log(std)) : nn_neg(nn_log(std));
     return nn_affine(nn_add(logs, nn_scale(std2 ? nn_div(ratio, nn_square(std2)) : ratio, 0.5)), 1, -0.5);
 }
 NN_API nn_tensor *nn_cosine_similarity(nn_tensor *x, nn_tensor *y, int axis) { /* lengths held above 1e-8 */
@@ -7872,18 +7897,28 @@ NN_API nn_tensor *nn_cosine_similarity(nn_tensor *x, nn_tensor *y, int axis) { /
 }
 NN_API nn_tensor *nn_cosine_loss(nn_tensor *x, nn_tensor *y, nn_tensor *same, const nn_loss_options *options) { /* 1 - cos of pairs, max(0, cos - margin) of others */
     nn_loss_options o = nn__loss_options(options);
-    nn_tensor      *cosine = nn_cosine_similarity(x, y, -1), *pair = nn_positive(same);
-    nn_tensor      *apart = nn_relu(nn_affine(cosine, 1, -(double)o.margin));
+    nn_tensor      *cosine, *pair, *apart;
+    if (!nn__pair_up("cosine_loss", x, y, "y") || !nn__ok_arg(x->ctx, "cosine_loss", same, "same")) return NULL;
+    cosine = nn_cosine_similarity(x, y, -1);
+    pair   = nn_positive(nn__is_real(same->dtype) ? same : nn_cast(same, x->dtype));
+    if (!cosine || !nn__pair_up("cosine_loss", cosine, pair, "same")) return NULL;
+    apart = nn_relu(nn_affine(cosine, 1, -(double)o.margin));
     return nn__reduced(nn_add(nn_mul(pair, nn_affine(cosine, -1, 1)), nn_mul(nn_affine(pair, -1, 1), apart)), &o);
 }
 static nn_tensor *nn__distance(nn_tensor *x, nn_tensor *y) { return nn_norm(nn_add_scalar(nn_sub(x, y), 1e-6), NN_AXES(-1), 0, 2); } /* as PyTorch's, so never 0 */
 NN_API nn_tensor *nn_triplet(nn_tensor *anchor, nn_tensor *like, nn_tensor *unlike, const nn_loss_options *options) {
     nn_loss_options o = nn__loss_options(options);
+    if (!nn__pair_up("triplet", anchor, like, "like") || !nn__pair_up("triplet", anchor, unlike, "unlike")) return NULL;
     return nn__reduced(nn_relu(nn_add_scalar(nn_sub(nn__distance(anchor, like), nn__distance(anchor, unlike)), o.margin == 0 ? 1 : (double)o.margin)), &o);
 }
 NN_API nn_tensor *nn_contrastive(nn_tensor *x, nn_tensor *y, nn_tensor *same, const nn_loss_options *options) { /* d^2/2 of pairs, max(0, margin - d)^2/2 of others */
     nn_loss_options o = nn__loss_options(options);
-    nn_tensor      *d = nn__distance(x, y), *apart = nn_square(nn_relu(nn_affine(d, -1, o.margin == 0 ? 1 : (double)o.margin)));
+    nn_tensor      *d, *apart;
+    if (!nn__pair_up("contrastive", x, y, "y") || !nn__ok_arg(x->ctx, "contrastive", same, "same")) return NULL;
+    if (!nn__is_real(same->dtype)) same = nn_cast(same, x->dtype);
+    d = nn__distance(x, y);
+    if (!d || !nn__pair_up("contrastive", d, same, "same")) return NULL;
+    apart = nn_square(nn_relu(nn_affine(d, -1, o.margin == 0 ? 1 : (double)o.margin)));
     return nn__reduced(nn_scale(nn_add(nn_mul(same, nn_square(d)), nn_mul(nn_affine(same, -1, 1), apart)), 0.5), &o);
 }
 
@@ -7920,7 +7955,9 @@ static int64_t nn__rank(const nn_tensor *x, int64_t r, int64_t row, int64_t labe
 NN_API double nn_topk_accuracy(nn_tensor *logits, nn_tensor *classes, int k) {
     int64_t row, rows, hits = 0;
     if (!nn__metric_pair("accuracy", &logits, &classes, 1)) return NAN;
+    if (k < 1) return nn__fail(logits->ctx, "accuracy", NN__M_OPTION, "k", (double)k), NAN;
     row  = logits->size[logits->ndim - 1];
+    if (!nn__check_within(logits->ctx, "accuracy", NN__M_LABEL, classes, row)) return NAN;
     rows = nn_numel(logits) / row;
     for (int64_t r = 0; r < rows; r++) {
         int64_t rank = nn__rank(logits, r, row, nn__load_int(classes->dtype, nn__data(classes), r));
@@ -8865,6 +8902,7 @@ NN_API nn_tensor *nn_sequential(nn_scope s, nn_tensor *x, const nn_net *blocks, 
     for (int i = 0; i < n && x; i++) {
         nn_scope l;
         snprintf(name, sizeof name, "%d", i);
+        if (!nn__ok_arg(s.ctx, "sequential", (const void *)(uintptr_t)blocks[i], "a block")) return NULL;
         l = nn_in(s, name);
         x = nn_leave(l, blocks[i](l, x));
     }
@@ -8951,6 +8989,7 @@ static void nn__run_update(nn_node *n) {
             if (k != 1) in[k]->st->version++;
         if (!strcmp(n->op->name, "muon") && in[0]->ndim == 2) {
             if (!nn__muon(n->ctx, in, hyper)) return;
+            last = 0; /* it has no constants to copy */
             continue;
         }
         u.total += nn_numel(in[0]);
@@ -9158,11 +9197,11 @@ static int nn__shape_clip(nn_node *n, nn_spec *out) {
     return 1;
 }
 static double nn__largest(const nn_tensor *x) {
-    double most = 0;
-    for (int64_t i = 0; i < nn_numel(x); i++) {
-        double v = fabs(nn__load(x->dtype, nn__data(x), i));
-        if (v > most || v != v) most = v;
-    }
+    double  most = 0;
+    int64_t n = nn_numel(x);
+#define NN__LARGEST(T) for (int64_t i = 0; i < n; i++) { T v = ((const T *)nn__data(x))[i], a = v < 0 ? -v : v; if (!(a <= (T)most)) most = (double)a; }
+    if (x->dtype == NN_F64) NN__LARGEST(double) else NN__LARGEST(float)
+#undef NN__LARGEST
     return most;
 }
 static void nn__run_clip(nn_node *n) {
@@ -9279,12 +9318,16 @@ NN_API double nn_lr_at(nn_lr s, int64_t step) {
 static int nn__lr_check(nn_ctx *c, const nn_lr *s, int depth) {
     if (!s || depth > 8) return nn__fail(c, "set_lr", NN__M_ARG_NULL, "a schedule in it");
     if (!(s->base >= 0 && s->base < 1e30f)) return nn__fail(c, "set_lr", NN__M_OPTION, "lr", (double)s->base);
+    if (!(s->last >= 0 && s->last < 1e30f)) return nn__fail(c, "set_lr", NN__M_OPTION, "last", (double)s->last);
+    if (s->kind == NN__LR_PLATEAU && depth) return nn__fail(c, "set_lr", NN__M_RULE, "plateau", "it cannot be a part of another schedule");
+    for (int i = 0; i < s->n && i < NN_LR_POINTS; i++)
+        if (!(s->value[i] >= 0 && s->value[i] < 1e30f)) return nn__fail(c, "set_lr", NN__M_OPTION, "a rate", (double)s->value[i]);
     if (s->n < 0 || s->n > NN_LR_POINTS) return nn__fail(c, "set_lr", NN__M_OPTION, "n", (double)s->n);
     for (int i = 1; i < s->n; i++)
         if (s->at[i] <= s->at[i - 1]) return nn__fail(c, "set_lr", NN__M_OPTION, "a point before the one before it", (double)s->at[i]);
     if ((s->kind == NN__LR_COSINE && (s->warmup < 0 || s->total < s->warmup)) || s->total < 0) return nn__fail(c, "set_lr", NN__M_OPTION, "total", (double)s->total);
     if (s->total < 1 && (s->kind == NN__LR_STEP || s->kind == NN__LR_INVERSE || s->kind == NN__LR_POLYNOMIAL || s->kind == NN__LR_CYCLE || s->kind == NN__LR_RESTARTS)) return nn__fail(c, "set_lr", NN__M_OPTION, "total", (double)s->total);
-    if (!(s->a >= 0 && s->a < 1e30f) || (s->kind == NN__LR_CYCLE && s->a > 1) || (s->kind == NN__LR_RESTARTS && s->a < 1)) return nn__fail(c, "set_lr", NN__M_OPTION, "factor", (double)s->a);
+    if (!(s->a >= 0 && s->a < 1e30f) || (s->kind == NN__LR_CYCLE && s->a > 1) || (s->kind == NN__LR_RESTARTS && s->a < 1) || (s->kind == NN__LR_PLATEAU && s->a >= 1)) return nn__fail(c, "set_lr", NN__M_OPTION, "factor", (double)s->a);
     if (s->kind == NN__LR_TIMES && s->second && s->second->base == 0) return nn__fail(c, "set_lr", NN__M_OPTION, "second's lr", 0.0);
     return s->kind < NN__LR_THEN || (nn__lr_check(c, s->first, depth + 1) && nn__lr_check(c, s->second, depth + 1));
 }
@@ -9323,7 +9366,8 @@ NN_API nn_optim *nn_optim_new(nn_model *m, const nn_optim_options *options) {
     if (!(o.eps >= 0 && o.eps < 1)) return nn__fail(c, "optim", NN__M_OPTION, "eps", (double)o.eps), (nn_optim *)NULL;
     if (!(o.weight_decay >= 0 && o.weight_decay < 1e30f)) return nn__fail(c, "optim", NN__M_OPTION, "weight_decay", (double)o.weight_decay), (nn_optim *)NULL;
     if (!(o.average >= 0 && o.average <= 1)) return nn__fail(c, "optim", NN__M_OPTION, "average", (double)o.average), (nn_optim *)NULL;
-    if (o.average_from < 0 || o.average_every < 1) return nn__fail(c, "optim", NN__M_OPTION, "average_every", (double)o.average_every), (nn_optim *)NULL;
+    if (o.average_from < 0) return nn__fail(c, "optim", NN__M_OPTION, "average_from", (double)o.average_from), (nn_optim *)NULL;
+    if (o.average_every < 1) return nn__fail(c, "optim", NN__M_OPTION, "average_every", (double)o.average_every), (nn_optim *)NULL;
     p = (nn_optim *)nn__alloc_zero(c, sizeof *p);
     if (!p) return NULL;
     p->hyper = nn__kept_new(c, NN_F64, 1, &size, NULL);
@@ -9392,7 +9436,11 @@ static int nn__slot_make(nn_optim *o, int i) {
     s = &o->slot[i];
     for (int k = 0; k < nn__rules[o->options.kind].moments; k++)
         if (!s->moment[k] && !(s->moment[k] = nn__kept_new(o->ctx, o->model->dtype, p->shape.ndim, p->shape.dim, NULL))) return 0;
-    if (o->options.average > 0 && !s->average && !(s->average = nn__kept_new(o->ctx, o->model->dtype, p->shape.ndim, p->shape.dim, NULL))) return 0;
+    if (o->options.average > 0 && !s->average) { /* one that joins late begins with itself */
+        s->average = nn__kept_new(o->ctx, o->model->dtype, p->shape.ndim, p->shape.dim, NULL);
+        if (!s->average) return 0;
+        if (p->st.bytes) memcpy(nn__data(s->average), p->st.data, p->st.bytes);
+    }
     if (s->own) return 1;
     s->own = nn__kept_new(o->ctx, NN_F64, 1, &size, NULL);
     if (!s->own) return 0;
@@ -9418,10 +9466,10 @@ NN_API int nn_optim_group(nn_optim *o, const char *pattern, float lr_factor, flo
 NN_API int nn_optim_swap(nn_optim *o) {
     int some = 0;
     if (!o || !nn__ok(o->ctx)) return 0;
-    for (int64_t i = 0; i < o->slots; i++) {
+    for (int64_t i = 0; i < o->slots && i < o->model->n && o->step > o->options.average_from; i++) {
         nn__param *p = o->model->param[i];
         char      *a = o->slot[i].average ? (char *)nn__data(o->slot[i].average) : NULL, *w = (char *)p->st.data;
-        if (!a || ((const double *)nn__data(o->slot[i].own))[NN__OWN_STEPS] == 0) continue;
+        if (!a) continue;
         for (size_t k = 0; k < p->st.bytes; k++) { char t = a[k]; a[k] = w[k]; w[k] = t; }
         p->st.version++;
         some = 1;
@@ -9471,7 +9519,7 @@ static const nn_op nn__op_schedule = {"schedule", 1, 0, sizeof(nn_optim *), NN_O
 static int nn__step_average(nn_optim *o, nn_tensor **in) {
     int        n = 0;
     nn_tensor *none;
-    for (int i = 0; i < o->slots; i++)
+    for (int i = 0; i < o->slots && i < o->model->n; i++)
         if (o->slot[i].average) { in[n++] = o->slot[i].average; in[n++] = nn__handle(o->ctx, o->model, i); }
     if (!n) return 1;
     in[n++] = o->hyper;
@@ -9714,7 +9762,7 @@ static const char *nn__npy_shape(const char *s, const char *end, nn_shape *shape
         if (!digits || shape->ndim == NN_MAX_DIMS) return NULL;
         shape->dim[shape->ndim++] = (int64_t)n;
         t = nn__npy_skip(s, end, ',');
-        if (!t && !nn__npy_skip(s, end, ')')) return NULL;
+        if (!t && (shape->ndim == 1 || !nn__npy_skip(s, end, ')'))) return NULL; /* (3) is no tuple */
         if (t) s = t;
     }
     return s ? nn__npy_skip(s, end, ')') : NULL;
@@ -9762,11 +9810,30 @@ static const char *nn__npy_parse(const char *p, size_t size, nn__npy *y) { /* NU
         s = nn__npy_skip(t, end, ',');
         if (!s) s = nn__npy_skip(t, end, '}') ? t : NULL;
     }
-    if (!s || seen != 7) return "its header is not what it should be";
+    for (s = t; s && s < end; s++)
+        if (*s != ' ' && *s != '\n') s = end;
+    if (!s || s != end || seen != 7) return "its header is not what it should be";
     return nn__shape_fine(y->dtype, &y->shape) ? NULL : "its tensor does not fit into memory";
 }
 static size_t nn__npy_bytes(const nn__npy *y) { return (size_t)nn__count(y->shape.ndim, y->shape.dim) * nn__dtypes[y->dtype].size; }
 
+
+/* The first axis fastest becomes the last axis fastest. 0: out of memory */
+static int nn__npy_turn(nn_ctx *c, const nn__npy *y, char *data) {
+    size_t  e = nn__dtypes[y->dtype].size, bytes = nn__npy_bytes(y);
+    int64_t at[NN_MAX_DIMS] = {0, 0, 0, 0, 0, 0};
+    char   *copy = bytes ? (char *)nn__alloc(c, bytes) : NULL;
+    if (!bytes || !copy) return !bytes;
+    memcpy(copy, data, bytes);
+    for (size_t i = 0; i < bytes; i += e) {
+        int64_t from = 0;
+        for (int d = y->shape.ndim - 1; d >= 0; d--) from = from * y->shape.dim[d] + at[d];
+        memcpy(data + i, copy + (size_t)from * e, e);
+        for (int d = y->shape.ndim - 1; d >= 0 && ++at[d] == y->shape.dim[d]; d--) at[d] = 0;
+    }
+    nn__free(c, copy, bytes);
+    return 1;
+}
 
 /* -- idx, the format of MNIST: 0, 0, type, rank, big-endian sizes, data -- */
 static const char *nn__idx_parse(const unsigned char *p, size_t size, nn__npy *y) { /* NULL or what is wrong; size: of what is there of the file */
@@ -9893,7 +9960,7 @@ static int64_t nn__csv_columns(const char *s, const char *end, char separator) {
 }
 
 /* One field as text, without the spaces around it; in quotes it may hold separators, and "" for a quote. Returns what follows it. */
-typedef struct nn__word { const char *s; size_t n; int quoted; } nn__word;
+typedef struct nn__word { const char *s; size_t n; int quoted, open; } nn__word; /* open: the quote is not closed */
 static const char *nn__csv_word(const char *s, const char *end, char separator, nn__word *w) {
     while (s < end && (*s == ' ' || *s == '\t') && *s != separator) s++;
     w->quoted = s < end && *s == '"';
@@ -9901,7 +9968,8 @@ static const char *nn__csv_word(const char *s, const char *end, char separator, 
     if (w->quoted) {
         for (s++; s < end && (*s != '"' || (s + 1 < end && s[1] == '"')); s += *s == '"' ? 2 : 1) {}
         if (s > end) s = end;
-        w->n = (size_t)(s - w->s);
+        w->n    = (size_t)(s - w->s);
+        w->open = s >= end;
         if (s < end) s++;
         while (s < end && *s != separator) s++;
     } else {
@@ -9947,6 +10015,7 @@ static int nn__csv_target(nn__csv *w, const char **s, const char *stop, int64_t 
     if (w->o.text) {
         nn__word word, *found;
         *s = nn__csv_word(*s, stop, w->o.separator, &word);
+        if (!word.n || (word.quoted && word.open)) { *wrong = word.n ? "a quote is not closed" : "the class has no name"; return 0; }
         if (!w->x) {
             if (!nn__grow(w->ctx, &w->words, &w->words_room, row + 1, sizeof *w->words)) return 0;
             w->words[row] = word;
@@ -9970,8 +10039,8 @@ static int nn__csv_line(nn__csv *w, const char *s, const char *stop, int64_t row
         double      v = NAN;
         const char *after;
         nn__word    word;
-        if (k >= inputs) {
-            if (missing && w->o.missing == NN_CSV_SKIP) return -1;
+        if (missing && w->o.missing == NN_CSV_SKIP) s = nn__csv_word(s, stop, w->o.separator, &word); /* only counted */
+        else if (k >= inputs) {
             if (!nn__csv_target(w, &s, stop, row, k - inputs, wrong)) return 0;
         } else {
             after = nn__csv_field(s, stop, w->o.separator, &v);
@@ -9987,7 +10056,7 @@ static int nn__csv_line(nn__csv *w, const char *s, const char *stop, int64_t row
         }
         if (k < w->columns - 1 ? s >= stop || *s++ != w->o.separator : s != stop) { *wrong = "another number of columns than the first line"; return 0; }
     }
-    return 1;
+    return missing && w->o.missing == NN_CSV_SKIP ? -1 : 1;
 }
 static int nn__csv_walk(nn__csv *w) {
     const char *s = w->s, *wrong = NULL;
@@ -10148,6 +10217,7 @@ static int nn__stream_load(nn__samples *a, int64_t i) {
 }
 /* What the file holds, and where it begins */
 static int nn__stream_head(nn_ctx *c, FILE *f, const char *path, nn__npy *y) {
+    nn__text    t;
     char        head[4096];
     size_t      n = fread(head, 1, sizeof head, f);
     long        size;
@@ -10155,8 +10225,9 @@ static int nn__stream_head(nn_ctx *c, FILE *f, const char *path, nn__npy *y) {
     const char *wrong = npy ? nn__npy_parse(head, n, y) : nn__idx_parse((const unsigned char *)head, n, y);
     if (!wrong && y->fortran && y->shape.ndim > 1) wrong = "its samples do not lie one after another (fortran_order)";
     if (!wrong && (!nn__shape_fine(y->dtype, &y->shape) || fseek(f, 0, SEEK_END) || (size = ftell(f)) < 0 || (size_t)size - y->data != nn__npy_bytes(y))) wrong = "its length is not what its header says";
-    if (!wrong && (y->shape.ndim < 1 || y->shape.dim[0] < 1)) wrong = "it has no samples";
-    return wrong ? nn__fail(c, npy ? "npy" : "idx", NN__M_FORMAT, path, wrong) : 1;
+    if (wrong) return nn__fail(c, npy ? "npy" : "idx", NN__M_FORMAT, path, wrong);
+    if (y->shape.ndim < 1) return nn__fail(c, "data", NN__M_RANK, "x", nn__shape_text(&t, 0, NULL), "at least 1");
+    return y->shape.dim[0] > 0 || nn__fail(c, NULL, NN__M_EMPTY, "data", nn__text_of(&t, y->shape));
 }
 static nn_data *nn__data_stream(nn_ctx *c, const char *path, nn_tensor *labels, int64_t window) { /* takes labels over */
     nn__samples *a = (nn__samples *)nn__alloc_zero(c, sizeof *a);
@@ -10171,6 +10242,7 @@ static nn_data *nn__data_stream(nn_ctx *c, const char *path, nn_tensor *labels, 
     s->piece = -1;
     snprintf(s->path, sizeof s->path, "%.190s", path);
     s->f = fopen(path, "rb");
+    if (s->f) setvbuf((FILE *)s->f, NULL, _IONBF, 0); /* pieces are read whole */
     if (!s->f) nn__fail(c, NULL, NN__M_FILE_OPEN, path, "cannot be opened");
     else if (nn__stream_head(c, (FILE *)s->f, path, &y)) {
         s->n      = y.shape.dim[0];
@@ -10219,9 +10291,8 @@ static nn_tensor *nn__array_file(nn_ctx *c, const char *path) { /* idx, or what 
         nn__npy     y;
         const char *wrong = nn__npy_parse(p, size, &y);
         if (!wrong && size - y.data != nn__npy_bytes(&y)) wrong = "its length is not what its header says";
-        if (!wrong && y.fortran && y.shape.ndim > 1) wrong = "its samples do not lie one after another (fortran_order)";
         if (wrong) nn__fail(c, "npy", NN__M_FORMAT, path, wrong);
-        else x = nn__kept_new(c, y.dtype, y.shape.ndim, y.shape.dim, NULL);
+        else if (!y.fortran || nn__npy_turn(c, &y, p + y.data)) x = nn__kept_new(c, y.dtype, y.shape.ndim, y.shape.dim, NULL);
         if (x && x->st->data && x->st->bytes) memcpy(x->st->data, p + y.data, x->st->bytes);
     } else if (p) x = nn__idx_read(c, path, (const unsigned char *)p, size);
     if (p) nn__file_forget(c, p, size);
@@ -10233,6 +10304,7 @@ NN_API nn_data *nn_data_files(nn_ctx *c, const char *x, const char *y, int64_t w
     if (window < 0) return nn__fail(c, "data_files", NN__M_OPTION, "window", (double)window), (nn_data *)NULL;
     ty = nn__array_file(c, y);
 #if !defined(NN_NO_STDIO)
+    if (ty && window && ty->st->data && nn__is_class(ty) && !nn__check_within(c, "data", NN__M_LABEL, ty, INT32_MAX)) return nn__kept_free(ty), (nn_data *)NULL;
     if (ty && window) return nn__data_stream(c, x, ty, window);
 #endif
     tx = ty ? nn__array_file(c, x) : NULL;
@@ -10269,7 +10341,7 @@ NN_API nn_tensor *nn_text_lines(nn_tensor *text) {
         for (int64_t i = 0; i <= n; i++) {
             int64_t end = i;
             if (i < n ? p[i] != '\n' : begin == n) continue;
-            if (end > begin && p[end - 1] == '\r') end--;
+            if (i < n && end > begin && p[end - 1] == '\r') end--;
             if (pass) { nn_i64(y)[2 * line] = begin; nn_i64(y)[2 * line + 1] = end; }
             line++;
             begin = i + 1;
@@ -10371,7 +10443,11 @@ static int nn__data_divide(nn_data *d, double share, int folds, int fold, nn_dat
     seen = (int64_t *)nn__alloc_zero(c, (size_t)(classes + 1) * sizeof *seen);
     if (!seen) return 0;
     for (int pass = 0; pass < 2; pass++) { /* count, then hand out: of each class, sample j goes where j * share steps up */
-        memset(seen, 0, (size_t)classes * sizeof *seen);
+        memset(seen, 0, (size_t)(classes + 1) * sizeof *seen);
+        if (folds) { /* counted on from class to class, so that small classes do not all fall into the first folds */
+            for (int64_t i = 0; i < d->n; i++) seen[stratify ? nn__load_int(d->samples->y->dtype, d->samples->y->st->data, d->index[i]) + 1 : 1]++;
+            for (int64_t k = 1; k <= classes; k++) seen[k] += seen[k - 1];
+        }
         for (int64_t i = 0, at[2] = {0, 0}; i < d->n; i++) {
             int64_t k = stratify ? nn__load_int(d->samples->y->dtype, d->samples->y->st->data, d->index[i]) : 0, j = seen[k]++;
             int     to = folds ? j % folds == fold : floor((double)(j + 1) * share + 1e-9) > floor((double)j * share + 1e-9);
@@ -10814,22 +10890,6 @@ static nn__entry *nn__file_find(nn_file *f, const char *name) {
     return NULL;
 }
 /* -- npy, and npz: a zip archive of npy files -- */
-/* The first axis fastest becomes the last axis fastest. 0: out of memory */
-static int nn__npy_turn(nn_ctx *c, const nn__npy *y, char *data) {
-    size_t  e = nn__dtypes[y->dtype].size, bytes = nn__npy_bytes(y);
-    int64_t at[NN_MAX_DIMS] = {0, 0, 0, 0, 0, 0};
-    char   *copy = bytes ? (char *)nn__alloc(c, bytes) : NULL;
-    if (!bytes || !copy) return !bytes;
-    memcpy(copy, data, bytes);
-    for (size_t i = 0; i < bytes; i += e) {
-        int64_t from = 0;
-        for (int d = y->shape.ndim - 1; d >= 0; d--) from = from * y->shape.dim[d] + at[d];
-        memcpy(data + i, copy + (size_t)from * e, e);
-        for (int d = y->shape.ndim - 1; d >= 0 && ++at[d] == y->shape.dim[d]; d--) at[d] = 0;
-    }
-    nn__free(c, copy, bytes);
-    return 1;
-}
 /* One npy of n bytes at `at` becomes an entry. NULL or what is wrong */
 static const char *nn__npy_entry(nn_file *f, size_t at, size_t n, const char *name) {
     nn__npy     y;
@@ -10867,7 +10927,7 @@ static const char *nn__npz_parse(nn_file *f) {
     char    *p = f->bytes, *names;
     size_t   end, at, size, count, taken = 0;
     if (f->size < 22) return "not a zip archive";
-    for (end = f->size - 22; memcmp(p + end, "PK\5\6", 4); end--)
+    for (end = f->size - 22; memcmp(p + end, "PK\5\6", 4) || end + 22 + nn__little(p + end + 20, 2) != f->size; end--)
         if (end == 0 || f->size - end > 22 + 65535) return "the list of the zip archive is missing: cut short?";
     count = (size_t)nn__little(p + end + 10, 2);
     size  = (size_t)nn__little(p + end + 12, 4);

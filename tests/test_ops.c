@@ -1557,13 +1557,88 @@ static nn_tensor *c_gather_twice(nn_ctx *c, nn_tensor **x, void *u) {
 
 static nn_tensor *c_cast(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_cast(nn_exp(nn_cast(nn_square(x[0]), NN_F64)), nn_dtype_of(x[0])); }
 
+/* Made of several ops, one line each: x[0] is [4,5], x[1] [3,5], x[2] [3] */
+static nn_tensor *m_var(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_square(nn_var(x[0], NN_AXES(1), 0, 1)); }
+static nn_tensor *m_std(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_std(nn_exp(x[0]), NN_AXES(0), 1, 0); }
+static nn_tensor *m_norm(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_square(nn_norm(x[0], NN_AXES(-1), 1, 2)); }
+static nn_tensor *m_norm_of_order_3(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_norm(x[0], NN_ALL, 0, 3); }
+static nn_tensor *m_norm_of_order_infinity(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_norm(nn_square(x[0]), NN_AXES(0), 0, INFINITY); }
+static nn_tensor *m_logsumexp(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_logsumexp(nn_scale(x[0], 2), NN_AXES(0), 0); }
+static nn_tensor *m_logsumexp_of_all(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_square(nn_logsumexp(x[0], NN_ALL, 1)); }
+static nn_tensor *m_prod(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_prod(nn_affine(x[0], 1, 2), NN_AXES(1), 1); }
+static nn_tensor *m_cumprod(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_cumprod(x[0], 0); }
+static nn_tensor *m_cumsum(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_square(nn_cumsum(nn_exp(x[0]), -1)); }
+static nn_tensor *m_recur_with_itself(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_recur(x[0], nn_square(x[0]), 1); }
+static nn_tensor *m_min(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_min(nn_square(x[0]), NN_AXES(1), 0); }
+static nn_tensor *m_median(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_square(nn_median(x[0], 1, 0)); }
+static nn_tensor *m_topk(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_mul(nn_topk(x[0], 0, 3, NULL), x[1]); }
+static nn_tensor *m_einsum_products(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_einsum("ij,kj->ki", x[0], nn_tanh(x[1])); }
+static nn_tensor *m_einsum_everything(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_einsum("ij,kl->k", x[0], nn_square(x[1])); }
+static nn_tensor *m_outer_dot_trace(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_mul(nn_trace(nn_outer(x[2], nn_exp(x[2]))), nn_dot(x[2], x[2])); }
+static nn_tensor *m_roll_tile_flip(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_mul(nn_tile(nn_roll(x[0], 1, 2), 0, 2), nn_flip(nn_tile(x[0], 0, 2), NN_AXES(0, 1))); }
+static nn_tensor *m_pad(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_square(nn_pad(nn_pad_with(nn_pad_with(nn_pad_with(x[0], 1, 2, 3, NN_PAD_REFLECT), 0, 1, 2, NN_PAD_REPLICATE), 1, 3, 1, NN_PAD_CIRCULAR), 0, 1, 1, 5)); }
+static nn_tensor *m_triangles_and_diagonals(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_mul(nn_add(nn_tril(nn_square(x[0]), 1), nn_triu(x[0], -1)), nn_sum(nn_diag(nn_diagonal(x[0], -1), 1), NN_ALL, 0)); }
+static nn_tensor *m_glu(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_glu(x[0], 0, NN_ACT_SILU); }
+static nn_tensor *m_lerp(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_lerp(x[0], nn_square(x[0]), nn_sigmoid(x[0])); }
+static nn_tensor *m_logarithms(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_mul(nn_logit(nn_sigmoid(x[0]), 1e-6), nn_log_guarded(nn_exp(x[0]), 0)); }
+static nn_tensor *m_hard_ones(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_mul(nn_hard_swish(nn_scale(x[0], 2)), nn_add(nn_hard_tanh(nn_scale(x[0], 1.9)), nn_relu6(x[0]))); }
+static nn_tensor *m_selu_celu(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_mul(nn_selu(x[0]), nn_celu(x[0], 0.7)); }
+static nn_tensor *m_powers(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_pow(nn_exp(x[0]), nn_add_scalar(x[0], 0.5)); }
+static nn_tensor *m_angles(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_atan2(x[0], nn_hypot(x[0], nn_exp(x[0]))); }
+static nn_tensor *m_rmsnorm(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_rmsnorm(x[0], nn_exp(nn_select(x[0], 0, 1)), 1e-3); }
+static nn_tensor *m_groupnorm(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_groupnorm(x[0], 1, NULL, NULL, 1e-3); }
+static nn_tensor *m_cosine_similarity(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_cosine_similarity(x[0], nn_exp(x[0]), 1); }
+static nn_tensor *m_kl_of_gaussians(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_kl_gaussian(x[0], nn_exp(x[0]), NULL, NULL); }
+static nn_tensor *m_masked(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_masked_fill(nn_square(x[0]), nn_less(x[0], nn_scalar_like(x[0], 0)), 2); }
+static nn_tensor *m_rows_by_number(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_square(nn_index_select(x[0], 1, classes(c, NN_I32, NN_SHAPE(2, 3), 5))); }
+static nn_tensor *m_scatter_into_itself(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_scatter(nn_square(x[0]), 1, classes(c, NN_I32, NN_SHAPE(4, 3), 5), nn_exp(nn_slice(x[0], 1, 0, 3, 1))); }
+static nn_tensor *m_matrices(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_cholesky_logdet(nn_cholesky(nn_add(nn_matmul(x[0], nn_transpose(x[0], 0, 1)), nn_eye(c, nn_dtype_of(x[0]), 4)))); }
+static nn_tensor *m_solving(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_cholesky_solve(x[0], nn_cholesky(nn_add(nn_matmul(x[0], nn_transpose(x[0], 0, 1)), nn_eye(c, nn_dtype_of(x[0]), 4)))); }
+static nn_tensor *m_inverse_and_det(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_scale(nn_inverse(nn_add(nn_matmul(x[0], nn_transpose(x[0], 0, 1)), nn_eye(c, nn_dtype_of(x[0]), 4))), 0.5); }
+static nn_tensor *m_split(nn_ctx *c, nn_tensor **x, void *u) {
+    nn_tensor *part[3];
+    (void)c; (void)u;
+    if (!nn_split(x[0], 1, NN_SHAPE(2, 1, -1), part)) return NULL;
+    part[1] = nn_mul(part[1], part[2]);
+    return nn_stack(part, 2, 0);
+}
+static nn_tensor *m_batchnorm(nn_ctx *c, nn_tensor **x, void *u) {
+    nn_batchnorm_options o;
+    memset(&o, 0, sizeof o);
+    (void)u;
+    o.mean = nn_zeros(c, nn_dtype_of(x[0]), NN_SHAPE(5)); o.var = nn_ones(c, nn_dtype_of(x[0]), NN_SHAPE(5));
+    o.weight = nn_exp(nn_select(x[0], 0, 1));
+    o.eps = 1e-2; o.training = 1;
+    return nn_batchnorm(x[0], &o);
+}
+static nn_tensor *m_losses(nn_ctx *c, nn_tensor **x, void *u) {
+    static const char *const names[] = {"mae", "huber", "smooth_l1", "log_cosh", "poisson", "bce_logits", "focal"};
+    nn_tensor *y = NULL, *t = values(c, nn_dtype_of(x[0]), NN_SHAPE(4, 5), 9, 0.05, 0.95), *z;
+    (void)u;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        z = nn_loss_named(names[i], nn_scale(x[0], 1.7), t, NULL);
+        y = i ? nn_add(y, nn_scale(z, 1 + 0.5 * (double)i)) : z;
+    }
+    z = nn_add(nn_kl(nn_log_softmax(x[0], 1), nn_softmax(t, 1)), nn_bce(nn_sigmoid(x[0]), t));
+    return nn_add(nn_add(y, z), nn_add(nn_hinge(x[0], nn_affine(t, 2, -1)), nn_gaussian_nll(x[0], nn_exp(x[0]), t, NULL)));
+}
+
 typedef struct composed { const char *name; nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *); int inputs; } composed;
 static const composed composeds[] = {
     {"linear_act relu", c_linear_relu, 3}, {"linear_act sigmoid", c_linear_sigmoid, 3}, {"linear_act tanh", c_linear_tanh, 3}, {"linear_act gelu", c_linear_gelu, 3},
     {"linear without bias", c_linear_plain, 2}, {"mean", c_mean, 1}, {"mse", c_mse, 1}, {"softmax over axis 0", c_softmax0, 1}, {"log_softmax over axis 0", c_log_softmax0, 1},
     {"max of products", c_max_of_products, 3}, {"views", c_views, 1}, {"many uses", c_many_uses, 1}, {"matmul with itself", c_matmul_both, 1},
     {"cross_entropy of squares", c_cross_entropy, 1}, {"layernorm, weight used twice", c_layernorm, 3}, {"dropout", c_dropout, 1}, {"dropout of all", c_dropout_all, 1},
-    {"gather twice", c_gather_twice, 1}, {"cast to f64 and back", c_cast, 1}};
+    {"gather twice", c_gather_twice, 1}, {"cast to f64 and back", c_cast, 1},
+    {"var", m_var, 1}, {"std", m_std, 1}, {"norm", m_norm, 1}, {"norm of order 3", m_norm_of_order_3, 1}, {"norm of order infinity", m_norm_of_order_infinity, 1},
+    {"logsumexp", m_logsumexp, 1}, {"logsumexp of all", m_logsumexp_of_all, 1}, {"prod", m_prod, 1}, {"cumprod", m_cumprod, 1}, {"cumsum", m_cumsum, 1},
+    {"recur with itself", m_recur_with_itself, 1}, {"min", m_min, 1}, {"median", m_median, 1}, {"topk", m_topk, 2}, {"einsum, products", m_einsum_products, 2},
+    {"einsum, everything", m_einsum_everything, 2}, {"outer, dot, trace", m_outer_dot_trace, 3}, {"roll, tile, flip", m_roll_tile_flip, 1}, {"pad", m_pad, 1},
+    {"triangles and diagonals", m_triangles_and_diagonals, 1}, {"glu", m_glu, 1}, {"lerp", m_lerp, 1}, {"logarithms", m_logarithms, 1}, {"hard ones", m_hard_ones, 1},
+    {"selu, celu", m_selu_celu, 1}, {"powers", m_powers, 1}, {"angles", m_angles, 1}, {"rmsnorm", m_rmsnorm, 1}, {"groupnorm", m_groupnorm, 1},
+    {"cosine similarity", m_cosine_similarity, 1}, {"KL of Gaussians", m_kl_of_gaussians, 1}, {"masked", m_masked, 1}, {"rows by number", m_rows_by_number, 1},
+    {"scatter into itself", m_scatter_into_itself, 1}, {"matrices", m_matrices, 1}, {"solving", m_solving, 1}, {"inverse and det", m_inverse_and_det, 1},
+    {"split", m_split, 1}, {"batchnorm", m_batchnorm, 1}, {"losses", m_losses, 1}};
 
 static void test_composed(void) {
     for (size_t i = 0; i < sizeof composeds / sizeof *composeds; i++) {
@@ -3289,6 +3364,98 @@ static void test_slopes(void) {
             }
 }
 
+/* ---- updates of the optimisers: every kernel, at every length around its vectors, three steps one after another ---- */
+enum { U_SGD, U_PLAIN, U_ADAM, U_AMSGRAD, U_NADAM, U_ADAMAX, U_RMSPROP, U_ADAGRAD, U_ADADELTA, U_LION, U_AVERAGE, U_ALL };
+static void update(int kind, double *w, double g, double *m, const double *h) { /* h as the table of nn.h's optimisers has it */
+    double d = g + h[0] * *w, v;
+    *w *= kind == U_SGD || kind == U_PLAIN ? 1 : h[1];
+    switch (kind) {
+    case U_SGD: m[0] = h[3] * m[0] + h[4] * d; *w -= h[2] * (h[5] * m[0] + h[6] * d); break;
+    case U_PLAIN: *w -= h[2] * d; break;
+    case U_ADAM: case U_AMSGRAD: case U_NADAM:
+        m[0] = h[4] * m[0] + h[5] * d;
+        m[1] = h[6] * m[1] + h[7] * d * d;
+        if (kind == U_AMSGRAD && m[1] > m[2]) m[2] = m[1];
+        v = sqrt(m[kind == U_AMSGRAD ? 2 : 1]) * h[3] + h[8];
+        *w -= (h[2] * (kind == U_NADAM ? d : m[0]) + (kind == U_NADAM ? h[9] * m[0] : 0)) / v;
+        break;
+    case U_ADAMAX:
+        m[0] = h[4] * m[0] + h[5] * d;
+        m[1] = fmax(h[6] * m[1], fabs(d) + h[8]);
+        *w -= h[2] * m[0] / m[1];
+        break;
+    case U_RMSPROP:
+        m[1] = h[4] * m[1] + h[5] * d * d;
+        m[2] = h[6] * (h[4] * m[2] + h[5] * d);
+        v    = m[1] - m[2] * m[2];
+        m[0] = h[3] * m[0] + d / (sqrt(v > 0 ? v : 0) + h[8]);
+        *w -= h[2] * m[0];
+        break;
+    case U_ADAGRAD: m[0] += d * d; *w -= h[2] * d / (sqrt(m[0]) + h[8]); break;
+    case U_ADADELTA:
+        m[0] = h[4] * m[0] + h[5] * d * d;
+        v    = d * sqrt(m[1] + h[8]) / sqrt(m[0] + h[8]);
+        m[1] = h[4] * m[1] + h[5] * v * v;
+        *w -= h[2] * v;
+        break;
+    case U_LION:
+        v = h[4] * m[0] + h[5] * d;
+        *w -= h[2] * ((v > 0) - (v < 0));
+        m[0] = h[6] * m[0] + h[7] * d;
+        break;
+    default: *w += h[2] * (d - *w); /* U_AVERAGE */
+    }
+}
+static void test_updates(void) {
+    static const char *const names[U_ALL] = {"sgd", "sgd without momentum", "adam", "amsgrad", "nadam", "adamax", "rmsprop", "adagrad", "adadelta", "lion", "average"};
+    for (int j = 0; j < n_sets; j++)
+        for (int kind = 0; kind < U_ALL; kind++)
+            for (int f64 = 0; f64 < 2; f64++)
+                for (int64_t n = 0; n < 70; n += n < 36 ? 1 : 7) {
+                    const nn__kernel_set *k = f64 ? sets[j].c->kernels->f64 : sets[j].c->kernels->f32;
+                    const nn__optim_fn    all[U_ALL] = {k->sgd, k->sgd, k->adam, k->amsgrad, k->nadam, k->adamax, k->rmsprop, k->adagrad, k->adadelta, k->lion, k->average};
+                    double                h[NN__U_CONSTANTS] = {0.02, 0.99, 0.05, 1.75, 0.875, 0.125, 0.9375, 0.0625, 1e-3, 0.03125}, exact[4][80], wide[5][80];
+                    float                 narrow[5][80]; /* w, three moments, g; guards behind n */
+                    void                 *moment[3], *at[5];
+                    nn_dtype              d = f64 ? NN_F64 : NN_F32;
+                    double                most = 0, unit = f64 ? 1e-14 : 2e-6;
+                    int                   intact = 1;
+                    if (kind == U_PLAIN) h[3] = 0;
+                    if (kind == U_SGD) h[3] = 0.9;
+                    if (kind == U_AVERAGE) { h[0] = 0; h[1] = 1; }
+                    for (int r = 0; r < 5; r++) at[r] = f64 ? (void *)wide[r] : (void *)narrow[r];
+                    for (int r = 0; r < 3; r++) moment[r] = at[1 + r];
+                    for (int r = 0; r < 4; r++)
+                        for (int i = 0; i < 80; i++) {
+                            exact[r][i] = i < n ? (r ? (kind == U_RMSPROP && r == 3 ? 0.03125 : 0.25) * (r + i % 3) : 0.5 - 0.03125 * i) : 12345; /* mean squares above squared means */
+                            wide[r][i] = exact[r][i];
+                            narrow[r][i] = (float)exact[r][i];
+                        }
+                    for (int step = 0; step < 3; step++) {
+                        for (int i = 0; i < 80; i++) {
+                            wide[4][i]   = i % 7 == 3 ? 0 : 0.375 * ((i * 5 + step * 3) % 11 - 5);
+                            narrow[4][i] = (float)wide[4][i];
+                            if (i < n) {
+                                double m[3];
+                                for (int r = 0; r < 3; r++) m[r] = exact[1 + r][i];
+                                update(kind, &exact[0][i], wide[4][i], m, h);
+                                for (int r = 0; r < 3; r++) exact[1 + r][i] = m[r];
+                            }
+                        }
+                        if (n && kind != U_AVERAGE) all[kind](at[0], at[4], moment, n, h);
+                        else if (n) all[kind](at[0], at[4], NULL, n, h);
+                    }
+                    for (int r = 0; r < 4; r++)
+                        for (int i = 0; i < 80; i++) {
+                            double v = element(d, at[r], i), off = fabs(v - exact[r][i]) / (unit * (fabs(exact[r][i]) + 1));
+                            if (i < n && !(off <= most)) most = off;
+                            if (i >= n) intact &= v == 12345;
+                        }
+                    check(most <= 1, "%s %s %s on %d elements: off by %g times the tolerance", names[kind], nn_dtype_name(d), sets[j].name, (int)n, most);
+                    check(intact, "%s %s %s on %d elements: writes behind the end", names[kind], nn_dtype_name(d), sets[j].name, (int)n);
+                }
+}
+
 /* ---- all of it -------------------------------------------------------------------------------------------- */
 
 static double started;
@@ -3335,6 +3502,7 @@ int main(int argc, char **argv) {
             timed("accuracy", test_accuracy);
             timed("accuracy of two", test_accuracy2);
             timed("slopes", test_slopes);
+            timed("updates", test_updates);
             timed("threads", test_threads);
         }
     }
