@@ -741,6 +741,7 @@ typedef struct nn_fit_options {
     int         eager;         /* 1: every step as written; 0: steps that repeat run as a plan, to the same bits */
     int         quiet;         /* 1: no progress */
     int       (*on_epoch)(void *user, const nn_history *h); /* after each epoch; 0 stops */
+    int       (*on_step)(void *user, int64_t step, double loss); /* after each batch: steps so far, the batch's loss; 0 stops */
     void       *user;
 } nn_fit_options;
 
@@ -9135,10 +9136,11 @@ static int nn__muon(nn_ctx *c, nn_tensor **in, const double *hyper) {
     int      tall = rows > columns; /* then by X (X^T X): the smaller square */
     double   m = hyper[NN__H_MOMENTUM], lr = hyper[NN__H_LR] * (tall ? sqrt((double)rows / (double)columns) : 1), p[2], norm;
     size_t   e = nn__dtypes[real].size, bytes = (size_t)(3 * n + 3 * few * few) * e;
-    char    *x = n ? (char *)nn__pool_get(c, bytes) : NULL, *y = x + (size_t)n * e, *z = y + (size_t)n * e, *square = z + (size_t)n * e, *fourth = square + (size_t)(few * few) * e, *sum = fourth + (size_t)(few * few) * e;
+    char    *x = n ? (char *)nn__pool_get(c, bytes) : NULL, *y, *z, *square, *fourth, *sum;
     void    *w = nn__data(in[0]), *g = nn__data(in[1]), *a = nn__data(in[2]);
     if (!n) return 1;
     if (!x) return 0;
+    y = x + (size_t)n * e; z = y + (size_t)n * e; square = z + (size_t)n * e; fourth = square + (size_t)(few * few) * e; sum = fourth + (size_t)(few * few) * e;
     p[0] = m; p[1] = 0; k->affine(a, a, n, p);
     p[0] = 1 - m; k->affine(g, y, n, p);
     k->add(a, 1, y, 1, a, n, NULL);
@@ -9413,8 +9415,9 @@ NN_API int nn_set_lr(nn_optim *o, nn_lr schedule) {
     return 1;
 }
 NN_API double nn_get_lr(const nn_optim *o) {
-    double lr = o ? nn_lr_at(o->lr, o->step) : NAN;
-    return o && o->lr.kind == NN__LR_PLATEAU && o->plateau[0] != 1 ? (lr * o->plateau[0] > (double)o->lr.last ? lr * o->plateau[0] : (double)o->lr.last) : lr;
+    double lr = o ? nn_lr_at(o->lr, o->step) : NAN, lower = o ? lr * o->plateau[0] : NAN;
+    if (!o || o->lr.kind != NN__LR_PLATEAU || lr <= (double)o->lr.last) return lr;
+    return lower > (double)o->lr.last ? lower : (double)o->lr.last;
 }
 NN_API int nn_optim_metric(nn_optim *o, double value) { /* better: by more than one in 10,000, as in PyTorch */
     if (!o || !nn__ok(o->ctx)) return 0;
@@ -9769,7 +9772,7 @@ static const char *nn__npy_shape(const char *s, const char *end, nn_shape *shape
 }
 static const char *nn__npy_parse(const char *p, size_t size, nn__npy *y) { /* NULL or what is wrong; size: of what is there of the file */
     const unsigned char *u = (const unsigned char *)p;
-    const char *s, *t, *end;
+    const char *s, *t = NULL, *end;
     size_t      length, head;
     int         seen = 0, big;
     memset(y, 0, sizeof *y);
@@ -10560,6 +10563,16 @@ static void nn__new_batch(nn_tensor *x, int64_t n) {
     x->st->version++;
 }
 
+/* A new epoch: its order is a function of seed, data set and epoch */
+static void nn__epoch_begin(nn_data *d) {
+    nn__rng r;
+    r.seed = nn__mix(d->ctx->config.seed + d->id * 0x9e3779b97f4a7c15u); r.stream = 0xfffffffeu; r.step = (uint32_t)d->epoch++;
+    for (int64_t i = 0; i < d->n; i++) d->order[i] = d->index[i];
+    if (d->shuffle && d->samples->stream) nn__stream_order(d, r);
+    else if (d->shuffle) nn__shuffle(r, d->order, d->n);
+    d->at      = 0;
+    d->running = 1;
+}
 NN_API int nn_data_next(nn_data *d, nn_batch *b) {
     nn_ctx *c = d ? d->ctx : NULL;
     int64_t n;
@@ -10567,15 +10580,7 @@ NN_API int nn_data_next(nn_data *d, nn_batch *b) {
     if (!d || !nn__ok_arg(c, "data_next", b, "the batch")) return 0;
     if (c->plan) return nn__fail(c, NULL, NN__M_PLAN_HOST, "data_next");
     if (c->shape_only) return nn__fail(c, "data_next", NN__M_NO_DATA, "read");
-    if (!d->running) { /* a new epoch: its order is a function of seed, data set and epoch */
-        nn__rng r;
-        r.seed = nn__mix(c->config.seed + d->id * 0x9e3779b97f4a7c15u); r.stream = 0xfffffffeu; r.step = (uint32_t)d->epoch++;
-        for (int64_t i = 0; i < d->n; i++) d->order[i] = d->index[i];
-        if (d->shuffle && d->samples->stream) nn__stream_order(d, r);
-        else if (d->shuffle) nn__shuffle(r, d->order, d->n);
-        d->at      = 0;
-        d->running = 1;
-    }
+    if (!d->running) nn__epoch_begin(d);
     n = nn__min64(d->batch, d->n - d->at);
     if (n <= 0 || (d->drop_last && n < d->batch)) {
         d->running = 0;
@@ -11032,7 +11037,7 @@ NN_API nn_tensor *nn_file_tensor(nn_file *f, const char *name) {
     return x;
 }
 
-/* -- writing: to a file beside the old one, which then takes its place in one step -- */
+/* -- writing -- */
 typedef struct nn__named { const char *prefix, *name, *suffix; nn_tensor *x; } nn__named;
 
 #if !defined(NN_NO_STDIO)
@@ -11124,57 +11129,70 @@ static int nn__npz_put(nn_ctx *c, FILE *f, const nn__named *list, int64_t n, int
         }
     }
     nn__free(c, where, bytes);
-    return fine && fflush(f) == 0;
+    return fine;
 }
-static int nn__file_put(FILE *f, const nn__out *header, const nn__named *list, int64_t n) {
-    unsigned char length[8];
-    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header->n >> (8 * i));
-    if (fwrite(length, 1, 8, f) != 8 || fwrite(header->text, 1, header->n, f) != header->n) return 0;
-    for (int64_t i = 0; i < n; i++) {
-        nn_tensor *x = nn_contiguous(nn_detach(list[i].x));
+typedef struct nn__file_job { nn_ctx *ctx; const nn__out *header; const nn__named *list; int64_t n; int zip; } nn__file_job; /* zip: 1 npz, -1 npy, 0 safetensors */
+static int nn__file_put(FILE *f, void *arg) {
+    nn__file_job *job = (nn__file_job *)arg;
+    char          length[8];
+    if (job->zip) return nn__npz_put(job->ctx, f, job->list, job->n, job->zip > 0);
+    nn__little_put(length, job->header->n, 8);
+    if (fwrite(length, 1, 8, f) != 8 || fwrite(job->header->text, 1, job->header->n, f) != job->header->n) return 0;
+    for (int64_t i = 0; i < job->n; i++) {
+        nn_tensor *x = nn_contiguous(nn_detach(job->list[i].x));
         size_t     bytes = x ? (size_t)nn_numel(x) * nn_dtype_size(x->dtype) : 0;
         if (!x || (bytes && fwrite(nn__data(x), 1, bytes, f) != bytes)) return 0;
     }
-    return fflush(f) == 0;
+    return 1;
 }
+/* To a file beside the old one, which then takes its place in one step: whatever happens, one of the two is there and whole. */
+static int nn__replace_file(nn_ctx *c, const char *op, const char *path, int (*put)(FILE *f, void *arg), void *arg) {
+    size_t length = strlen(path) + 16;
+    char  *beside = (char *)nn__alloc(c, length);
+    FILE  *f;
+    int    fine = 0;
+    if (!beside) return 0;
+    snprintf(beside, length, "%s.partial", path);
+    f = fopen(beside, "wb");
+    if (!f) nn__fail(c, op, NN__M_FILE_WRITE, path, "the folder is missing or not writable");
+    else {
+        fine = put(f, arg) && fflush(f) == 0 && !ferror(f);
+        fine = fclose(f) == 0 && fine;
+#if defined(_WIN32)
+        if (fine) remove(path); /* there, rename does not replace */
+#endif
+        fine = fine && rename(beside, path) == 0;
+        if (!fine) {
+            remove(beside);
+            nn__fail(c, op, NN__M_FILE_WRITE, path, "no space, or the file is protected");
+        }
+    }
+    nn__free(c, beside, length);
+    return fine;
+}
+static int nn__put_text(FILE *f, void *arg) { return fwrite(((nn__out *)arg)->text, 1, ((nn__out *)arg)->n, f) == ((nn__out *)arg)->n; }
 #endif
 
 static int nn__file_write(nn_ctx *c, const char *path, const nn__named *list, int64_t n) {
 #if !defined(NN_NO_STDIO)
-    nn__out header = {NULL, 0, 0};
-    char   *beside;
-    size_t  length = strlen(path) + 16, room;
-    FILE   *f;
-    int     fine = 0, npy = nn__ends_with(path, ".npy"), zip = nn__ends_with(path, ".npz");
-    if (npy && n != 1) return nn__fail(c, "save", NN__M_FORMAT, path, "an npy file holds one tensor; npz several");
-    for (int64_t i = 0; i < n; i++)
-        if ((npy || zip) && list[i].x->dtype == NN_BF16) return nn__fail(c, "save", NN__M_FORMAT, path, "NumPy has no bf16");
-    nn__file_header(&header, list, n);
-    room        = header.n + 1;
-    header.text = (char *)nn__alloc(c, room);
-    beside      = header.text ? (char *)nn__alloc(c, length) : NULL;
-    if (beside) {
-        header.size = room;
-        header.n    = 0;
-        nn__file_header(&header, list, n);
-        snprintf(beside, length, "%s.partial", path);
-        f = fopen(beside, "wb");
-        if (!f) nn__fail(c, "save", NN__M_FILE_WRITE, path, "the folder is missing or not writable");
-        else {
-            fine = zip || npy ? nn__npz_put(c, f, list, n, zip) : nn__file_put(f, &header, list, n);
-            fine = fclose(f) == 0 && fine;
-#if defined(_WIN32)
-            if (fine) remove(path); /* there, rename does not replace */
-#endif
-            fine = fine && rename(beside, path) == 0;
-            if (!fine) {
-                remove(beside);
-                nn__fail(c, "save", NN__M_FILE_WRITE, path, "no space, or the file is protected");
-            }
-        }
+    nn__out      header = {NULL, 0, 0};
+    nn__file_job job;
+    int          fine;
+    job.ctx = c; job.header = &header; job.list = list; job.n = n; job.zip = nn__ends_with(path, ".npz");
+    if (!job.zip && nn__ends_with(path, ".npy")) {
+        if (n != 1) return nn__fail(c, "save", NN__M_FORMAT, path, "an npy file holds one tensor; npz several");
+        job.zip = -1;
     }
-    nn__free(c, beside, length);
-    nn__free(c, header.text, room);
+    for (int64_t i = 0; i < n; i++)
+        if (job.zip && list[i].x->dtype == NN_BF16) return nn__fail(c, "save", NN__M_FORMAT, path, "NumPy has no bf16");
+    nn__file_header(&header, list, n); /* first only to know how long it is */
+    header.size = header.n + 1;
+    header.text = (char *)nn__alloc(c, header.size);
+    header.n    = 0;
+    if (!header.text) return 0;
+    nn__file_header(&header, list, n);
+    fine = nn__replace_file(c, "save", path, nn__file_put, &job);
+    nn__free(c, header.text, header.size);
     return fine;
 #else
     (void)path; (void)list; (void)n;
@@ -11202,10 +11220,10 @@ NN_API int nn_file_write(nn_ctx *c, const char *path, const char *const *names, 
 }
 
 /* The model's tensors, and, with an optimiser, its state: "optim.fc1.weight.m", ".v", ".steps", and "optim.step". */
-static int nn__save(nn_model *m, nn_optim *o, const char *path) {
+static int nn__save(nn_model *m, nn_optim *o, const char *path, const nn__named *more, int64_t more_n) { /* more: other tensors, beside them */
     nn_ctx    *c = m->ctx;
     nn__named *list;
-    int64_t    room = m->n * 6 + 2, n = 0;
+    int64_t    room = m->n * 6 + 2 + more_n, n = 0;
     int        fine = 1;
     if (m->n == 0) return nn__fail(c, "save", NN__M_MODEL_NOT_MADE);
     if (!nn_model_freeze(m)) return 0;
@@ -11237,12 +11255,13 @@ static int nn__save(nn_model *m, nn_optim *o, const char *path) {
             fine = list[n++].x != NULL;
         }
     }
+    for (int64_t i = 0; i < more_n; i++) list[n++] = more[i];
     fine = fine && nn__file_write(c, path, list, n);
     nn__free(c, list, (size_t)room * sizeof *list);
     return fine;
 }
-NN_API int nn_save(nn_model *m, const char *path) { return m && nn__ok_arg(m->ctx, "save", path, "path") && nn__save(m, NULL, path); }
-NN_API int nn_optim_save(nn_optim *o, const char *path) { return o && nn__ok_arg(o->ctx, "save", path, "path") && nn__save(o->model, o, path); }
+NN_API int nn_save(nn_model *m, const char *path) { return m && nn__ok_arg(m->ctx, "save", path, "path") && nn__save(m, NULL, path, NULL, 0); }
+NN_API int nn_optim_save(nn_optim *o, const char *path) { return o && nn__ok_arg(o->ctx, "save", path, "path") && nn__save(o->model, o, path, NULL, 0); }
 
 static int nn__entry_fits(nn_ctx *c, const nn__entry *e, const char *path, nn_shape s) {
     nn__text t, u;
@@ -11278,7 +11297,7 @@ static int nn__model_fill(nn_model *m, nn_file *f, int only) {
         }
         if (only < 0)
             for (int64_t i = 0; i < f->n; i++)
-                if (!f->entry[i].used && strncmp(f->entry[i].name, "optim.", 6) && !nn__fits("*num_batches_tracked", f->entry[i].name)) return nn__fail(c, "load", NN__M_NAME_LEFT, f->entry[i].name);
+                if (!f->entry[i].used && strncmp(f->entry[i].name, "optim.", 6) && strncmp(f->entry[i].name, "fit.", 4) && !nn__fits("*num_batches_tracked", f->entry[i].name)) return nn__fail(c, "load", NN__M_NAME_LEFT, f->entry[i].name);
     }
     return 1;
 }
@@ -11369,30 +11388,34 @@ NN_API int nn_optim_load(nn_optim *o, const char *path) {
 
 /* ---- >>train ----------------------------------------------------------------------------------------
    nn_fit is the loop that anyone could write with the functions above, with its reporting. */
-static nn_tensor *nn__default_loss(nn_tensor *prediction, nn_tensor *target) {
-    return target && nn__is_real(target->dtype) ? nn_mse(prediction, target) : nn_cross_entropy(prediction, target);
-}
-
 NN_API nn_fit_options nn_fit_defaults(void) {
     nn_fit_options o;
     memset(&o, 0, sizeof o);
     return o;
 }
 
-NN_API nn_scores nn_evaluate(nn_model *m, nn_data *d, nn_loss loss) {
+/* What is compared with the targets: a function of the user's, or a loss by name */
+typedef struct nn__criterion { nn_loss loss; const char *name; const nn_loss_options *options; } nn__criterion;
+static int nn__of_classes(const nn__criterion *k) { return !k->name || !strcmp(k->name, "cross_entropy"); } /* a prediction has a logit for each, so there is an accuracy */
+static nn_tensor *nn__criterion_of(const nn__criterion *k, nn_tensor *prediction, nn_tensor *target) {
+    if (!prediction || !target) return NULL;
+    return k->loss ? k->loss(prediction, target) : nn_loss_named(k->name ? k->name : nn__is_real(target->dtype) ? "mse" : "cross_entropy", prediction, target, k->options);
+}
+
+static nn_scores nn__evaluate(nn_model *m, nn_data *d, const nn__criterion *k) {
     nn_scores s = {0, 0, 0};
     nn_ctx   *c = d ? d->ctx : NULL;
     int       classes;
     s.loss = s.accuracy = NAN;
     if (!m || !d || !nn__ok(c)) return s;
-    classes = nn__is_class(d->samples->y);
+    classes = nn__is_class(d->samples->y) && nn__of_classes(k);
     s.loss  = 0;
     s.accuracy = classes ? 0 : NAN;
     for (int64_t at = 0; at < d->n && !c->error; at += 256) { /* in order; the arena goes back after each piece */
         int64_t   n    = nn__min64(256, d->n - at);
         nn__mark  mark = nn__arena_mark(c);
         int       was  = nn_no_grad(c, 1);
-        nn_tensor *y = nn_data_y(d, at, n), *p = nn_predict(m, nn_data_x(d, at, n)), *l = p ? (loss ? loss : nn__default_loss)(p, y) : NULL;
+        nn_tensor *y = nn_data_y(d, at, n), *p = nn_predict(m, nn_data_x(d, at, n)), *l = nn__criterion_of(k, p, y);
         s.loss += nn_item(l) * (double)n;
         if (classes && p) s.accuracy += nn_accuracy(p, y) * (double)n;
         nn_no_grad(c, was);
@@ -11404,15 +11427,37 @@ NN_API nn_scores nn_evaluate(nn_model *m, nn_data *d, nn_loss loss) {
     if (c->error) s.loss = s.accuracy = NAN;
     return s;
 }
+NN_API nn_scores nn_evaluate(nn_model *m, nn_data *d, nn_loss loss) {
+    nn__criterion k = {NULL, NULL, NULL};
+    k.loss = loss;
+    return nn__evaluate(m, d, &k);
+}
 
+NN_API nn_advice nn_recommend(nn_model *m) {
+    nn_advice a = {0, 0};
+    int64_t   n = nn_model_size(m);
+    if (!m) return a;
+    a.batch = n < 10000 ? 32 : n < 100000 ? 64 : n < 1000000 ? 128 : 256;
+    a.lr    = n < 10000 ? 0.01f : n < 100000 ? 0.003f : n < 1000000 ? 0.001f : 0.0003f;
+    return a;
+}
+
+/* -- the history: numbers an epoch, for the user, as JSON and as a picture -- */
+enum { NN__CURVES = 4 };
 typedef struct nn__history { nn__object object; nn_ctx *ctx; size_t size; } nn__history; /* followed by its numbers */
 static void nn__history_destroy(nn__object *o) {
     nn__history *h = (nn__history *)((char *)o - offsetof(nn__history, object));
     nn__object_remove(h->ctx, &h->object);
     nn__free(h->ctx, h, h->size);
 }
+static double *nn__history_curve(const nn_history *h, int i) { return i == 0 ? h->loss : i == 1 ? h->accuracy : i == 2 ? h->valid_loss : i == 3 ? h->valid_accuracy : h->metric[i - NN__CURVES]; }
+static const char *nn__history_name(const nn_history *h, int i) {
+    static const char *const names[NN__CURVES] = {"loss", "accuracy", "valid_loss", "valid_accuracy"};
+    return i < NN__CURVES ? names[i] : h->metric_name[i - NN__CURVES];
+}
 static int nn__history_new(nn_ctx *c, int epochs, nn_history *h) {
-    size_t       size = sizeof(nn__history) + (size_t)epochs * 4 * sizeof(double);
+    int          curves = NN__CURVES + h->metrics;
+    size_t       size = sizeof(nn__history) + (size_t)epochs * (size_t)curves * sizeof(double);
     nn__history *own  = (nn__history *)nn__alloc(c, size);
     double      *p;
     if (!own) return 0;
@@ -11421,9 +11466,77 @@ static int nn__history_new(nn_ctx *c, int epochs, nn_history *h) {
     nn__object_add(c, &own->object, nn__history_destroy);
     p = (double *)(void *)(own + 1);
     h->loss = p; h->accuracy = p + epochs; h->valid_loss = p + 2 * epochs; h->valid_accuracy = p + 3 * epochs;
-    for (int i = 0; i < epochs * 4; i++) p[i] = NAN;
+    for (int i = 0; i < h->metrics; i++) h->metric[i] = p + (NN__CURVES + i) * epochs;
+    for (int i = 0; i < epochs * curves; i++) p[i] = NAN;
     return 1;
 }
+#if !defined(NN_NO_STDIO)
+static void nn__put_json(nn__out *o, const nn_history *h) {
+    nn__put(o, "{\"epochs\": %d, \"best\": %d, \"seconds\": %.3f", h->epochs, h->best, h->seconds);
+    for (int i = 0; i < NN__CURVES + h->metrics; i++) {
+        const double *v = nn__history_curve(h, i);
+        int           any = 0;
+        for (int e = 0; e < h->epochs; e++) any |= v[e] == v[e];
+        if (!any && i) continue;
+        nn__put(o, ",\n \"%s%s\": [", i < NN__CURVES ? "" : "metric_", nn__history_name(h, i));
+        for (int e = 0; e < h->epochs; e++) nn__put(o, v[e] - v[e] == 0 ? "%s%.9g" : "%snull", e ? ", " : "", v[e]); /* JSON has no NaN */
+        nn__put(o, "]");
+    }
+    nn__put(o, "}\n");
+}
+static void nn__put_curves(nn__out *o, const nn_history *h) { /* the losses over the epochs; the axis of losses is logarithmic where they span decades */
+    enum { WIDTH = 640, HEIGHT = 360, LEFT = 64, RIGHT = 16, TOP = 28, BOTTOM = 36 };
+    static const char *const colour[2] = {"#2468b4", "#c8502a"};
+    double low = INFINITY, high = -INFINITY;
+    int    logs;
+    for (int i = 0; i < 4; i += 2)
+        for (int e = 0; e < h->epochs; e++) {
+            double v = nn__history_curve(h, i)[e];
+            if (!(v - v == 0)) continue;
+            if (v < low) low = v;
+            if (v > high) high = v;
+        }
+    if (!(low <= high)) { low = 0; high = 1; }
+    if (high - low < 1e-12 * (fabs(high) + 1)) high = low + 1;
+    logs = low > 0 && high / low > 20;
+    nn__put(o, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n", WIDTH, HEIGHT);
+    for (int k = 0; k <= 4; k++) {
+        double y = HEIGHT - BOTTOM - k * (HEIGHT - TOP - BOTTOM) / 4.0, v = logs ? low * pow(high / low, k / 4.0) : low + (high - low) * k / 4.0;
+        nn__put(o, "<path d=\"M%d %.1fH%d\" stroke=\"#ddd\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n", LEFT, y, WIDTH - RIGHT, LEFT - 6, y + 4, v);
+    }
+    for (int i = 0; i < 4; i += 2) {
+        const double *v = nn__history_curve(h, i);
+        int           drawn = 0;
+        for (int e = 0; e < h->epochs; e++) {
+            double share = logs ? log(v[e] / low) / log(high / low) : (v[e] - low) / (high - low);
+            if (!(share - share == 0)) continue;
+            nn__put(o, "%s%.1f,%.1f", drawn++ ? " " : "<polyline fill=\"none\" stroke-width=\"2\" points=\"", LEFT + (WIDTH - LEFT - RIGHT) * (h->epochs > 1 ? (double)e / (h->epochs - 1) : 0.5),
+                    HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share);
+        }
+        if (drawn) nn__put(o, "\" stroke=\"%s\"/><text x=\"%d\" y=\"18\" fill=\"%s\">%s</text>\n", colour[i / 2], i ? 160 : LEFT, colour[i / 2], i ? "validation loss" : "training loss");
+    }
+    nn__put(o, "<text x=\"%d\" y=\"%d\">epoch 1</text><text x=\"%d\" y=\"%d\" text-anchor=\"end\">%d</text>\n</svg>\n", LEFT, HEIGHT - 12, WIDTH - RIGHT, HEIGHT - 12, h->epochs);
+}
+static int nn__history_write(nn_ctx *c, const char *name, const nn_history *h, const char *path, void (*put)(nn__out *o, const nn_history *h)) {
+    nn__out o = {NULL, 0, 0};
+    int     fine;
+    if (!nn__ok_arg(c, name, h, "the history") || !nn__ok_arg(c, name, path, "path")) return 0;
+    put(&o, h); /* first only to know how long it is */
+    o.size = o.n + 1;
+    o.text = (char *)nn__alloc(c, o.size);
+    o.n    = 0;
+    if (!o.text) return 0;
+    put(&o, h);
+    fine = nn__replace_file(c, name, path, nn__put_text, &o);
+    nn__free(c, o.text, o.size);
+    return fine;
+}
+NN_API int nn_history_json(nn_ctx *c, const nn_history *h, const char *path) { return nn__history_write(c, "history_json", h, path, nn__put_json); }
+NN_API int nn_history_svg(nn_ctx *c, const nn_history *h, const char *path) { return nn__history_write(c, "history_svg", h, path, nn__put_curves); }
+#else
+NN_API int nn_history_json(nn_ctx *c, const nn_history *h, const char *path) { return (void)h, (void)path, nn__fail(c, "history_json", NN__M_FILE_NONE); }
+NN_API int nn_history_svg(nn_ctx *c, const nn_history *h, const char *path) { return (void)h, (void)path, nn__fail(c, "history_svg", NN__M_FILE_NONE); }
+#endif
 
 /* -- progress: a bar on a terminal, a line an epoch in a log -- */
 typedef struct nn__progress { nn_ctx *ctx; int on, bar, epoch, epochs; int64_t done, all; double begin, last; } nn__progress;
@@ -11469,22 +11582,15 @@ static void nn__progress_epoch(nn__progress *p, const nn_history *h, int e) {
     if (h->accuracy[e] == h->accuracy[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  accuracy %.4f", h->accuracy[e]);
     if (h->valid_loss[e] == h->valid_loss[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  valid %.4f", h->valid_loss[e]);
     if (h->valid_accuracy[e] == h->valid_accuracy[e]) n += (size_t)snprintf(line + n, sizeof line - n, "  %.4f", h->valid_accuracy[e]);
+    for (int i = 0; i < h->metrics && n < sizeof line - 60; i++) n += (size_t)snprintf(line + n, sizeof line - n, "  %s %.4f", h->metric_name[i], h->metric[i][e]);
     snprintf(line + n, sizeof line - n, "  %.1f s", nn_time() - p->begin);
     nn__progress_line(p, line);
 }
 
-/* One step as anyone would write it. In *loss and *y what it computed; while a plan is recorded, what it will. */
-static void nn__fit_step(nn_model *m, nn_optim *o, const nn_fit_options *f, nn_tensor *x, nn_tensor *target, nn_tensor **loss, nn_tensor **y) {
-    *y    = nn_forward(m, x);
-    *loss = *y ? (f->loss ? f->loss : nn__default_loss)(*y, target) : NULL;
-    nn_backward(*loss);
-    if (f->clip > 0) nn_clip_grad_norm(o, f->clip);
-    nn_step(o);
-}
-
-/* -- steps that repeat run as plans: a cache by shape, for whole batches and the last short one. A step is trusted once two
-      recordings of it, made at different steps, are the same; it is recorded again once an epoch, and if it has changed,
-      or cannot be recorded (it looks at values), it stays as written. -- */
+/* -- steps that repeat run as plans: a cache by shape, for whole batches and the last short one. A step (of several batches: its
+      first half, since what a recording knows of gradients is its own) is trusted once two recordings of it, made at different steps, are the same; it is recorded
+      again once an epoch, and if it has changed, or cannot be recorded (it looks at values), it stays as written. -- */
+enum { NN__STEP_OUTS = 3 }; /* loss, prediction, norms of the gradients */
 typedef struct nn__cached {
     nn_plan   *plan;
     nn_dtype   dtype;
@@ -11492,11 +11598,48 @@ typedef struct nn__cached {
     int64_t    seen;          /* how often this shape came */
     int        eager, looked; /* never a plan; the epoch in which it was recorded last */
     uint64_t   signature;     /* of that recording */
-    nn_tensor *out[2];
+    nn_tensor *out[NN__STEP_OUTS];
 } nn__cached;
 enum { NN__CACHED = 4 };
 typedef struct nn__plans { nn__cached at[NN__CACHED]; } nn__plans;
-typedef struct nn__fit { nn_model *m; nn_optim *o; const nn_fit_options *f; nn__plans plans; nn__progress *progress; } nn__fit;
+typedef struct nn__fit {
+    nn_model             *m;
+    nn_optim             *o;
+    const nn_fit_options *f;
+    nn__criterion         criterion;
+    nn__plans             plans;
+    nn__progress         *progress;
+    nn_history           *h;
+    nn_data              *train, *valid;
+    int                   update;         /* this batch ends a step */
+    int                  *watched, count; /* the parameters that had gradients, as their norms come */
+    int                   told_large, told_bad;
+    double                loss_sum, accuracy_sum, best; /* of the epoch so far; the least loss that was watched */
+    int64_t               samples, batches, since;      /* of the epoch so far; batches since the last update */
+    int                   epoch, rest;    /* rest: epochs since the best */
+    char                 *kept;           /* the best weights */
+    size_t                kept_size;
+} nn__fit;
+
+/* One step as anyone would write it, in two halves. In out what they computed; while a plan is recorded, what it will. */
+static void nn__fit_gradients(nn__fit *t, nn_tensor *x, nn_tensor *target, nn_tensor **out) {
+    out[1] = nn_forward(t->m, x);
+    out[0] = nn__criterion_of(&t->criterion, out[1], target);
+    out[2] = out[0];
+    nn_backward(t->f->accumulate > 1 ? nn_scale(out[0], 1.0 / t->f->accumulate) : out[0]);
+}
+static void nn__fit_update(nn__fit *t, nn_tensor **out) {
+    const nn_fit_options *f = t->f;
+    if (!out[0]) return;
+    t->count = 0;
+    for (int i = 0; i < t->m->n && t->watched; i++) {
+        nn_tensor *p = t->m->param[i]->st.data ? nn__handle(t->m->ctx, t->m, i) : NULL;
+        if (p && p->grad) t->watched[t->count++] = i;
+    }
+    if (f->clip_value > 0) nn_clip_grad_value(t->o, f->clip_value);
+    if (f->clip > 0 || t->watched) nn__clip_grads(t->o, "fit", f->clip > 0 ? (double)f->clip : 1, f->clip > 0 ? NN__CLIP_NORM : NN__CLIP_WATCH, &out[2]);
+    nn_step(t->o);
+}
 
 static nn__cached *nn__cached_for(nn__plans *p, const nn_tensor *x, const nn_tensor *y) { /* y may be NULL; NULL: no place left */
     for (int i = 0; i < NN__CACHED; i++) {
@@ -11515,8 +11658,8 @@ static nn__cached *nn__cached_for(nn__plans *p, const nn_tensor *x, const nn_ten
 static nn_plan *nn__record_quietly(nn_ctx *c, nn__cached *k, int make, void (*step)(void *arg, nn_tensor *x, nn_tensor *y, nn_tensor **out), void *arg, int outs, nn_tensor *x, nn_tensor *y);
 
 static void nn__fit_record(void *arg, nn_tensor *x, nn_tensor *y, nn_tensor **out) {
-    nn__fit *t = (nn__fit *)arg;
-    nn__fit_step(t->m, t->o, t->f, x, y, &out[0], &out[1]);
+    nn__fit_gradients((nn__fit *)arg, x, y, out);
+    if (((nn__fit *)arg)->f->accumulate == 1) nn__fit_update((nn__fit *)arg, out);
 }
 /* The plan for this batch, bound to it; NULL: run it as written */
 static nn__cached *nn__fit_plan(nn__fit *t, nn_batch *b, int epoch) {
@@ -11524,13 +11667,13 @@ static nn__cached *nn__fit_plan(nn__fit *t, nn_batch *b, int epoch) {
     nn__cached *k = t->f->eager || c->eager || !t->m->made || t->m->hook ? NULL : nn__cached_for(&t->plans, b->x, b->y);
     if (!k || k->eager || c->error) return NULL;
     if (++k->seen < 3) { /* the first of its shape, and the second, which is recorded beside */
-        if (k->seen == 2) nn_plan_free(nn__record_quietly(c, k, 0, nn__fit_record, t, 2, b->x, b->y));
+        if (k->seen == 2) nn_plan_free(nn__record_quietly(c, k, 0, nn__fit_record, t, NN__STEP_OUTS, b->x, b->y));
         k->looked = epoch;
         return NULL;
     }
     if (!k->plan) {
         uint64_t was = k->signature;
-        k->plan = nn__record_quietly(c, k, 1, nn__fit_record, t, 2, b->x, b->y);
+        k->plan = nn__record_quietly(c, k, 1, nn__fit_record, t, NN__STEP_OUTS, b->x, b->y);
         if (k->plan && k->signature != was) k->eager = 1;
         if (k->plan && !k->eager && k == t->plans.at) {
             nn_plan_stats s = nn_plan_stats_of(k->plan);
@@ -11540,7 +11683,7 @@ static nn__cached *nn__fit_plan(nn__fit *t, nn_batch *b, int epoch) {
         }
     } else if (k->looked != epoch) {
         uint64_t was = k->signature;
-        nn_plan_free(nn__record_quietly(c, k, 0, nn__fit_record, t, 2, b->x, b->y));
+        nn_plan_free(nn__record_quietly(c, k, 0, nn__fit_record, t, NN__STEP_OUTS, b->x, b->y));
         if (k->signature != was) k->eager = 1;
     }
     k->looked = epoch;
@@ -11553,90 +11696,318 @@ static nn__cached *nn__fit_plan(nn__fit *t, nn_batch *b, int epoch) {
     return nn_plan_bind(k->plan, "x", b->x) && nn_plan_bind(k->plan, "y", b->y) ? k : NULL;
 }
 
+/* Says once that a gradient is large, and once that one, or the loss, is no number: where, and in which step */
+static void nn__fit_watch(nn__fit *t, double loss, nn_tensor *norms) {
+    const double *norm = norms && norms->ndim == 1 && norms->size[0] == t->count + 1 ? (const double *)nn__data(norms) : NULL;
+    int           bad = !(loss - loss == 0), large = 0;
+    const char   *at = NULL;
+    for (int i = 1; norm && i <= t->count; i++) {
+        if (!(norm[i] - norm[i] == 0) && !at) at = t->m->param[t->watched[i - 1]]->path;
+        if (norm[i] > norm[large ? large : i] || (norm[i] > 10 && !large)) large = i;
+    }
+    if ((bad || at) && !t->told_bad++)
+        nn_note(t->m->ctx, NN_LOG_WARN, "step %lld: the loss is %g, and the gradient of %s not finite", (long long)t->o->step, loss, at ? at : "no parameter");
+    else if (large && norm[large] > 10 && !t->told_large++)
+        nn_note(t->m->ctx, NN_LOG_WARN, "step %lld: the gradient of %s is large, its norm is %.3g (nn_fit_options.clip holds it)", (long long)t->o->step, t->m->param[t->watched[large - 1]]->path, norm[large]);
+}
+
+/* -- what training needs to go on: model, optimiser, and these tensors beside them in one file -- */
+enum { NN__FIT_STATE = 20 };
+static int nn__fit_save(nn__fit *t, const char *path) {
+    nn_ctx    *c = t->m->ctx;
+    nn_history *h = t->h;
+    nn__mark   mark = nn__arena_mark(c);
+    double     s[NN__FIT_STATE] = {0};
+    nn__named  more[4 + NN_METRICS + 1];
+    nn_tensor *x;
+    int64_t    size = (int64_t)(t->kept_size / nn__dtypes[t->m->dtype].size);
+    int        n = 0, fine = 1;
+    s[0] = 1; s[1] = t->epoch; s[2] = (double)t->batches; s[3] = t->loss_sum; s[4] = t->accuracy_sum; s[5] = (double)t->samples; s[6] = t->best; s[7] = t->rest; s[8] = h->best;
+    s[9] = (double)(c->config.seed >> 32); s[10] = (double)(c->config.seed & 0xffffffffu); s[11] = (double)c->step; s[12] = (double)t->train->id; s[13] = (double)t->train->epoch; s[14] = (double)t->train->at;
+    s[15] = t->train->running; s[16] = h->seconds; s[17] = h->epochs;
+    memset(more, 0, sizeof more);
+    for (int i = -1; i < NN__CURVES + h->metrics + (t->kept != NULL) && fine; i++, n++) {
+        more[n].prefix = i >= NN__CURVES && i < NN__CURVES + h->metrics ? "fit.metric_" : "fit."; more[n].suffix = "";
+        more[n].name = i < 0 ? "state" : i < NN__CURVES + h->metrics ? nn__history_name(h, i) : "best_weights";
+        x = i < 0 ? nn_from(c, s, NN_F64, NN_SHAPE(NN__FIT_STATE)) : i < NN__CURVES + h->metrics ? nn_from(c, nn__history_curve(h, i), NN_F64, NN_SHAPE(h->epochs)) : nn_from(c, t->kept, t->m->dtype, NN_SHAPE(size));
+        more[n].x = x;
+        fine = x != NULL;
+    }
+    fine = fine && nn__save(t->m, t->o, path, more, n);
+    nn__arena_rewind(c, mark);
+    return fine;
+}
+static int nn__fit_get(nn_ctx *c, nn_file *f, const char *name, int metric, double *to, int64_t n) { /* a curve or the state */
+    char       full[64];
+    nn__entry *e;
+    snprintf(full, sizeof full, "fit.%s%s", metric ? "metric_" : "", name);
+    e = nn__file_find(f, full);
+    if (!e) return nn__fail(c, "resume", NN__M_NAME_MISSING, full);
+    if (!nn__entry_fits(c, e, full, NN_SHAPE(n))) return 0;
+    nn__entry_copy(f, e, NN_F64, to);
+    return 1;
+}
+static void nn__epoch_begin(nn_data *d);
+static int nn__fit_resume(nn__fit *t, const char *path) {
+    nn_ctx    *c = t->m->ctx;
+    double     s[NN__FIT_STATE];
+    nn_file   *f = nn_file_open(c, path);
+    nn__entry *e;
+    int        fine, done;
+    if (!f) return 0;
+    fine = nn__fit_get(c, f, "state", 0, s, NN__FIT_STATE);
+    for (int i = 0; i < NN__FIT_STATE && fine; i++)
+        if (i != 3 && i != 4 && i != 6 && i != 16 && !(s[i] >= 0 && s[i] < 9e15)) fine = nn__fail(c, "resume", NN__M_FORMAT, path, "its state of training is not what it should be"); /* losses may be anything */
+    done = fine ? (int)nn__min64((int64_t)s[17], t->f->epochs) : 0;
+    if (fine && s[17] > t->f->epochs) fine = nn__fail(c, "resume", NN__M_FORMAT, path, "it has more epochs than are wanted");
+    if (fine && s[14] > (double)t->train->n) fine = nn__fail(c, "resume", NN__M_FORMAT, path, "it belongs to another data set");
+    for (int i = 0; i < NN__CURVES + t->h->metrics && fine; i++) fine = nn__fit_get(c, f, nn__history_name(t->h, i), i >= NN__CURVES, nn__history_curve(t->h, i), done);
+    e = fine ? nn__file_find(f, "fit.best_weights") : NULL;
+    if (e && t->kept && e->dtype == t->m->dtype && (size_t)nn__count(e->shape.ndim, e->shape.dim) * nn__dtypes[e->dtype].size == t->kept_size) memcpy(t->kept, f->bytes + e->begin, t->kept_size);
+    nn_file_close(f);
+    if (!fine || !nn_optim_load(t->o, path)) return 0;
+    t->h->epochs = done; t->h->best = (int)s[8]; t->h->seconds = s[16];
+    t->epoch = (int)s[1]; t->batches = (int64_t)s[2]; t->loss_sum = s[3]; t->accuracy_sum = s[4]; t->samples = (int64_t)s[5]; t->best = s[6]; t->rest = (int)s[7];
+    c->config.seed  = (uint64_t)s[9] << 32 | (uint64_t)s[10];
+    c->step         = (uint64_t)s[11];
+    t->train->id    = (uint64_t)s[12];
+    t->train->epoch = (uint64_t)s[13];
+    if (s[15] != 0 && t->train->epoch) { /* in the middle of an epoch: its order again */
+        t->train->epoch--;
+        nn__epoch_begin(t->train);
+        t->train->at = (int64_t)s[14];
+    }
+    return 1;
+}
+
+/* The weights as one piece: from the model, or back into it */
+static void nn__fit_copy(nn__fit *t, int back) {
+    char *at = t->kept;
+    for (int i = 0; i < t->m->n; i++) {
+        nn__param *p = t->m->param[i];
+        if (p->st.bytes) memcpy(back ? p->st.data : at, back ? at : p->st.data, p->st.bytes);
+        at += p->st.bytes;
+        p->st.version += back != 0;
+    }
+}
+
 /* One pass over the training part: the mean loss and accuracy */
-static int nn__fit_epoch(nn__fit *t, nn_data *d, nn_history *h, int e) {
+static int nn__fit_epoch(nn__fit *t) {
     nn_ctx  *c = t->m->ctx;
+    nn_data *d = t->train;
     nn_batch b;
-    double   loss_sum = 0, accuracy_sum = 0;
-    int64_t  n = 0;
-    int      classes = nn__is_class(d->samples->y);
+    int      classes = nn__is_class(d->samples->y) && nn__of_classes(&t->criterion), e = t->epoch;
     t->progress->epoch = e;
-    t->progress->done  = 0;
+    t->progress->done  = t->samples;
     while (nn_data_next(d, &b)) {
-        nn_tensor  *y, *loss;
-        nn__cached *k = nn__fit_plan(t, &b, e);
+        nn_tensor  *out[NN__STEP_OUTS] = {NULL, NULL, NULL};
+        nn__cached *k;
+        double      loss;
+        int64_t     left = d->n - d->at;
+        t->update = ++t->since >= t->f->accumulate || left <= 0 || (d->drop_last && left < d->batch);
+        k = nn__fit_plan(t, &b, e);
         if (k) {
             nn_plan_run(k->plan);
-            loss = k->out[0];
-            y    = k->out[1];
-        } else nn__fit_step(t->m, t->o, t->f, b.x, b.y, &loss, &y);
-        loss_sum += nn_item(loss) * (double)b.n;
-        if (classes && y) accuracy_sum += nn_accuracy(y, b.y) * (double)b.n;
-        n += b.n;
+            memcpy(out, k->out, sizeof out);
+        } else nn__fit_gradients(t, b.x, b.y, out);
+        if (t->update && (!k || t->f->accumulate > 1)) nn__fit_update(t, out);
+        loss = nn_item(out[0]);
+        if (t->update && !t->f->unwatched && !t->f->quiet && out[0]) nn__fit_watch(t, loss, out[2]);
+        t->loss_sum += loss * (double)b.n;
+        if (classes && out[1]) t->accuracy_sum += nn_accuracy(out[1], b.y) * (double)b.n;
+        t->samples += b.n;
+        t->batches++;
+        if (t->update) t->since = 0;
         nn_reset(c);
         if (c->error) return 0;
-        nn__progress_bar(t->progress, loss_sum / (double)n, b.n);
+        nn__progress_bar(t->progress, t->loss_sum / (double)t->samples, b.n);
+        if (t->f->checkpoint && t->f->checkpoint_every && t->update && t->batches % t->f->checkpoint_every == 0 && left > 0 && !nn__fit_save(t, t->f->checkpoint)) return 0;
+        if (t->f->on_step && !t->f->on_step(t->f->user, t->o->step, loss)) return 0;
     }
-    h->loss[e] = n ? loss_sum / (double)n : NAN;
-    if (classes && n) h->accuracy[e] = accuracy_sum / (double)n;
+    t->h->loss[e] = t->samples ? t->loss_sum / (double)t->samples : NAN;
+    if (classes && t->samples) t->h->accuracy[e] = t->accuracy_sum / (double)t->samples;
+    t->loss_sum = t->accuracy_sum = 0;
+    t->samples = t->batches = 0;
     return !c->error;
 }
 
-static int nn__fit_check(nn_ctx *c, const nn_fit_options *f) {
+/* The metrics asked for, of all predictions together */
+static void nn__fit_metrics(nn__fit *t, nn_data *d) {
+    nn_ctx    *c = t->m->ctx;
+    nn__mark   mark = nn__arena_mark(c);
+    int        was = nn_no_grad(c, 1);
+    nn_tensor *y = t->h->metrics ? nn_data_y(d, 0, NN_TO_END) : NULL, *all = NULL;
+    nn_shape   s;
+    for (int64_t at = 0; y && at < d->n && !c->error; at += 256) {
+        int64_t    n = nn__min64(256, d->n - at);
+        nn__mark   piece;
+        nn_tensor *p;
+        if (!at) { /* one row more, to see how large a prediction is */
+            p = nn_predict(t->m, nn_data_x(d, 0, 1));
+            s = nn_shape_of(p);
+            if (!p || !s.ndim || s.dim[0] != 1) break;
+            s.dim[0] = d->n;
+            all      = nn_zeros(c, p->dtype, s);
+        }
+        piece = nn__arena_mark(c);
+        p     = nn_predict(t->m, nn_data_x(d, at, n));
+        if (p && all) nn_assign(nn_slice(all, 0, at, at + n, 1), p);
+        nn__arena_rewind(c, piece);
+    }
+    for (int i = 0; i < t->h->metrics && all && !c->error; i++) t->h->metric[i][t->epoch] = nn_metric(t->h->metric_name[i], all, y);
+    nn_no_grad(c, was);
+    nn__arena_rewind(c, mark);
+}
+
+/* After an epoch: validation, metrics, the best so far, files. 0: stop */
+static int nn__fit_epoch_end(nn__fit *t) {
+    const nn_fit_options *f = t->f;
+    nn_ctx     *c = t->m->ctx;
+    nn_history *h = t->h;
+    double      least = f->min_delta == 0 ? 1e-4 : f->min_delta == NN_ZERO ? 0 : (double)f->min_delta, value;
+    int         e = t->epoch, stop = 0;
+    if (t->valid) {
+        nn_scores s = nn__evaluate(t->m, t->valid, &t->criterion);
+        h->valid_loss[e]     = s.loss;
+        h->valid_accuracy[e] = s.accuracy;
+    }
+    nn__fit_metrics(t, t->valid ? t->valid : t->train);
+    h->epochs  = e + 1;
+    h->seconds = nn_time() - t->progress->begin;
+    nn__progress_epoch(t->progress, h, e);
+    value = t->valid ? h->valid_loss[e] : h->loss[e];
+    t->rest++;
+    if (value < t->best - least || (t->best == INFINITY && value < INFINITY)) {
+        t->best = value;
+        t->rest = 0;
+        h->best = e;
+        if (t->kept) nn__fit_copy(t, 0);
+        if (f->best && !c->error) nn_save(t->m, f->best);
+    } else if (f->patience && t->rest >= f->patience) stop = 1;
+    nn_optim_metric(t->o, value);
+    if (f->history && !c->error) nn_history_json(c, h, f->history);
+    if (f->curve && !c->error) nn_history_svg(c, h, f->curve);
+    t->epoch++;
+    if (f->checkpoint && !c->error) nn__fit_save(t, f->checkpoint);
+    if (stop) nn__progress_line(t->progress, "no better for as long as nn_fit_options.patience: training ends");
+    return !stop && !c->error && (!f->on_epoch || f->on_epoch(f->user, h));
+}
+
+static int nn__fit_check(nn_ctx *c, const nn_fit_options *f, const nn_data *d, nn_history *h) {
     if (f->epochs < 0 || f->epochs > INT_MAX / 64) return nn__fail(c, "fit", NN__M_OPTION, "epochs", (double)f->epochs);
     if (f->batch < 0) return nn__fail(c, "fit", NN__M_OPTION, "batch", (double)f->batch);
     if (!(f->lr >= 0)) return nn__fail(c, "fit", NN__M_OPTION, "lr", (double)f->lr);
     if (!(f->clip >= 0)) return nn__fail(c, "fit", NN__M_OPTION, "clip", (double)f->clip);
+    if (!(f->clip_value >= 0)) return nn__fail(c, "fit", NN__M_OPTION, "clip_value", (double)f->clip_value);
     if (!(f->validation >= 0 && f->validation <= 0.9f)) return nn__fail(c, "fit", NN__M_OPTION, "validation", (double)f->validation);
+    if (f->accumulate < 0) return nn__fail(c, "fit", NN__M_OPTION, "accumulate", (double)f->accumulate);
+    if (f->patience < 0) return nn__fail(c, "fit", NN__M_OPTION, "patience", (double)f->patience);
+    if (f->checkpoint_every < 0) return nn__fail(c, "fit", NN__M_OPTION, "checkpoint_every", (double)f->checkpoint_every);
+    if (f->resume && !f->checkpoint) return nn__fail(c, "fit", NN__M_RULE, "resume", "no checkpoint is named");
+    if (f->loss_name && nn__loss_known(f->loss_name) < 0) return nn__fail(c, "fit", NN__M_RULE, f->loss_name, "no such loss");
+    if (f->balance && (!nn__is_class(d->samples->y) || f->loss || f->loss_name || (f->loss_options && f->loss_options->weight))) return nn__fail(c, "fit", NN__M_RULE, "balance", "it is for classes and their own cross-entropy");
+    for (const char *s = f->metrics; s && *s;) { /* "accuracy, f1" */
+        size_t n = strcspn(s, ", ");
+        char   name[40];
+        snprintf(name, sizeof name, "%.*s", (int)(n < 39 ? n : 39), s);
+        if (n && nn__metric_known(name, n) < 0) return nn__fail(c, "fit", NN__M_RULE, name, "no such metric");
+        if (n && h->metrics == NN_METRICS) return nn__fail(c, "fit", NN__M_OPTION, "metrics", (double)(NN_METRICS + 1));
+        if (n) snprintf(h->metric_name[h->metrics++], sizeof h->metric_name[0], "%.31s", name);
+        s += n + (s[n] != 0);
+    }
     return 1;
+}
+/* Each class by the inverse of its share of d's samples; a kept tensor, or NULL */
+static nn_tensor *nn__fit_balance(nn_model *m, nn_data *d) {
+    int64_t    classes = nn_data_classes(d), *count;
+    nn_tensor *w;
+    nn_ctx    *c = m->ctx;
+    nn_tensor *y = d->samples->y;
+    count = (int64_t *)nn__alloc_zero(c, (size_t)(classes + 1) * sizeof *count);
+    w     = count ? nn__kept_new(c, m->dtype, 1, &classes, NULL) : NULL;
+    for (int64_t i = 0; w && i < d->n; i++) count[nn__load_int(y->dtype, y->st->data, d->index[i])]++;
+    for (int64_t k = 0; w && k < classes; k++) nn__store(m->dtype, w->st->data, k, count[k] ? (double)d->n / (double)(classes * count[k]) : 0);
+    nn__free(c, count, (size_t)(classes + 1) * sizeof *count);
+    return w;
+}
+
+/* The options are checked and filled, the data split, the model made: everything up to the first batch, and the epochs */
+static void nn__fit_run(nn__fit *t, nn_fit_options *f) {
+    nn_ctx     *c = t->m->ctx;
+    int64_t     steps;
+    nn_loss_options weighted;
+    nn_tensor  *weight = NULL;
+    if (f->balance) {
+        memset(&weighted, 0, sizeof weighted);
+        if (f->loss_options) weighted = *f->loss_options;
+        weighted.weight = weight = nn__fit_balance(t->m, t->train);
+        t->criterion.options = &weighted;
+    }
+    if (!f->unwatched && !f->quiet) t->watched = (int *)nn__alloc(c, (size_t)t->m->n * sizeof *t->watched);
+    if (f->patience || f->best) { /* the best weights are put back at the end */
+        for (int i = 0; i < t->m->n; i++) t->kept_size += t->m->param[i]->st.bytes;
+        t->kept = (char *)nn__alloc(c, t->kept_size);
+    }
+    steps = nn__ceil_div(nn__ceil_div(t->train->n, t->train->batch), f->accumulate) * f->epochs;
+    if (!f->optim) nn_set_lr(t->o, f->schedule.base > 0 ? f->schedule : nn_lr_cosine(f->lr, steps / 20, steps, 0));
+    nn_data_rewind(t->train);
+    t->best  = INFINITY;
+#if !defined(NN_NO_STDIO)
+    if (f->resume && !c->error) {
+        FILE *there = fopen(f->checkpoint, "rb");
+        if (there) fclose(there);
+        if (there) nn__fit_resume(t, f->checkpoint);
+    }
+#endif
+    while (!c->error && t->epoch < f->epochs && !(f->patience && t->rest >= f->patience) && nn__fit_epoch(t) && nn__fit_epoch_end(t)) {}
+    if (t->kept && t->best < INFINITY) nn__fit_copy(t, 1);
+    nn__free(c, t->kept, t->kept_size);
+    if (t->watched) nn__free(c, t->watched, (size_t)t->m->n * sizeof *t->watched);
+    if (weight) nn__kept_free(weight);
 }
 
 NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options) {
     nn_ctx        *c = m ? m->ctx : NULL;
     nn_fit_options f = nn_fit_defaults();
     nn_history     h;
-    nn_data       *train, *valid = NULL;
-    nn_optim      *o;
     nn__progress   p;
     nn__fit        t;
+    nn_shape       shape;
     int64_t        batch;
-    int            drop_last;
+    int            drop_last, batch_set;
     memset(&h, 0, sizeof h);
     memset(&t, 0, sizeof t);
+    memset(&p, 0, sizeof p);
     if (!m || !nn__ok_arg(c, "fit", d, "the data")) return h;
     batch     = d->batch; /* as they were, afterwards */
     drop_last = d->drop_last;
+    batch_set = d->batch_set;
     if (d->ctx != c) return nn__fail(c, "fit", NN__M_OBJECT_CONTEXT, "the data"), h;
     if (options) f = *options;
-    if (!nn__fit_check(c, &f)) return h;
+    if (!nn__fit_check(c, &f, d, &h)) return h;
     if (!f.epochs) f.epochs = 10;
-    if (f.lr == 0) f.lr = 0.001f;
-    train = d;
-    if (f.validation > 0 && !nn_data_split(d, f.validation, &train, &valid)) return h;
-    o = f.optim ? f.optim : nn__optim_short(m, NN_ADAMW, f.lr, 0, f.weight_decay == 0 ? 0.01f : f.weight_decay == NN_ZERO ? 0 : f.weight_decay);
-    if (o && (!f.batch || nn_data_batch(train, f.batch, 0)) && nn__history_new(c, f.epochs, &h)) {
-        int64_t steps = nn__ceil_div(train->n, train->batch) * f.epochs;
-        if (!f.optim) nn_set_lr(o, f.schedule.base > 0 ? f.schedule : nn_lr_cosine(f.lr, steps / 20, steps, 0));
-        memset(&p, 0, sizeof p);
-        p.ctx = c; p.on = !f.quiet; p.bar = nn__is_terminal() && !c->config.log; p.epochs = f.epochs; p.all = train->n; p.begin = nn_time();
-        nn_data_rewind(train);
-        t.m = m; t.o = o; t.f = &f; t.progress = &p;
-        for (int e = 0; e < f.epochs && nn__fit_epoch(&t, train, &h, e); e++) {
-            if (valid) {
-                nn_scores s = nn_evaluate(m, valid, f.loss);
-                h.valid_loss[e]     = s.loss;
-                h.valid_accuracy[e] = s.accuracy;
-            }
-            h.epochs  = e + 1;
-            h.seconds = nn_time() - p.begin;
-            nn__progress_epoch(&p, &h, e);
-            if (c->error || (f.on_epoch && !f.on_epoch(f.user, &h))) break;
-        }
+    if (!f.accumulate) f.accumulate = 1;
+    shape        = nn_shape_of(d->samples->x);
+    shape.dim[0] = nn__min64(f.batch ? f.batch : d->batch, d->n);
+    if (!m->made && m->net && !nn__model_make(m, c, nn__batch_dtype(d->samples->x, 0), shape)) return h;
+    if (f.lr == 0) f.lr = nn_recommend(m).lr;
+    if (!f.batch && !d->batch_set) f.batch = nn_recommend(m).batch;
+    t.train = d;
+    if (f.validation > 0 && !nn_data_split(d, f.validation, &t.train, &t.valid)) return h;
+    t.o = f.optim ? f.optim : nn__optim_short(m, NN_ADAMW, f.lr, 0, f.weight_decay == 0 ? 0.01f : f.weight_decay == NN_ZERO ? 0 : f.weight_decay);
+    if (t.o && (!f.batch || nn_data_batch(t.train, f.batch, drop_last)) && nn__history_new(c, f.epochs, &h)) {
+        t.m = m; t.f = &f; t.h = &h; t.progress = &p;
+        t.criterion.loss = f.loss; t.criterion.name = f.loss_name; t.criterion.options = f.loss_options;
+        p.ctx = c; p.on = !f.quiet; p.bar = nn__is_terminal() && !c->config.log; p.epochs = f.epochs; p.all = t.train->n; p.begin = nn_time();
+        nn__fit_run(&t, &f);
     }
     for (int i = 0; i < NN__CACHED; i++) nn_plan_free(t.plans.at[i].plan);
-    if (!f.optim) nn_optim_free(o);
-    if (valid) { nn_data_free(train); nn_data_free(valid); }
-    else if (d->batch != batch) nn_data_batch(d, batch, drop_last);
+    if (!f.optim) nn_optim_free(t.o);
+    if (t.valid) { nn_data_free(t.train); nn_data_free(t.valid); }
+    else if (d->batch != batch || d->batch_set != batch_set) {
+        nn_data_batch(d, batch, drop_last);
+        d->batch_set = batch_set;
+    }
     return h;
 }
 
@@ -13993,7 +14364,7 @@ NN_API nn_plan_stats nn_plan_stats_of(const nn_plan *p) {
 static nn_plan *nn__record_quietly(nn_ctx *c, nn__cached *k, int make, void (*step)(void *arg, nn_tensor *x, nn_tensor *y, nn_tensor **out), void *arg, int outs, nn_tensor *x, nn_tensor *y) {
     nn_plan_options options = nn_plan_defaults();
     nn_plan        *p;
-    nn_tensor      *out[2] = {NULL, NULL};
+    nn_tensor      *out[NN__STEP_OUTS] = {NULL, NULL, NULL};
     int             quiet = c->config.quiet, fine;
     c->config.quiet = 1;
     options.exact   = 1;
@@ -14624,7 +14995,6 @@ static int nn__draw_write(nn_plan *p, const char *function, const char *path, in
     nn__mark    mark;
     nn__drawing d;
     nn__out     o = {NULL, 0, 0};
-    FILE       *f;
     int         fine;
     if (!nn__plan_made(p, function) || !nn__ok_arg(c, function, path, "path")) return 0;
     if (p->gone) return nn__fail(c, function, NN__M_PLAN_GONE, p->gone); /* and with it, maybe, names of layers */
@@ -14637,13 +15007,7 @@ static int nn__draw_write(nn_plan *p, const char *function, const char *path, in
         if (turn) { o.size = o.n + 1; o.text = (char *)nn__alloc(c, o.size); o.n = 0; fine = o.text != NULL; }
         if (fine) (dot ? nn__put_dot : nn__put_svg)(&o, &d);
     }
-    f = fine ? fopen(path, "wb") : NULL;
-    if (fine && !f) fine = nn__fail(c, function, NN__M_FILE_OPEN, path, "cannot be opened");
-    if (f) {
-        fine = fwrite(o.text, 1, o.n, f) == o.n;
-        fine = fclose(f) == 0 && fine;
-        if (!fine) nn__fail(c, function, NN__M_FILE_WRITE, path, "the disk is full?");
-    }
+    fine = fine && nn__replace_file(c, function, path, nn__put_text, &o);
     nn__free(c, o.text, o.size);
     nn__arena_rewind(c, mark);
     return fine;
@@ -15040,30 +15404,12 @@ static void nn__c_name(const char *path, char *name, size_t size) { /* "models/d
     }
     name[n] = 0;
 }
-static int nn__c_save(nn__c_file *e, const char *path) { /* beside, and renamed, as models are saved */
-    nn_ctx *c = e->plan->ctx;
-    size_t  length = strlen(path) + 16;
-    char   *beside = (char *)nn__alloc(c, length);
-    int     fine = 0;
-    if (!beside) return 0;
-    snprintf(beside, length, "%s.partial", path);
-    e->f = fopen(beside, "wb");
-    if (!e->f) nn__fail(c, "export", NN__M_FILE_WRITE, path, "the folder is missing or not writable");
-    else {
-        fine = nn__c_write(e) && !ferror(e->f);
-        fine = fclose(e->f) == 0 && fine;
-#if defined(_WIN32)
-        if (fine) remove(path); /* there, rename does not replace */
-#endif
-        fine = fine && rename(beside, path) == 0;
-        if (!fine) {
-            remove(beside);
-            nn__fail(c, "export", NN__M_FILE_WRITE, path, "no space, or the file is protected");
-        }
-    }
-    nn__free(c, beside, length);
-    return fine;
+static int nn__c_put(FILE *f, void *arg) {
+    nn__c_file *e = (nn__c_file *)arg;
+    e->f = f;
+    return nn__c_write(e);
 }
+static int nn__c_save(nn__c_file *e, const char *path) { return nn__replace_file(e->plan->ctx, "export", path, nn__c_put, e); }
 #endif
 
 NN_API int nn_export_c(nn_model *m, nn_tensor *example, const char *path) {

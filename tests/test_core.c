@@ -417,7 +417,7 @@ static void test_steps(void) { /* a file's count of steps is a number that a cou
     nn_backward(nn_mean(nn_square(nn_forward(m, nn_ones(c, NN_F32, NN_SHAPE(3, 4)))), NN_ALL, 0));
     CHECK(nn_step(o) && nn_optim_save(o, "build/core_steps.safetensors") && nn_optim_load(p, "build/core_steps.safetensors"));
     for (int i = 0; i < 3; i++) {
-        *nn_f64(o->slot[0].steps) = bad[i];
+        *nn_f64(o->slot[0].own) = bad[i];
         CHECK(nn_optim_save(o, "build/core_steps.safetensors") && !nn_optim_load(p, "build/core_steps.safetensors") && nn_error(c) == NN_ERR_ARG);
         nn_error_clear(c);
     }

@@ -1401,18 +1401,20 @@ static int gradients(nn_ctx *c, nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *),
     }
     return ok;
 }
-/* The same, recorded and run */
-static void planned_gradients(nn_ctx *c, const call *l, nn_tensor **x, int n, int flags, const arr *eager, const char *what) {
+/* The same, recorded and run; of a call its other inputs are the plan's, too */
+static void planned_gradients(nn_ctx *c, nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *), const call *l, nn_tensor **x, int n, int flags, const arr *eager, const char *what) {
     nn_tensor *leaf[8], *dx[8] = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}, *y;
-    call       k = *l;
+    call       k;
     nn_plan   *p;
     int        ok, kept = 0, at[8];
+    memset(&k, 0, sizeof k);
+    if (l) k = *l;
     for (int i = 0; i < n; i++) leaf[i] = nn_requires_grad(nn_clone(nn_detach(x[i])));
     p = nn_plan_begin(c, NULL);
     for (int i = 0; i < n; i++) leaf[i] = plan_input(p, i, leaf[i]);
     for (int i = 0; i < k.n_in; i++)
         if (k.fixed[i]) k.fixed[i] = plan_input(p, 8 + i, k.fixed[i]);
-    y  = run_call(c, leaf, &k);
+    y  = f(c, leaf, l ? &k : NULL);
     ok = y && nn_grad_of(y, upstream(y), leaf, n, dx, flags);
     for (int i = 0; i < n; i++)
         if (ok && dx[i]) { at[kept] = i; dx[kept++] = dx[i]; }
@@ -1500,7 +1502,7 @@ static void test_gradients_of(const nn_op *op, int k) {
                     if (!gradients(c, run_call, &l, x, n, -1, flags, got)) check(0, "%s: fails: %s", what, nn_error_text(c));
                     for (int i = 0; i < n; i++) close_to(&got[i], &want[i], unit, what);
                     nn_error_clear(c);
-                    if (by_plan(j, v)) planned_gradients(c, &l, x, n, flags, got, what);
+                    if (by_plan(j, v)) planned_gradients(c, run_call, &l, x, n, flags, got, what);
                 }
             l.variant = 0;
             for (int i = 0; i < n && n > 1; i++)
@@ -1670,6 +1672,7 @@ static void test_composed(void) {
                     x[2] = values(c, reals[r], NN_SHAPE(square ? 5 : 3), 3, -1, 1);
                     if (!gradients(c, composeds[i].f, NULL, x, n, -1, flags, first ? want : got)) check(0, "%s: fails: %s", what, nn_error_text(c));
                     nn_error_clear(c);
+                    if (by_plan(j, 0)) planned_gradients(c, composeds[i].f, NULL, x, n, flags, first ? want : got, what);
                     for (int m = 0; m < n; m++) {
                         if (first) magnitude(&want[m], 1e-2);
                         else close_to(&got[m], &want[m], r ? 100 * u32 : 1e-12, what);
