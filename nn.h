@@ -3034,10 +3034,13 @@ typedef struct nn__low {
 
 /* op(name): unary y = f(x, p); binary z = f(x, y, p), each operand's stride 0 or 1. n < 0: -n values, stored past the caches. */
 #define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(gelu_tanh) X(sin) X(cos) X(affine) X(positive) X(abs) \
-    X(sign) X(floor) X(ceil) X(round) X(trunc) X(reciprocal) X(rsqrt) X(expm1) X(log1p) X(log2) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(erfc) \
+    X(sign) X(floor) X(ceil) X(round) X(trunc) X(reciprocal) X(rsqrt) X(expm1) X(log1p) \
     X(clamp) X(leaky_relu) X(elu) X(silu) X(softplus) X(log_sigmoid) X(mish) X(softsign)
 #define NN__BINARY_OPS(X) X(add) X(sub) X(mul) X(div) X(same) X(relu_back) X(sigmoid_back) X(tanh_back) X(gelu_back) X(gelu_tanh_back) \
-    X(silu_back) X(mish_back) X(maximum) X(minimum) X(pow) X(fmod) X(atan2) X(hypot)
+    X(silu_back) X(mish_back) X(maximum) X(minimum)
+/* What is not worth a formula: the C library's functions, in double, one value after another; the same code for every set */
+#define NN__LIBM_UNARY(X) X(log2) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(erfc)
+#define NN__LIBM_BINARY(X) X(pow) X(fmod) X(atan2) X(hypot)
 
 /* An optimiser's update of n elements: parameter, gradient, up to three moments, constants; their formulas stand in >>optim. sgd has a kernel of its own. */
 enum { NN__U_CONSTANTS = 10 };
@@ -3048,10 +3051,10 @@ typedef void (*nn__binary_fn)(const void *x, int x_step, const void *y, int y_st
 
 typedef struct nn__kernel_set {
 #define NN__X(name) nn__unary_fn name;
-    NN__UNARY_OPS(NN__X)
+    NN__UNARY_OPS(NN__X) NN__LIBM_UNARY(NN__X)
 #undef NN__X
 #define NN__X(name) nn__binary_fn name;
-    NN__BINARY_OPS(NN__X)
+    NN__BINARY_OPS(NN__X) NN__LIBM_BINARY(NN__X)
 #undef NN__X
     void   (*sum)(const void *x, int64_t n, void *y);                              /* one row to one number, pairwise */
     void   (*max)(const void *x, int64_t n, void *y);
@@ -4704,21 +4707,17 @@ NN__UNARY(log1p, NN_OP_SAVES_IN, nn__grad_log1p, NULL, nn__sample_positive);
 NN_API nn_tensor *nn_log1p(nn_tensor *x) { return nn__apply1(&nn__op_log1p, x, NULL); }
 
 /* -- log2                                             dx = dy / (x ln 2) -- */
-#define NN__F_log2(x, p0, p1) NN__K(each)(log2, x)
 static void nn__grad_log2(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_div(dy[0], nn_scale(n->in[0], 0.69314718055994531)); }
 NN__UNARY(log2, NN_OP_SAVES_IN, nn__grad_log2, NULL, nn__sample_positive);
 NN_API nn_tensor *nn_log2(nn_tensor *x) { return nn__apply1(&nn__op_log2, x, NULL); }
 
 /* -- tan                                              dx = dy (1 + y^2) -- */
-#define NN__F_tan(x, p0, p1) NN__K(each)(tan, x)
 static void nn__grad_tan(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_affine(nn_square(n->out[0]), 1, 1)); }
 static int  nn__sample_unit(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_range(c, real, k, s, -0.9, 0.95); }
 NN__UNARY(tan, NN_OP_SAVES_OUT, nn__grad_tan, NULL, nn__sample_unit);
 NN_API nn_tensor *nn_tan(nn_tensor *x) { return nn__apply1(&nn__op_tan, x, NULL); }
 
 /* -- asin, acos                                       dx = +-dy / sqrt(1 - x^2) -- */
-#define NN__F_asin(x, p0, p1) NN__K(each)(asin, x)
-#define NN__F_acos(x, p0, p1) NN__K(each)(acos, x)
 static void nn__grad_asin(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_rsqrt(nn_affine(nn_square(n->in[0]), -1, 1))); }
 static void nn__grad_acos(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__grad_asin(n, dy, dx); dx[0] = nn_neg(dx[0]); }
 NN__UNARY(asin, NN_OP_SAVES_IN, nn__grad_asin, NULL, nn__sample_unit);
@@ -4727,14 +4726,11 @@ NN_API nn_tensor *nn_asin(nn_tensor *x) { return nn__apply1(&nn__op_asin, x, NUL
 NN_API nn_tensor *nn_acos(nn_tensor *x) { return nn__apply1(&nn__op_acos, x, NULL); }
 
 /* -- atan                                             dx = dy / (1 + x^2) -- */
-#define NN__F_atan(x, p0, p1) NN__K(each)(atan, x)
 static void nn__grad_atan(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_div(dy[0], nn_affine(nn_square(n->in[0]), 1, 1)); }
 NN__UNARY(atan, NN_OP_SAVES_IN, nn__grad_atan, NULL, nn__sample_unary);
 NN_API nn_tensor *nn_atan(nn_tensor *x) { return nn__apply1(&nn__op_atan, x, NULL); }
 
 /* -- sinh, cosh: each the other's slope -- */
-#define NN__F_sinh(x, p0, p1) NN__K(each)(sinh, x)
-#define NN__F_cosh(x, p0, p1) NN__K(each)(cosh, x)
 static void nn__grad_sinh(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_cosh(n->in[0])); }
 static void nn__grad_cosh(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn_mul(dy[0], nn_sinh(n->in[0])); }
 NN__UNARY(sinh, NN_OP_SAVES_IN, nn__grad_sinh, NULL, nn__sample_unary);
@@ -4743,7 +4739,6 @@ NN_API nn_tensor *nn_sinh(nn_tensor *x) { return nn__apply1(&nn__op_sinh, x, NUL
 NN_API nn_tensor *nn_cosh(nn_tensor *x) { return nn__apply1(&nn__op_cosh, x, NULL); }
 
 /* -- erfc:  y = 1 - erf x                             dx = -dy 2/sqrt(pi) e^(-x^2) -- */
-#define NN__F_erfc(x, p0, p1) NN__K(each)(erfc, x)
 static void nn__grad_erfc(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__grad_erf(n, dy, dx); dx[0] = nn_neg(dx[0]); }
 NN__UNARY(erfc, NN_OP_SAVES_IN, nn__grad_erfc, NULL, nn__sample_unary);
 NN_API nn_tensor *nn_erfc(nn_tensor *x) { return nn__apply1(&nn__op_erfc, x, NULL); }
@@ -4858,7 +4853,6 @@ NN_API nn_tensor *nn_maximum(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn
 NN_API nn_tensor *nn_minimum(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_minimum, x, y, NULL); }
 
 /* -- pow:  z = x^y                                    dx = dz y x^(y-1), dy = dz z ln x (of x = 0: ln 1) -- */
-#define NN__F_pow(x, y, p0, p1) NN__K(each2)(pow, x, y)
 static void nn__grad_pow(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     nn_tensor *x = n->in[0], *y = n->in[1];
     nn_tensor *less = nn_add(nn_affine(y, 1, -1), nn_same(y, nn_scalar_like(y, 0))); /* where y is 0, 0 and not -1: 0 times infinity is no slope */
@@ -4880,7 +4874,6 @@ NN_API nn_tensor *nn_pow_scalar(nn_tensor *x, double p) {
 }
 
 /* -- fmod:  z = x - y trunc(x / y)                    dx = dz, dy = -dz trunc(x / y) -- */
-#define NN__F_fmod(x, y, p0, p1) NN__K(each2)(fmod, x, y)
 static void nn__grad_fmod(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     dx[0] = dy[0];
     if (nn_wants(n, 1)) dx[1] = nn_neg(nn_mul(dy[0], nn_trunc(nn_div(n->in[0], n->in[1]))));
@@ -4889,7 +4882,6 @@ NN__BINARY(fmod, NN_OP_SAVES_IN, nn__grad_fmod, nn__sample_binary);
 NN_API nn_tensor *nn_fmod(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_fmod, x, y, NULL); }
 
 /* -- atan2:  the angle of (x, y)                      dy = dz x / (x^2 + y^2), dx = -dz y / (x^2 + y^2) -- */
-#define NN__F_atan2(y, x, p0, p1) NN__K(each2)(atan2, y, x)
 static void nn__grad_atan2(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     nn_tensor *h = nn_hypot(n->in[0], n->in[1]), *g;
     h = nn_add(h, nn_same(h, nn_scalar_like(h, 0))); /* at (0, 0) the gradient is 0 */
@@ -4901,7 +4893,6 @@ NN__BINARY(atan2, NN_OP_SAVES_IN, nn__grad_atan2, nn__sample_binary);
 NN_API nn_tensor *nn_atan2(nn_tensor *y, nn_tensor *x) { return nn__apply2(&nn__op_atan2, y, x, NULL); }
 
 /* -- hypot:  z = sqrt(x^2 + y^2)                      dx = dz x / z, dy = dz y / z -- */
-#define NN__F_hypot(x, y, p0, p1) NN__K(each2)(hypot, x, y)
 static void nn__grad_hypot(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     nn_tensor *g = nn_div(dy[0], nn_add(n->out[0], nn_same(n->out[0], nn_scalar_like(n->out[0], 0)))); /* at (0, 0): 0 */
     if (nn_wants(n, 0)) dx[0] = nn_mul(g, n->in[0]);
@@ -7725,7 +7716,7 @@ NN_API nn_tensor *nn_det(nn_tensor *x) { return nn__apply1(&nn__op_det, x, NULL)
 
 static const nn_op *const nn_ops[] = {
 #define NN__X(name) &nn__op_##name,
-    NN__UNARY_OPS(NN__X) NN__BINARY_OPS(NN__X) NN__OTHER_OPS(NN__X)
+    NN__UNARY_OPS(NN__X) NN__BINARY_OPS(NN__X) NN__LIBM_UNARY(NN__X) NN__LIBM_BINARY(NN__X) NN__OTHER_OPS(NN__X)
 #undef NN__X
 };
 NN_API const nn_op *const *nn_op_list(int *count) {
@@ -11450,7 +11441,10 @@ static void nn__history_destroy(nn__object *o) {
     nn__object_remove(h->ctx, &h->object);
     nn__free(h->ctx, h, h->size);
 }
-static double *nn__history_curve(const nn_history *h, int i) { return i == 0 ? h->loss : i == 1 ? h->accuracy : i == 2 ? h->valid_loss : i == 3 ? h->valid_accuracy : h->metric[i - NN__CURVES]; }
+static double *nn__history_curve(const nn_history *h, int i) {
+    double *const first[NN__CURVES] = {h->loss, h->accuracy, h->valid_loss, h->valid_accuracy};
+    return i < NN__CURVES ? first[i] : h->metric[(i - NN__CURVES) & (NN_METRICS - 1)];
+}
 static const char *nn__history_name(const nn_history *h, int i) {
     static const char *const names[NN__CURVES] = {"loss", "accuracy", "valid_loss", "valid_accuracy"};
     return i < NN__CURVES ? names[i] : h->metric_name[i - NN__CURVES];
@@ -15462,6 +15456,9 @@ NN_API int nn_export_c(nn_model *m, nn_tensor *example, const char *path) {
 #  define NN__ROUNDED volatile
 #endif
 
+/* A formula that is long, and wanted by several kernels: better called than copied */
+#define NN__CALLED static __attribute__((noinline, unused))
+
 /* Bytes that element-wise loops and optimisers, which read several streams, prefetch ahead; elements from which on the former do */
 enum { NN__AHEAD = 4096, NN__OPTIM_AHEAD = 1024, NN__FAR = 16384 };
 
@@ -16469,13 +16466,13 @@ static inline NN__UNUSED NN__V NN__K(cos)(NN__V x) { return NN__K(wave)(x, 1); }
 
 // Near 0, where 1 + x or e^x - 1 lose digits, what they lose is put right by how x itself was lost (Kahan's way):
 // ln(1 + x) = ln u * x / (u - 1) with u = 1 + x as rounded; e^x - 1 = (u - 1) x / ln u with u = e^x.
-static inline NN__UNUSED NN__V NN__K(log1p)(NN__V x)
+NN__CALLED NN__V NN__K(log1p)(NN__V x)
 {
     const NN__V u = NN__K(rounded)(nn__v_add(NN__C(1.0f), x)), d = nn__v_sub(u, NN__C(1.0f)), y = NN__K(log)(u);
     const NN__V near0 = nn__v_select(nn__v_eq(d, nn__v_zero()), x, nn__v_mul(y, nn__v_div(x, d)));
     return nn__v_select(nn__v_lt(x, NN__C(8388608.0f)), near0, y);
 }
-static inline NN__UNUSED NN__V NN__K(expm1)(NN__V x)
+NN__CALLED NN__V NN__K(expm1)(NN__V x)
 {
     const NN__V u = NN__K(exp)(x), d = NN__K(rounded)(nn__v_sub(u, NN__C(1.0f)));
     const NN__V near0 = nn__v_select(nn__v_eq(d, nn__v_zero()), x, nn__v_mul(d, nn__v_div(x, NN__K(log)(u))));
@@ -16540,23 +16537,6 @@ static inline NN__UNUSED void NN__K(sincos2pi)(NN__V u, NN__V *s, NN__V *c)
 
 #endif
 
-// What is not worth a formula: the C library, in double, lane by lane
-static inline NN__UNUSED NN__V NN__K(each)(double (*f)(double), NN__V v)
-{
-    NN__R t[NN__W];
-    nn__v_store(t, v);
-    for (int i = 0; i < NN__W; i++) t[i] = (NN__R)f((double)t[i]);
-    return nn__v_load(t);
-}
-static inline NN__UNUSED NN__V NN__K(each2)(double (*f)(double, double), NN__V a, NN__V b)
-{
-    NN__R t[NN__W], u[NN__W];
-    nn__v_store(t, a);
-    nn__v_store(u, b);
-    for (int i = 0; i < NN__W; i++) t[i] = (NN__R)f((double)t[i], (double)u[i]);
-    return nn__v_load(t);
-}
-
 // To integers: adding and taking away 2^23 or 2^52 rounds away what is behind the point
 static inline NN__UNUSED NN__V NN__K(round)(NN__V x)
 {
@@ -16573,11 +16553,11 @@ static inline NN__UNUSED NN__V NN__K(floor)(NN__V x)
 }
 
 // ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|)
-static inline NN__UNUSED NN__V NN__K(softplus)(NN__V x) { return nn__v_add(nn__v_max(nn__v_zero(), x), NN__K(log1p)(NN__K(exp)(nn__v_neg(nn__v_abs(x))))); }
+NN__CALLED NN__V NN__K(softplus)(NN__V x) { return nn__v_add(nn__v_max(nn__v_zero(), x), NN__K(log1p)(NN__K(exp)(nn__v_neg(nn__v_abs(x))))); }
 
 // The derivatives of x s and x t, s = sigmoid(x), t = tanh(softplus(x))
 static inline NN__UNUSED NN__V NN__K(silu_slope)(NN__V x, NN__V s) { return nn__v_fma(x, nn__v_fnma(s, s, s), s); }
-static inline NN__UNUSED NN__V NN__K(mish_slope)(NN__V x, NN__V t) { return nn__v_fma(nn__v_mul(x, NN__K(sigmoid)(x)), nn__v_fnma(t, t, nn__v_set1(1)), t); }
+NN__CALLED NN__V NN__K(mish_slope)(NN__V x, NN__V t) { return nn__v_fma(nn__v_mul(x, NN__K(sigmoid)(x)), nn__v_fnma(t, t, nn__v_set1(1)), t); }
 
 // The derivative of x s for s = sigmoid(a x + b x^3); x^2 is kept finite, for infinity times the 0 of s (1-s) is NaN
 static inline NN__UNUSED NN__V NN__K(gelu_tanh_slope)(NN__V x, NN__V s)
@@ -16658,6 +16638,25 @@ NN__UNARY_OPS(NN__X)
     }
 NN__BINARY_OPS(NN__X)
 #undef NN__X
+
+#if NN__PASS_ISA == 0 // and used by all
+#define NN__X(name)                                                                                                     \
+    static void NN__K(map_##name)(const void *from, void *to, int64_t n, const double *p) {                             \
+        (void)p;                                                                                                        \
+        if (n < 0) n = -n;                                                                                              \
+        for (int64_t i = 0; i < n; i++) ((NN__R *)to)[i] = (NN__R)name((double)((const NN__R *)from)[i]);               \
+    }
+NN__LIBM_UNARY(NN__X)
+#undef NN__X
+#define NN__X(name)                                                                                                     \
+    static void NN__K(map_##name)(const void *xs, int x_step, const void *ys, int y_step, void *zs, int64_t n, const double *p) {                            \
+        (void)p;                                                                                                        \
+        if (n < 0) n = -n;                                                                                              \
+        for (int64_t i = 0; i < n; i++) ((NN__R *)zs)[i] = (NN__R)name((double)((const NN__R *)xs)[i * x_step], (double)((const NN__R *)ys)[i * y_step]);        \
+    }
+NN__LIBM_BINARY(NN__X)
+#undef NN__X
+#endif
 
 // ---- rows: sums, maxima, softmax, layer norm --------------------------------------------------------------
 // A row is walked by full vectors and once over the masked rest, whose missing lanes read as 0.
@@ -18425,8 +18424,14 @@ static void NN__K(low)(const nn__low *g, void *scratch) {
 enum { NN__K(lanes) = NN__W };
 static const nn__kernel_set NN__K(set) = {
 #define NN__X(name) NN__K(map_##name),
-    NN__UNARY_OPS(NN__X) NN__BINARY_OPS(NN__X)
+#if NN__PASS_F64
+#define NN__Y(name) nn__scalar_f64_map_##name,
+#else
+#define NN__Y(name) nn__scalar_f32_map_##name,
+#endif
+    NN__UNARY_OPS(NN__X) NN__LIBM_UNARY(NN__Y) NN__BINARY_OPS(NN__X) NN__LIBM_BINARY(NN__Y)
 #undef NN__X
+#undef NN__Y
     NN__K(sum), NN__K(max), NN__K(sum_squares), NN__K(sum_columns), NN__K(max_columns), NN__K(softmax), NN__K(log_softmax), NN__K(softmax_back),
     NN__K(log_softmax_back), NN__K(log_sum_exp), NN__K(cross_entropy_back), NN__K(layernorm), NN__K(layernorm_back), NN__K(sgd),
 #define NN__X(name, moments) NN__K(name),

@@ -1,6 +1,6 @@
 // Regression on a table: a small network beside least squares and beside the mean, on rows that none of them has seen.
 //   make regression DATA=folder        (with tabular/winequality-red.csv)
-// or: cc -O2 -I. -o regression examples/regression.c -lm -lpthread && ./regression file.csv [seed] [model file]
+// or: cc -O2 -I. -o regression examples/regression.c -lm -lpthread && ./regression file.csv [seed]
 // The file: a line of names, then numbers; the last column is what is to be predicted.
 #define NN_IMPLEMENTATION
 #include "nn.h"
@@ -39,19 +39,19 @@ int main(int argc, char **argv) {
     nn_history     h;
     int            failed;
     if (argc < 2) {
-        fprintf(stderr, "usage: regression file.csv [seed] [model file]\n");
+        fprintf(stderr, "usage: regression file.csv [seed]\n");
         return 2;
     }
-    config.seed    = argc > 2 ? (uint64_t)atoi(argv[2]) : 1;
-    csv.header     = 1;
-    csv.regression = 1;
-    fit.epochs     = 300;
-    fit.batch      = 32;
-    fit.lr         = 0.002f;
-    fit.validation = 0.15f;                                          /* of the training part: says when to stop */
-    fit.patience   = 40;
-    fit.best       = argc > 3 ? argv[3] : "regression.safetensors";
-    fit.quiet      = 1;
+    config.seed      = argc > 2 ? (uint64_t)atoi(argv[2]) : 1;
+    csv.header       = 1;
+    csv.regression   = 1;
+    fit.epochs       = 300;
+    fit.batch        = 64;
+    fit.lr           = 0.002f;
+    fit.weight_decay = 0.1f;
+    fit.validation   = 0.15f;                                          /* of the training part: says when to stop */
+    fit.patience     = 40;                                             /* epochs without a better one; the best weights are put back */
+    fit.quiet        = 1;
 
     c   = nn_begin(&config);
     all = nn_data_csv(c, argv[1], &csv);
@@ -62,8 +62,8 @@ int main(int argc, char **argv) {
     nn_scale_fit_target(m, "out", train, NN_SCALE_STANDARD);
     h = nn_fit(m, train, &fit);
 
-    x = nn_data_x(train, 0, nn_data_count(train)); y = nn_data_y(train, 0, nn_data_count(train));
-    X = nn_data_x(test, 0, nn_data_count(test));   Y = nn_data_y(test, 0, nn_data_count(test));
+    x = nn_data_x(train, 0, NN_TO_END); y = nn_data_y(train, 0, NN_TO_END);
+    X = nn_data_x(test, 0, NN_TO_END);   Y = nn_data_y(test, 0, NN_TO_END);
     if (!nn_error(c)) {
         const char *name = nn_data_column(all, (int)nn_dim(x, 1));
         printf("%s from %d columns: %d rows to learn from, %d to test on; the best of %d epochs was %d\n", name ? name : "target",

@@ -20,7 +20,7 @@ static void picture(const show *w, const char *name) {
     static const char *const shade[3][3] = {{"#fbe3d6", "#f5bf9f", "#ec9464"}, {"#dcebf7", "#a9cdea", "#6aa7d8"},
                                             {"#e0f0d9", "#b3d9a1", "#7dbb63"}}; /* of each class: hardly, rather, very sure */
     static const char *const ink[3]      = {"#b5420d", "#12568f", "#2f6d17"};
-    nn_tensor *x = nn_data_x(w->d, 0, nn_data_count(w->d)), *y = nn_data_y(w->d, 0, nn_data_count(w->d));
+    nn_tensor *x = nn_data_x(w->d, 0, NN_TO_END), *y = nn_data_y(w->d, 0, NN_TO_END);
     nn_ctx    *c = nn_ctx_of(x);
     double     edge = 1.1 * nn_item(nn_max(nn_abs(x), NN_ALL, 0)), cell = 2 * edge / GRID;
     nn_tensor *axis[2], *grid[2], *xy[2], *p, *sure, *best;

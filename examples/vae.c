@@ -72,8 +72,8 @@ int main(int argc, char **argv) {
     csv.scale   = 1 / 16.0f;                                         /* pixels are 0 ... 16 */
     c   = nn_begin(&config);
     all = nn_data_csv(c, argc > 1 ? argv[1] : "examples/data/digits.csv", &csv);
-    x   = nn_data_x(all, 0, nn_data_count(all));
-    all = nn_data_new(nn_cast(nn_greater_equal(x, nn_scalar_like(x, 0.5)), NN_F32), nn_data_y(all, 0, nn_data_count(all)));
+    x   = nn_data_x(all, 0, NN_TO_END);
+    all = nn_data_new(nn_cast(nn_greater_equal(x, nn_scalar_like(x, 0.5)), NN_F32), nn_data_y(all, 0, NN_TO_END));
     nn_data_split(all, 0.2, &train, &test);
     nn_data_batch(train, 64, 1);
     m = nn_model_new(c, NULL, NULL);                                 /* no net: encoder and decoder are called by hand */
@@ -93,12 +93,12 @@ int main(int argc, char **argv) {
     }
 
     nn_no_grad(c, 1);
-    x = nn_data_x(test, 0, nn_data_count(test));
+    x = nn_data_x(test, 0, NN_TO_END);
     s = nn_enter(m, c, NN_EVAL);
     for (int i = 0; i < DRAWS; i++) bound += nn_item(loss(s, x)) / DRAWS;
     if (!nn_error(c))
         printf("held-out images, nats each: %.2f with every pixel by itself, at most %.2f by the network\n",
-               baseline(nn_data_x(train, 0, nn_data_count(train)), x), bound);
+               baseline(nn_data_x(train, 0, NN_TO_END), x), bound);
 
     part[0] = nn_slice(x, 0, 0, COLUMNS, 1);                         /* given */
     encode(s, part[0], &mean, &std);

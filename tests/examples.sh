@@ -12,7 +12,7 @@ find_file() { # find_file subfolder/file: with or without the subfolder; status 
 }
 run() {
     case $1 in
-    regression) find_file tabular/winequality-red.csv || return; build/regression "$file" 1 build/regression.safetensors ;;
+    regression) find_file tabular/winequality-red.csv || return; build/regression "$file" ;;
     spiral) mkdir -p build/spiral_pictures && build/spiral build/spiral_pictures ;;
     vae) build/vae examples/data/digits.csv 1 build/vae.pgm ;;
     gp) if [ -z "$folder" ]; then build/gp; else find_file timeseries/co2-mm-mlo.csv || return; build/gp "$file"; fi ;;

@@ -228,7 +228,7 @@ static void read_csv(const unsigned char *p, size_t size, int how) {
     if (d) {
         int64_t classes = nn_data_classes(d);
         MUST(nn_error(c) == NN_OK && (o.regression ? classes == 0 : classes > 0));
-        if (o.text) for (int64_t i = 0; i < classes; i++) MUST(nn_data_class(d, (int)i) && (i == 0 || strcmp(nn_data_class(d, (int)i - 1), nn_data_class(d, (int)i)) < 0));
+        if (o.text && !memchr(p, 0, size)) for (int64_t i = 0; i < classes; i++) MUST(nn_data_class(d, (int)i) && (i == 0 || strcmp(nn_data_class(d, (int)i - 1), nn_data_class(d, (int)i)) < 0));
         MUST(nn_data_class(d, o.text ? (int)classes : 0) == NULL && nn_data_column(d, -1) == NULL);
         for (int i = 0; nn_data_column(d, i); i++) MUST(o.header && strlen(nn_data_column(d, i)) <= size);
         if (o.missing != NN_CSV_NAN && o.scale == 1)

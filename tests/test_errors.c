@@ -356,6 +356,7 @@ P(RULE) { (void)nn_einsum("ij->", of3(c), of3(c)); return c; }
 P(SQUARE) { (void)nn_det(of3(c)); return c; }
 P(SINGULAR) { (void)nn_inverse(nn_ones(c, NN_F32, NN_SHAPE(2, 2))); return c; }
 P(NOT_POSITIVE) { (void)nn_cholesky(nn_neg(nn_eye(c, NN_F32, 2))); return c; }
+P(ORDER) { (void)nn_clamp(of3(c), 2, 1); return c; }
 P(DEVICE_NONE) { (void)nn_to_device(of3(c), 1); return c; }
 static int copy_fails(void *self, void *to, const void *from, size_t bytes, int way) { (void)self; (void)to; (void)from; (void)bytes; (void)way; return 0; }
 static nn_ctx *device_ctx(int fails) { /* at most one at a time */
@@ -382,7 +383,7 @@ static const struct provoker { int id; nn_ctx *(*f)(nn_ctx *); } provokers[] = {
     P(NO_GRAD_RULE), P(NO_GRADIENTS), P(GRADCHECK_F64), P(SCOPE), P(NAME_BAD), P(NAME_UNKNOWN), P(NAME_SHAPE), P(NAME_MISSING), P(NAME_LEFT), P(NAME_FITS_NOT),
     P(MODEL_MADE), P(MODEL_NOT_MADE), P(MODEL_THREADS), P(MODEL_NO_NET), P(NET_NULL), P(STATE_SHAPE), P(SPLIT), P(SAMPLES), P(FILE_OPEN), P(FILE_READ), P(FILE_WRITE),
     P(FILE_NONE), P(FORMAT), P(CSV), P(PROFILE_NONE), P(PLAN_HOST), P(PLAN_OUTSIDE), P(PLAN_STATE), P(PLAN_NAME), P(PLAN_FITS_NOT), P(PLAN_DROPPED), P(PLAN_GONE),
-    P(PLAN_CHANGED), P(PLAN_BUDGET), P(PLAN_BLOCKS), P(EXPORT_OP), P(EXPORT_DTYPE), P(RULE), P(SQUARE), P(SINGULAR), P(NOT_POSITIVE), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER)
+    P(PLAN_CHANGED), P(PLAN_BUDGET), P(PLAN_BLOCKS), P(EXPORT_OP), P(EXPORT_DTYPE), P(RULE), P(SQUARE), P(SINGULAR), P(NOT_POSITIVE), P(ORDER), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER)
 #undef P
 };
 enum { PROVOKERS = (int)(sizeof provokers / sizeof *provokers) };
@@ -1736,10 +1737,10 @@ static void test_idx(void) {
 static void test_csv(void) {
     static const struct bad { const char *text, *part; } bad[] = {
         {"1,2,3\n4,5\n", "line 2: another number of columns"}, {"1,2,3\n4,5,6,7\n", "line 2: another number of columns"}, {"1,2\n3,x\n", "line 2: a field is not a number"},
-        {"x,y\n1,2\n", "line 1: a field is not a number"}, {"1,,0\n", "line 1: a field"}, {",1,0\n", "line 1: a field"}, {"1,2,\n", "line 1: a field"}, {"1,-,0\n", "a field"}, {"1,.,0\n", "a field"},
-        {"1,e5,0\n", "a field"}, {"1,nan,0\n", "a field"}, {"1,inf,0\n", "a field"}, {"1,0x10,0\n", "line 1: "}, {"1 2,0\n", "line 1: "}, {"1,2;3\n", "line 1: "}, {"1,2,0 x\n", "line 1: "},
+        {"x,y\n1,2\n", "line 1: a field is not a number"}, {"1,,0\n", "line 1: a value is missing (set missing)"}, {",1,0\n", "line 1: a value is missing"}, {"1,2,\n", "line 1: a field"}, {"1,-,0\n", "a field"}, {"1,.,0\n", "a field"},
+        {"1,e5,0\n", "a field"}, {"1,nan,0\n", "a value is missing"}, {"1,inf,0\n", "a field"}, {"1,0x10,0\n", "line 1: "}, {"1 2,0\n", "line 1: "}, {"1,2;3\n", "line 1: "}, {"1,2,0 x\n", "line 1: "},
         {"1,-1\n", "the class is not a whole number"}, {"1,0.5\n", "the class is not a whole number"}, {"1,1e10\n", "the class is not a whole number"}, {"1,2147483648\n", "the class is not a whole number"},
-        {"\"1,0\n", "line 1: "}, {"1,\"0\n", "a field"}, {"\"1\",\"0\n\"", "line 1: "}, {"1\",0\n", "line 1: "}, {"\"\",0\n", "a field"}, {"\"a\",0\n", "a field"}, {"1,2\n\n\n3\n", "line 4: another number"},
+        {"\"1,0\n", "line 1: "}, {"1,\"0\n", "a field"}, {"\"1\",\"0\n\"", "line 1: "}, {"1\",0\n", "line 1: "}, {"\"\",0\n", "a value is missing"}, {"\"a\",0\n", "a field"}, {"1,2\n\n\n3\n", "line 4: another number"},
         {"", "too few columns"}, {"\n\n", "too few columns"}, {" ", "too few columns"}, {"5\n", "too few columns"}, {"5", "too few columns"}, {"\r\n", "too few columns"}};
     nn_ctx        *c = quiet_ctx();
     nn_csv_options o;
@@ -1982,11 +1983,51 @@ static void test_null_wide(void) {
     NAN_OF(nn_metric("r2", NULL, NULL));
     NAN_OF(nn_metric(NULL, NULL, NULL));
     /* models and layers */
+    ZERO_OF(nn_model_train(NULL, "*", 0));
+    ZERO_OF(nn_model_hook(NULL, NULL, NULL));
     ZERO_OF(nn_model_pack(NULL, 1));
     ZERO_OF(nn_model_plan(NULL, 1));
     ZERO_OF(nn_predict_f32(NULL, NULL, NN_SHAPE(1), NULL, 0));
+    NULL_OF(nn_layer_embedding(s, "l", NULL, 3, 2));
+    NULL_OF(nn_layer_rmsnorm(s, "l", NULL));
+    NULL_OF(nn_layer_batchnorm(s, "l", NULL));
+    NULL_OF(nn_layer_groupnorm(s, "l", NULL, 2));
+    NULL_OF(nn_layer_bilinear(s, "l", NULL, NULL, 2));
+    NULL_OF(nn_layer_scale(s, "l", NULL, 0));
+    NULL_OF(nn_weight_norm(s, "l", NN_SHAPE(2, 3), nn_init_zeros()));
+    NULL_OF(nn_sequential(s, NULL, blocks, 1));
+    NULL_OF(nn_sequential(s, NULL, NULL, 1));
+    NULL_OF(nn_residual(s, NULL, net_two));
+    NULL_OF(nn_residual(s, NULL, NULL));
+    NULL_OF(nn_tied(s, "w"));
+    NULL_OF(nn_tied(s, NULL));
+    CHECK(nn_recommend(NULL).batch >= 0 && nn_recommend(NULL).lr >= 0);
     /* optimisers and schedules */
+    NAN_OF(nn_clip_grad_value(NULL, 1));
+    NAN_OF(nn_clip_grad_layers(NULL, 1));
+    ZERO_OF(nn_optim_group(NULL, "*", 1, 0));
+    ZERO_OF(nn_optim_swap(NULL));
+    ZERO_OF(nn_optim_metric(NULL, 1));
+    lr = nn_lr_multistep(1, NULL, 3, 0.5f); (void)nn_lr_at(lr, 5);
+    lr = nn_lr_piecewise(NULL, NULL, 3); (void)nn_lr_at(lr, 5);
+    lr = nn_lr_then(NULL, 3, NULL); (void)nn_lr_at(lr, 1); (void)nn_lr_at(lr, 5);
+    lr = nn_lr_times(NULL, NULL); (void)nn_lr_at(lr, 5);
     /* data */
+    NULL_OF(nn_data_files(NULL, "x", "y", 0));
+    NULL_OF(nn_data_toy(NULL, "moons", 10, 0));
+    ZERO_OF(nn_data_fold(NULL, 2, 0, &a, &b)); CHECK(a == NULL && b == NULL);
+    ZERO_OF(nn_data_fold(NULL, 2, 0, NULL, NULL));
+    ZERO_OF(nn_data_classes(NULL));
+    NULL_OF(nn_data_class(NULL, 0));
+    NULL_OF(nn_data_column(NULL, 0));
+    ZERO_OF(nn_scale_fit(NULL, "l", NULL, NN_SCALE_STANDARD));
+    ZERO_OF(nn_scale_fit_target(NULL, "l", NULL, NN_SCALE_ROBUST));
+    NULL_OF(nn_text_read(NULL, "x"));
+    NULL_OF(nn_text_lines(NULL));
+    NULL_OF(nn_text_table(NULL, &n));
+    NULL_OF(nn_text_table(NULL, NULL));
+    ZERO_OF(nn_history_json(NULL, NULL, "x"));
+    ZERO_OF(nn_history_svg(NULL, NULL, "x"));
     /* plans */
     NULL_OF(nn_plan_begin(NULL, NULL));
     NULL_OF(nn_plan_input(NULL, "x", NULL));
@@ -2097,7 +2138,27 @@ static void test_half_null_wide(void) {
     FAILS_NAN(c, nn_real_scores_of(x, NULL).r2, NN_ERR_NULL, "");
     FAILS_NAN(c, nn_metric(NULL, x, x), NN_ERR_NULL, "");
     FAILS_NAN(c, nn_metric("rmse", x, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_model_train(m, NULL, 0), NN_ERR_NULL, "");
+    FAILS(c, nn_optim_group(o, NULL, 1, 0), NN_ERR_NULL, "");
+    FAILS(c, nn_layer_embedding(s, NULL, i, 3, 2), NN_ERR_NULL, "name");
+    FAILS(c, nn_layer_bilinear(nn_enter(nn_model_new(c, NULL, NULL), c, NN_TRAIN), "b", x, NULL, 2), NN_ERR_NULL, "");
+    FAILS(c, nn_sequential(s, x, NULL, 2), NN_ERR_NULL, "");
+    FAILS(c, nn_residual(s, x, block_null), NN_ERR_NULL, "");
+    FAILS(c, nn_tied(s, NULL), NN_ERR_NULL, "");
+    FAILS(c, nn_data_fold(d, 2, 0, &a, NULL), NN_ERR_NULL, "the result");
+    FAILS(c, nn_data_toy(c, NULL, 3, 0), NN_ERR_NULL, "name");
+    FAILS(c, nn_scale_fit(m, NULL, d, NN_SCALE_STANDARD), NN_ERR_NULL, "name");
+    FAILS(c, nn_scale_fit(m, "in", NULL, NN_SCALE_STANDARD), NN_ERR_NULL, "data");
+    FAILS(c, nn_scale_fit_target(m, "in", NULL, NN_SCALE_STANDARD), NN_ERR_NULL, "data");
 #if !defined(NN_NO_STDIO)
+    FAILS(c, nn_data_files(c, NULL, "y", 0), NN_ERR_NULL, "x is NULL");
+    FAILS(c, nn_text_read(c, NULL), NN_ERR_NULL, "path");
+    FAILS(c, nn_history_json(c, NULL, "no such folder/x"), NN_ERR_NULL, "");
+    FAILS(c, nn_history_svg(c, NULL, "no such folder/x"), NN_ERR_NULL, "");
+    FAILS(c, nn_history_json(c, &h, NULL), NN_ERR_NULL, "path");
+    FAILS(c, nn_history_svg(c, &h, NULL), NN_ERR_NULL, "path");
+    FAILS(c, nn_history_json(c, &h, "no such folder/x"), NN_ERR_FILE, "no such folder/x");
+    FAILS(c, nn_history_svg(c, &h, "no such folder/x"), NN_ERR_FILE, "no such folder/x");
 #endif
     CHECK(nn_relu(x) != NULL && nn_error(c) == NN_OK);
     nn_end(c);
@@ -2177,6 +2238,24 @@ static void test_sticky_wide(void) {
     NOTHING(nn_bce_logits(x, x));
     NOTHING(nn_triplet(x, x, x, NULL));
     NOTHING(nn_confusion(x, k));
+    NOTHING(nn_model_train(m, "*", 0));
+    NOTHING(nn_layer_embedding(s, "e", k, 3, 2));
+    NOTHING(nn_layer_rmsnorm(s, "r", x));
+    NOTHING(nn_weight_norm(s, "v", NN_SHAPE(2, 3), nn_init_zeros()));
+    NOTHING(nn_sequential(s, x, blocks, 1));
+    NOTHING(nn_residual(s, x, net_two));
+    NOTHING(nn_tied(s, "in.weight"));
+    NOTHING(nn_optim_group(o, "*", 1, 0));
+    NOTHING(nn_optim_swap(o));
+    NOTHING(nn_optim_metric(o, 1));
+    NOTHING(nn_data_files(c, file_name[0], file_name[0], 3));
+    NOTHING(nn_data_toy(c, "moons", 10, 0));
+    NOTHING(nn_data_fold(d, 2, 0, &a, &b));
+    NOTHING(nn_scale_fit(m, "in", d, NN_SCALE_STANDARD));
+    NOTHING(nn_text_read(c, file_name[0]));
+    NOTHING(nn_text_lines(nn_u8(x) ? x : x));
+    NOTHING(nn_text_table(x, &n));
+    NOTHING(nn_history_json(c, NULL, file_name[3]));
 #undef NOTHING
     after = nn_memory(c);
     CHECK(before.allocations == after.allocations && before.now == after.now && before.step_now == after.step_now);
@@ -2405,6 +2484,149 @@ static void test_operands_wide(void) {
     CHECK(heap.blocks == 0);
 }
 
+static nn_tensor *net_tied(nn_scope s, nn_tensor *x) { return nn_linear(x, nn_tied(s, "no.weight"), NULL); }
+static nn_tensor *net_embed(nn_scope s, nn_tensor *x) { return nn_layer_embedding(s, "e", x, 3, 2); }
+static nn_tensor *net_blocks(nn_scope s, nn_tensor *x) {
+    nn_net blocks[2] = {net_two, net_placed};
+    return nn_sequential(nn_in(s, "body"), x, blocks, 2);
+}
+static void test_objects_wide(void) {
+    nn_ctx   *c = quiet_ctx(), *f = nn_fork(c);
+    nn_model *m = nn_model_new(c, net_two, NULL), *made = nn_model_new(c, net_two, NULL);
+    nn_optim *o;
+    nn_data  *d = nn_data_new(of3(c), nn_zeros(c, NN_I32, NN_SHAPE(2))), *reals = nn_data_new(of3(c), of3(c));
+    nn_scope  s;
+    nn_optim_options oo;
+    nn_fit_options   fo;
+    nn_loss_options  lo;
+    int64_t   at[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, back[2] = {5, 3};
+    float     rates[10] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    memset(&lo, 0, sizeof lo);
+    CHECK(nn_model_build(made, NN_F32, NN_SHAPE(1, 3)));
+    s = nn_enter(made, c, NN_TRAIN);
+    /* models and layers */
+    FAILS(c, nn_model_train(m, "*", 0), NN_ERR_ARG, "no parameters yet");
+    CHECK(nn_model_train(made, "no such*", 0) == 0); nn_error_clear(c);
+    FAILS(c, nn_forward(nn_model_new(c, net_tied, NULL), of3(c)), NN_ERR_NAME, "no.weight");
+    FAILS(c, nn_forward(nn_model_new(c, net_embed, NULL), nn_full(c, NN_I32, NN_SHAPE(4), 3)), NN_ERR_RANGE, "outside 0 ... 2");
+    FAILS(c, nn_forward(nn_model_new(c, net_embed, NULL), nn_full(c, NN_I32, NN_SHAPE(4), -1)), NN_ERR_RANGE, "outside 0 ... 2");
+    FAILS(c, nn_forward(nn_model_new(c, net_embed, NULL), of3(c)), NN_ERR_DTYPE, "");
+    FAILS(c, nn_forward(nn_model_new(c, net_blocks, NULL), of3(c)), NN_ERR_SHAPE, "body.1.block.1.fc: linear: ");
+    FAILS(c, nn_tied(s, "no.weight"), NN_ERR_NAME, "no.weight");
+    s = nn_enter(nn_model_new(c, NULL, NULL), c, NN_TRAIN);
+    FAILS(c, nn_layer_embedding(s, "e", nn_zeros(c, NN_I32, NN_SHAPE(2)), -1, 2), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_layer_embedding(s, "e2", nn_zeros(c, NN_I32, NN_SHAPE(2)), INT64_MAX, 2), NN_ERR_RANGE, "does not fit");
+    FAILS(c, nn_layer_groupnorm(s, "g", of3(c), 2), NN_ERR_ARG, "groups cannot be 2");
+    FAILS(c, nn_layer_groupnorm(s, "g2", of3(c), 0), NN_ERR_ARG, "groups cannot be 0");
+    FAILS(c, nn_layer_batchnorm(s, "b", nn_ones(c, NN_F32, NN_SHAPE(3))), NN_ERR_SHAPE, "");
+    FAILS(c, nn_layer_rmsnorm(s, "r", nn_ones(c, NN_F32, NN_SCALAR)), NN_ERR_SHAPE, "");
+    FAILS(c, nn_layer_scale(s, "s", nn_ones(c, NN_F32, NN_SCALAR), 0), NN_ERR_SHAPE, "");
+    FAILS(c, nn_layer_bilinear(s, "bi", of3(c), nn_ones(c, NN_F32, NN_SHAPE(3, 3)), 2), NN_ERR_SHAPE, "");
+    FAILS(c, nn_weight_norm(s, "v", NN_SHAPE(-1, 2), nn_init_zeros()), NN_ERR_SHAPE, "is negative");
+    FAILS(c, nn_weight_norm(s, "v2", NN_SCALAR, nn_init_const(1)), NN_ERR_SHAPE, "");
+    FAILS(c, nn_model_tensor(made, c, "in.weight") == NULL || nn_error(c), NN_OK, "");
+    /* optimisers */
+    oo = nn_optim_defaults(); oo.kind = NN_OPTIMS;
+    FAILS(c, nn_optim_new(made, &oo), NN_ERR_ARG, "kind cannot be 11");
+    oo = nn_optim_defaults(); oo.kind = (nn_optim_kind)-1;
+    FAILS(c, nn_optim_new(made, &oo), NN_ERR_ARG, "kind cannot be");
+    for (int k = 0; k < 4; k++) {
+        static const float bad[4] = {-1, 1, INFINITY, NAN};
+        oo = nn_optim_defaults(); oo.kind = NN_RMSPROP; oo.beta2 = bad[k];
+        FAILS(c, nn_optim_new(made, &oo), NN_ERR_ARG, "beta2");
+        oo = nn_optim_defaults(); oo.kind = NN_LION; oo.beta1 = bad[k];
+        FAILS(c, nn_optim_new(made, &oo), NN_ERR_ARG, "beta1");
+        oo = nn_optim_defaults(); oo.momentum = 0.9f; oo.dampening = bad[k] == 1 ? -1 : bad[k];
+        FAILS(c, nn_optim_new(made, &oo), NN_ERR_ARG, "dampening");
+        oo = nn_optim_defaults(); oo.average = bad[k] == 1 ? 2 : bad[k];
+        FAILS(c, nn_optim_new(made, &oo), NN_ERR_ARG, "average");
+    }
+    oo = nn_optim_defaults(); oo.average = 1; oo.average_every = -1;
+    FAILS(c, nn_optim_new(made, &oo), NN_ERR_ARG, "average_every");
+    oo = nn_optim_defaults(); oo.average = 1; oo.average_from = -1;
+    FAILS(c, nn_optim_new(made, &oo), NN_ERR_ARG, "average_from");
+    oo = nn_optim_defaults(); oo.nesterov = 1;
+    check(!nn_optim_new(made, &oo) && nn_error(c) == NN_ERR_ARG, "Nesterov without momentum", __LINE__); nn_error_clear(c);
+    o = nn_adam(made, 0.1f);
+    check(!nn_optim_swap(o) && nn_error(c) == NN_ERR_ARG, "a swap without averages", __LINE__); nn_error_clear(c);
+    FAILS_NAN(c, nn_clip_grad_value(o, 0), NN_ERR_ARG, "max");
+    FAILS_NAN(c, nn_clip_grad_value(o, NAN), NN_ERR_ARG, "max");
+    FAILS_NAN(c, nn_clip_grad_layers(o, -1), NN_ERR_ARG, "max");
+    FAILS(c, nn_optim_group(o, "*", -1, 0), NN_ERR_ARG, "lr_factor");
+    FAILS(c, nn_optim_group(o, "*", NAN, 0), NN_ERR_ARG, "lr_factor");
+    FAILS(c, nn_optim_group(o, "*", 1, -1), NN_ERR_ARG, "weight_decay");
+    CHECK(nn_optim_group(o, "no such*", 1, 0) == 0); nn_error_clear(c);
+    check(!nn_optim_metric(o, 1) || nn_error(c) == NN_OK, "a metric that no schedule wants", __LINE__); nn_error_clear(c);
+    /* schedules are checked where they are set */
+    FAILS(c, nn_set_lr(o, nn_lr_multistep(0.1f, at, 9, 0.5f)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_multistep(0.1f, at, -1, 0.5f)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_multistep(0.1f, back, 2, 0.5f)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_multistep(0.1f, NULL, 2, 0.5f)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_piecewise(at, rates, 9)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_piecewise(at, NULL, 2)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_step(0.1f, 0, 0.5f)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_step(-1, 10, 0.5f)), NN_ERR_ARG, "lr");
+    FAILS(c, nn_set_lr(o, nn_lr_step(0.1f, 10, NAN)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_exponential(0.1f, -0.5f)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_inverse_time(0.1f, 1, 0)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_inverse_time(0.1f, -1, 5)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_linear(0.1f, 0, 0)), NN_ERR_ARG, "total");
+    FAILS(c, nn_set_lr(o, nn_lr_linear(0.1f, -1, 10)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_polynomial(0.1f, -5, 2, 0)), NN_ERR_ARG, "total");
+    FAILS(c, nn_set_lr(o, nn_lr_one_cycle(0.1f, 0, 0)), NN_ERR_ARG, "total");
+    FAILS(c, nn_set_lr(o, nn_lr_one_cycle(0.1f, 10, 2)), NN_ERR_ARG, "warm");
+    FAILS(c, nn_set_lr(o, nn_lr_restarts(0.1f, 0, 2, 0)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_restarts(0.1f, 10, 0.5f, 0)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_plateau(0.1f, 2, 3, 0)), NN_ERR_ARG, "factor");
+    FAILS(c, nn_set_lr(o, nn_lr_plateau(0.1f, 0.5f, -1, 0)), NN_ERR_ARG, "patience");
+    FAILS(c, nn_set_lr(o, nn_lr_then(NULL, 5, NULL)), NN_ERR_ARG, "");
+    FAILS(c, nn_set_lr(o, nn_lr_times(NULL, NULL)), NN_ERR_ARG, "");
+    { nn_lr one = nn_lr_constant(0.1f), wrong = nn_lr_constant(-1); FAILS(c, nn_set_lr(o, nn_lr_then(&one, 5, &wrong)), NN_ERR_ARG, "lr"); FAILS(c, nn_set_lr(o, nn_lr_then(&one, -5, &one)), NN_ERR_ARG, ""); }
+    CHECK(nn_get_lr(o) == (double)0.1f); /* still the old one */
+    /* training */
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.loss_name = "no such loss";
+    FAILS(c, nn_fit(made, d, &fo).epochs, NN_ERR_ARG, "no such loss");
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.metrics = "accuracy, no such metric";
+    FAILS(c, nn_fit(made, d, &fo).epochs, NN_ERR_ARG, "no such metric");
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.metrics = "accuracy,f1,recall,precision,auc,perplexity,mse,mae,rmse";
+    FAILS(c, nn_fit(made, d, &fo).epochs, NN_ERR_ARG, "");
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.accumulate = -1;
+    FAILS(c, nn_fit(made, d, &fo).epochs, NN_ERR_ARG, "accumulate");
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.patience = -1;
+    FAILS(c, nn_fit(made, d, &fo).epochs, NN_ERR_ARG, "patience");
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.clip_value = -1;
+    FAILS(c, nn_fit(made, d, &fo).epochs, NN_ERR_ARG, "clip_value");
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.min_delta = NAN;
+    FAILS(c, nn_fit(made, d, &fo).epochs, NN_ERR_ARG, "min_delta");
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.checkpoint_every = -1;
+    FAILS(c, nn_fit(made, d, &fo).epochs, NN_ERR_ARG, "checkpoint_every");
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.balance = 1;
+    FAILS(c, nn_fit(made, nn_data_new(of3(c), nn_ones(c, NN_F32, NN_SHAPE(2, 2))), &fo).epochs, NN_ERR_ARG, "balance");
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.resume = 1;
+    check(!nn_fit(made, d, &fo).epochs && nn_error(c) != NN_OK, "to resume from no file", __LINE__); nn_error_clear(c);
+#if !defined(NN_NO_STDIO)
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.epochs = 1; fo.best = "no such folder/best";
+    (void)nn_fit(made, d, &fo);
+    expect(c, NN_ERR_FILE, "no such folder/best", "nn_fit with a best file that cannot be", __LINE__);
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.epochs = 1; fo.checkpoint = "no such folder/checkpoint";
+    (void)nn_fit(made, d, &fo);
+    expect(c, NN_ERR_FILE, "no such folder/checkpoint", "nn_fit with a checkpoint file that cannot be", __LINE__);
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.epochs = 1; fo.history = "no such folder/history";
+    (void)nn_fit(made, d, &fo);
+    expect(c, NN_ERR_FILE, "no such folder/history", "nn_fit with a history file that cannot be", __LINE__);
+    fo = nn_fit_defaults(); fo.quiet = 1; fo.epochs = 1; fo.curve = "no such folder/curve";
+    (void)nn_fit(made, d, &fo);
+    expect(c, NN_ERR_FILE, "no such folder/curve", "nn_fit with a curve file that cannot be", __LINE__);
+#endif
+    /* data of another context; a plan records no host reads */
+    FAILS(f, nn_scale_fit(nn_model_new(f, net_two, NULL), "in", d, NN_SCALE_STANDARD), NN_ERR_CONTEXT, "");
+    FAILS(c, nn_scale_fit_target(made, "in", d, NN_SCALE_STANDARD), NN_ERR_ARG, "the targets are classes");
+    FAILS(c, nn_scale_fit(made, "in", reals, NN_SCALE_STANDARD), NN_ERR_NAME, "");
+    nn_error_clear(f);
+    nn_end(c);
+    CHECK(heap.blocks == 0);
+}
+
 int main(void) {
     name_files();
     test_messages();
@@ -2425,6 +2647,7 @@ int main(void) {
     test_half_null_wide();
     test_sticky_wide();
     test_operands_wide();
+    test_objects_wide();
     printf("errors: %d passed, %d failed", passed, failed);
     if (skipped) printf(", %d skipped", skipped);
     printf("\n");

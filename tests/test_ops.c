@@ -1743,6 +1743,9 @@ static void test_kinks(void) {
 static nn_tensor *c_maximum(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_maximum(x[0], x[1]); }
 static nn_tensor *c_minimum(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_minimum(x[0], x[1]); }
 static nn_tensor *c_pow(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_pow(x[0], x[1]); }
+static nn_tensor *c_atan2(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_atan2(x[0], x[1]); }
+static nn_tensor *c_hypot(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_hypot(x[0], x[1]); }
+static nn_tensor *c_fmod(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_fmod(x[0], x[1]); }
 static nn_tensor *c_clamp(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_add(nn_clamp(x[0], -1, 2), nn_scale(x[1], 0)); }
 static nn_tensor *c_where(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_where(nn_is_finite(x[0]), x[1], x[0]); }
 static void test_kinks_of_two(void) {
@@ -1754,7 +1757,10 @@ static void test_kinks_of_two(void) {
         {"clamp", c_clamp, -3, 0, 0, 0},     {"clamp", c_clamp, -1, 0, 1, 0},     {"clamp", c_clamp, 0, 0, 1, 0},         {"clamp", c_clamp, 2, 0, 1, 0},
         {"clamp", c_clamp, 2.5, 0, 0, 0},    {"clamp", c_clamp, INFINITY, 0, 0, 0}, {"where", c_where, 5, 7, 0, 1},       {"where", c_where, INFINITY, 7, 1, 0},
         {"pow", c_pow, 0, 2, 0, 0},          {"pow", c_pow, 0, 1, 1, 0},          {"pow", c_pow, 0, 0, 0, 0},             {"pow", c_pow, 2, 0, 0, 0.69314718055994531},
-        {"pow", c_pow, 0, 3.5, 0, 0},        {"pow", c_pow, 1, 5, 5, 0},          {"pow", c_pow, 2, -1, -0.25, 0.34657359027997264}};
+        {"pow", c_pow, 0, 3.5, 0, 0},        {"pow", c_pow, 1, 5, 5, 0},          {"pow", c_pow, 2, -1, -0.25, 0.34657359027997264},
+        {"atan2", c_atan2, 0, 0, 0, 0},      {"atan2", c_atan2, 0, -2, -0.5, 0},  {"atan2", c_atan2, 3e-30, 4e-30, 1.6e29, -1.2e29}, {"atan2", c_atan2, 3e30, 4e30, 1.6e-31, -1.2e-31},
+        {"hypot", c_hypot, 0, 0, 0, 0},      {"hypot", c_hypot, -3, 4, -0.6, 0.8}, {"hypot", c_hypot, 3e-39, 4e-39, 0.6, 0.8},        {"hypot", c_hypot, 3e37, 4e37, 0.6, 0.8},
+        {"fmod", c_fmod, 7, 2, 1, -3},       {"fmod", c_fmod, -7, 2, 1, 3},       {"fmod", c_fmod, 7, -2, 1, 3}};
     for (int j = 0; j < n_sets; j++)
         for (size_t k = 0; k < sizeof f / sizeof *f; k++)
             for (int how = 0; how < 4; how++) {
@@ -1766,7 +1772,7 @@ static void test_kinks_of_two(void) {
                 x[1] = nn_requires_grad(nn_full(c, d, NN_SHAPE(1), f[k].y));
                 y    = f[k].f(c, x, NULL);
                 if (nn_grad_of(y, nn_ones(c, d, NN_SHAPE(1)), x, 2, dx, how & 1)) { g[0] = nn_item(dx[0]); g[1] = nn_item(dx[1]); }
-                check(fabs(g[0] - f[k].dx) < 1e-6 && fabs(g[1] - f[k].dy) < 1e-6, "gradient of %s(%g, %g) %s %s: %g, %g, not %g, %g", f[k].name, f[k].x, f[k].y, nn_dtype_name(d), nn_isa(c), g[0], g[1], f[k].dx, f[k].dy);
+                check(fabs(g[0] - f[k].dx) <= 1e-6 * fabs(f[k].dx) + 1e-37 && fabs(g[1] - f[k].dy) <= 1e-6 * fabs(f[k].dy) + 1e-37, "gradient of %s(%g, %g) %s %s: %g, %g, not %g, %g", f[k].name, f[k].x, f[k].y, nn_dtype_name(d), nn_isa(c), g[0], g[1], f[k].dx, f[k].dy);
                 fine(c, "kinks of two");
                 next_step();
             }
@@ -1971,12 +1977,34 @@ static void w_matrices(nn_ctx *c, nn_dtype d, result *r) {
     give_gradients(r, nn_inverse(x[0]), x, 1);
     give_gradients(r, nn_det(x[0]), x, 1);
 }
+static void w_updates(nn_ctx *c, nn_dtype d, result *r) { /* two steps of every optimiser on a vector and a matrix */
+    for (int k = 0; k < NN_OPTIMS; k++) {
+        const nn__rule *rule = &nn__rules[k];
+        nn_tensor      *in[16], *none, *p[2];
+        double          hyper[NN__H_SIZE] = {0}, own[NN__OWN_SIZE] = {0};
+        int             n = 0;
+        hyper[NN__H_LR] = 0.01; hyper[NN__H_BETA1] = 0.875; hyper[NN__H_BETA2] = 0.9375; hyper[NN__H_EPS] = 1e-3; hyper[NN__H_DECAY] = 0.05; hyper[NN__H_DECOUPLED] = k & 1; hyper[NN__H_MOMENTUM] = 0.75;
+        own[NN__OWN_LR] = 1; own[NN__OWN_DECAY] = NAN;
+        for (int i = 0; i < 2; i++) {
+            nn_shape s = i ? NN_SHAPE(150, 120) : NN_SHAPE(60001);
+            p[i] = in[n++] = values(c, d, s, 1 + i, -1, 1);
+            in[n++] = values(c, d, s, 3 + i, -1, 1);
+            for (int m = 0; m < rule->moments; m++) in[n++] = nn_zeros(c, d, s);
+            in[n++] = nn_from(c, own, NN_F64, NN_SHAPE(NN__OWN_SIZE));
+        }
+        in[n++] = nn_from(c, hyper, NN_F64, NN_SHAPE(NN__H_SIZE));
+        for (int step = 0; step < 2; step++) nn_apply(rule->op, in, n, NULL, &none);
+        p[1] = nn_flatten(p[1], 0);
+        give(r, nn_concat(p, 2, 0));
+    }
+}
 
 typedef struct work { const char *name; void (*f)(nn_ctx *, nn_dtype, result *); double unit; long split; } work; /* unit: f32 against f64, of the largest value; 0: not compared. split: at least so many ops must be */
 static const work works[] = {{"maps", w_maps, 60 * 6e-8, 20},  {"copies", w_copies, 0, 10},      {"sums", w_sums, 3e-7, 9},           {"maxima", w_maxima, 1e-7, 10},
                              {"matmul", w_matmul, 1e-5, 12},   {"linear", w_linear, 2e-5, 10},    {"layernorm", w_layernorm, 1e-5, 3}, {"cross_entropy", w_cross_entropy, 1e-5, 2},
                              {"softmax", w_softmax, 1e-5, 8},  {"dropout", w_dropout, 2e-7, 6},   {"random", w_random, 0, 3},          {"moves", w_moves, 1e-6, 8},
-                             {"more maps", w_more_maps, 4e-6, 20}, {"along", w_along, 1e-5, 6},   {"index", w_index, 1e-6, 4},         {"matrices", w_matrices, 1e-4, 5}};
+                             {"more maps", w_more_maps, 4e-6, 20}, {"along", w_along, 1e-5, 6},   {"index", w_index, 1e-6, 4},         {"matrices", w_matrices, 1e-4, 5},
+                             {"updates", w_updates, 1e-5, 11}};
 
 static long hook_calls;
 static void backwards_pool(void *user, int jobs, void (*job)(void *arg, int index), void *arg) {
@@ -3157,7 +3185,7 @@ static const function functions[] = {
     {"sign", f_sign, nn_sign, 0, 0, 0}, {"floor", f_floor, nn_floor, 0, 0, 0}, {"ceil", f_ceil, nn_ceil, 0, 0, 0}, {"round", f_round, nn_round, 0, 0, 0}, {"trunc", f_trunc, nn_trunc, 0, 0, 0},
     {"rsqrt", f_rsqrt, nn_rsqrt, 1.5, 0, 1.5}, {"reciprocal", f_reciprocal, nn_reciprocal, 0.5001, 0, 0.5001}, {"expm1", f_expm1, nn_expm1, 3, 0, 3}, {"log1p", f_log1p, nn_log1p, 3, 0, 3},
     {"log2", f_log2, nn_log2, 1, 0, 1}, {"tan", f_tan, nn_tan, 1, 0, 1},    {"asin", f_asin, nn_asin, 1, 0, 1}, {"acos", f_acos, nn_acos, 1, 0, 1}, {"atan", f_atan, nn_atan, 1, 0, 1},
-    {"sinh", f_sinh, nn_sinh, 1, 0, 1}, {"cosh", f_cosh, nn_cosh, 1, 0, 1}, {"erfc", f_erfc, nn_erfc, 1, 0, 1}, {"silu", f_silu, nn_silu, 4, 0, 4},     {"mish", f_mish, nn_mish, 4, 0, 4},
+    {"sinh", f_sinh, nn_sinh, 1, 0, 1}, {"cosh", f_cosh, nn_cosh, 1, 0, 1}, {"erfc", f_erfc, nn_erfc, 1, 0, 1}, {"silu", f_silu, nn_silu, 4, 0, 4},     {"mish", f_mish, nn_mish, 5, 0, 4},
     {"softplus", f_softplus, nn_softplus, 3, 0, 3}, {"softsign", f_softsign, nn_softsign, 1.5, 0, 1.5}, {"log_sigmoid", f_log_sigmoid, nn_log_sigmoid, 3, 0, 3}};
 
 /* How far g is from f(x) = w, as a multiple of what is allowed */
