@@ -4821,8 +4821,8 @@ NN__UNARY(log_sigmoid, NN_OP_SAVES_IN, nn__grad_log_sigmoid, NULL, nn__sample_un
 NN_API nn_tensor *nn_log_sigmoid(nn_tensor *x) { return nn__apply1(&nn__op_log_sigmoid, x, NULL); }
 
 /* -- mish:  y = x t, t = tanh(softplus(x))            dx = dy (t + x (1-t^2) sigmoid(x)) -- */
-#define NN__F_mish(x, p0, p1) nn__v_mul(x, NN__K(tanh)(NN__K(softplus)(x)))
-#define NN__F_mish_back(dy, x, p0, p1) nn__v_mul(dy, NN__K(mish_slope)(x, NN__K(tanh)(NN__K(softplus)(x))))
+#define NN__F_mish(x, p0, p1) nn__v_mul(x, NN__K(mish_tanh)(x))
+#define NN__F_mish_back(dy, x, p0, p1) nn__v_mul(dy, NN__K(mish_slope)(x, NN__K(mish_tanh)(x)))
 static void nn__grad_mish(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     nn_tensor *x = n->in[0], *t = nn_tanh(nn_softplus(x));
     dx[0] = nn_mul(dy[0], nn_add(t, nn_mul(nn_mul(x, nn_sigmoid(x)), nn_affine(nn_square(t), -1, 1))));
@@ -7368,11 +7368,12 @@ NN_API nn_tensor *nn_diagonal(nn_tensor *x, int64_t offset) { /* every (m+1)-th 
 NN_API nn_tensor *nn_diag(nn_tensor *x, int64_t offset) {
     nn__text  t;
     nn__slice place;
-    int64_t   n = nn_dim(x, -1), m, by = offset < 0 ? -offset : offset;
+    int64_t   n = nn_dim(x, -1), m, by;
     nn_shape  s = nn_shape_of(x);
     if (!nn__ok_tensor("diag", x)) return NULL;
     if (x->ndim < 1 || x->ndim == NN_MAX_DIMS) return nn__fail(x->ctx, "diag", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "1 to 5"), (nn_tensor *)NULL;
-    if (by < 0 || by > INT32_MAX || n > INT32_MAX) return nn__fail(x->ctx, "diag", NN__M_OPTION, "offset", (double)offset), (nn_tensor *)NULL;
+    if (offset < -INT32_MAX || offset > INT32_MAX || n > INT32_MAX) return nn__fail(x->ctx, "diag", NN__M_OPTION, "offset", (double)offset), (nn_tensor *)NULL;
+    by = offset < 0 ? -offset : offset;
     m = n + by;
     memset(&place, 0, sizeof place);
     place.axis = x->ndim - 1; place.start = offset >= 0 ? by : by * m; place.step = m + 1; place.count = n; place.size = m * m;
@@ -8856,9 +8857,13 @@ NN_API nn_tensor *nn_layer_groupnorm(nn_scope s, const char *name, nn_tensor *x,
 
 NN_API nn_tensor *nn_layer_bilinear(nn_scope s, const char *name, nn_tensor *x, nn_tensor *y, int64_t out) {
     int64_t    n = nn_dim(x, -1), m = nn_dim(y, -1);
-    nn_scope   l = nn_in(s, name);
-    nn_tensor *w = nn_param(l, "weight", NN_SHAPE(out, n, m), nn_init_fan_in(n)), *b = nn_param(l, "bias", NN_SHAPE(out), nn_init_fan_in(n)), *t;
     nn_shape   split = nn_shape_of(x);
+    nn_scope   l;
+    nn_tensor *w, *b, *t;
+    if (!nn__ok_arg(s.ctx, "bilinear", x, "x") || !nn__ok_arg(s.ctx, "bilinear", y, "y")) return NULL;
+    l = nn_in(s, name);
+    w = nn_param(l, "weight", NN_SHAPE(out, n, m), nn_init_fan_in(n));
+    b = nn_param(l, "bias", NN_SHAPE(out), nn_init_fan_in(n));
     if (!b) return NULL;
     if (split.ndim == NN_MAX_DIMS) return nn__fail(s.ctx, "bilinear", NN__M_RANK_LIMIT, split.ndim + 1, NN_MAX_DIMS), (nn_tensor *)NULL;
     split.dim[split.ndim - 1] = out;
@@ -9309,7 +9314,9 @@ NN_API double nn_lr_at(nn_lr s, int64_t step) {
     }
 }
 static int nn__lr_check(nn_ctx *c, const nn_lr *s, int depth) {
-    if (!s || depth > 8) return nn__fail(c, "set_lr", NN__M_ARG_NULL, "a schedule in it");
+    const char *a = !s ? "" : s->kind == NN__LR_CYCLE ? "warm" : s->kind == NN__LR_INVERSE ? "rate" : s->kind == NN__LR_POLYNOMIAL ? "power" : s->kind == NN__LR_RESTARTS ? "times" : "factor"; /* as users know them */
+    const char *total = !s ? "" : s->kind == NN__LR_PLATEAU ? "patience" : s->kind == NN__LR_STEP || s->kind == NN__LR_INVERSE ? "every" : s->kind == NN__LR_RESTARTS ? "first" : s->kind == NN__LR_THEN ? "steps" : "total";
+    if (!s || depth > 8 || (s->kind >= NN__LR_THEN && (!s->first || !s->second))) return nn__fail(c, "set_lr", NN__M_ARG_NULL, "a schedule in it");
     if (!(s->base >= 0 && s->base < 1e30f)) return nn__fail(c, "set_lr", NN__M_OPTION, "lr", (double)s->base);
     if (!(s->last >= 0 && s->last < 1e30f)) return nn__fail(c, "set_lr", NN__M_OPTION, "last", (double)s->last);
     if (s->kind == NN__LR_PLATEAU && depth) return nn__fail(c, "set_lr", NN__M_RULE, "plateau", "it cannot be a part of another schedule");
@@ -9318,9 +9325,9 @@ static int nn__lr_check(nn_ctx *c, const nn_lr *s, int depth) {
     if (s->n < 0 || s->n > NN_LR_POINTS) return nn__fail(c, "set_lr", NN__M_OPTION, "n", (double)s->n);
     for (int i = 1; i < s->n; i++)
         if (s->at[i] <= s->at[i - 1]) return nn__fail(c, "set_lr", NN__M_OPTION, "a point before the one before it", (double)s->at[i]);
-    if ((s->kind == NN__LR_COSINE && (s->warmup < 0 || s->total < s->warmup)) || s->total < 0) return nn__fail(c, "set_lr", NN__M_OPTION, "total", (double)s->total);
-    if (s->total < 1 && (s->kind == NN__LR_STEP || s->kind == NN__LR_INVERSE || s->kind == NN__LR_POLYNOMIAL || s->kind == NN__LR_CYCLE || s->kind == NN__LR_RESTARTS)) return nn__fail(c, "set_lr", NN__M_OPTION, "total", (double)s->total);
-    if (!(s->a >= 0 && s->a < 1e30f) || (s->kind == NN__LR_CYCLE && s->a > 1) || (s->kind == NN__LR_RESTARTS && s->a < 1) || (s->kind == NN__LR_PLATEAU && s->a >= 1)) return nn__fail(c, "set_lr", NN__M_OPTION, "factor", (double)s->a);
+    if ((s->kind == NN__LR_COSINE && (s->warmup < 0 || s->total < s->warmup)) || s->total < 0) return nn__fail(c, "set_lr", NN__M_OPTION, total, (double)s->total);
+    if (s->total < 1 && (s->kind == NN__LR_STEP || s->kind == NN__LR_INVERSE || s->kind == NN__LR_POLYNOMIAL || s->kind == NN__LR_CYCLE || s->kind == NN__LR_RESTARTS)) return nn__fail(c, "set_lr", NN__M_OPTION, total, (double)s->total);
+    if (!(s->a >= 0 && s->a < 1e30f) || (s->kind == NN__LR_CYCLE && s->a > 1) || (s->kind == NN__LR_RESTARTS && s->a < 1) || (s->kind == NN__LR_PLATEAU && s->a >= 1)) return nn__fail(c, "set_lr", NN__M_OPTION, a, (double)s->a);
     if (s->kind == NN__LR_TIMES && s->second && s->second->base == 0) return nn__fail(c, "set_lr", NN__M_OPTION, "second's lr", 0.0);
     return s->kind < NN__LR_THEN || (nn__lr_check(c, s->first, depth + 1) && nn__lr_check(c, s->second, depth + 1));
 }
@@ -9965,7 +9972,7 @@ static const char *nn__csv_word(const char *s, const char *end, char separator, 
         w->n    = (size_t)(s - w->s);
         w->open = s >= end;
         if (s < end) s++;
-        while (s < end && *s != separator) s++;
+        while (s < end && (*s == ' ' || *s == '\t' || *s == '\r') && *s != separator) s++; /* what else is there is one column too many */
     } else {
         while (s < end && *s != separator) s++;
         w->n = (size_t)(s - w->s);
@@ -10380,7 +10387,7 @@ static double nn__toy_point(int kind, int64_t i, int64_t n, nn__dice *d, double 
     case 1: p[0] = (k ? 0.5 : 1) * cos(2 * pi * u); p[1] = (k ? 0.5 : 1) * sin(2 * pi * u); return (double)k;
     case 2: p[0] = k ? 1 - cos(pi * u) : cos(pi * u); p[1] = k ? 0.5 - sin(pi * u) : sin(pi * u); return (double)k;
     case 3: p[0] = 2 * cos(2 * pi * (double)k / 3); p[1] = 2 * sin(2 * pi * (double)k / 3); return (double)k;
-    case 4: p[0] = sqrt(u) * cos(2 * pi * (double)k / 3 + 4 * sqrt(u)); p[1] = sqrt(u) * sin(2 * pi * (double)k / 3 + 4 * sqrt(u)); return (double)k;
+    case 4: p[0] = sqrt(u) * cos(2 * pi * (double)k / 3 + 7 * sqrt(u)); p[1] = sqrt(u) * sin(2 * pi * (double)k / 3 + 7 * sqrt(u)); return (double)k;
     case 5: p[0] = 4 * u - 2; p[1] = 4 * v - 2; return fmod(floor(p[0]) + floor(p[1]) + 8, 2);
     case 6: u = 1.5 * pi * (1 + 2 * u); p[0] = u * cos(u); p[1] = 21 * v; p[2] = u * sin(u); return u;
     default: p[0] = n > 1 ? pi * (2 * (double)i / (double)(n - 1) - 1) : 0; return sin(p[0]);
@@ -10470,7 +10477,9 @@ static int nn__data_divide(nn_data *d, double share, int folds, int fold, nn_dat
 
 NN_API int nn_data_split(nn_data *d, double share, nn_data **rest, nn_data **part) { return nn__data_divide(d, share, 0, 0, rest, part); }
 NN_API int nn_data_fold(nn_data *d, int k, int i, nn_data **train, nn_data **valid) {
-    if (d && (k < 2 || i < 0 || i >= k)) return nn__fail(d->ctx, "fold", NN__M_OPTION, k < 2 ? "k" : "i", (double)(k < 2 ? k : i));
+    if (train) *train = NULL;
+    if (valid) *valid = NULL;
+    if (d && (k < 2 || k > d->n || i < 0 || i >= k)) return nn__fail(d->ctx, "fold", NN__M_OPTION, k < 2 || k > d->n ? "k" : "i", (double)(k < 2 || k > d->n ? k : i));
     return nn__data_divide(d, 1.0 / (k > 0 ? k : 1), k, i, train, valid);
 }
 NN_API int64_t nn_data_classes(nn_data *d) {
@@ -10619,19 +10628,14 @@ static double nn__quantile(const double *sorted, int64_t n, double q) { /* betwe
     int64_t i = (int64_t)at;
     return i + 1 < n ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
 }
-static void nn__scale_of(double *v, int64_t n, nn_scaling how, double *shift, double *scale) {
-    double low = v[0], high = v[0], mean = 0, var = 0;
-    for (int64_t i = 0; i < n; i++) { mean += v[i]; low = v[i] < low ? v[i] : low; high = v[i] > high ? v[i] : high; }
-    mean /= (double)n;
-    for (int64_t i = 0; i < n; i++) var += (v[i] - mean) * (v[i] - mean);
-    *shift = how == NN_SCALE_STANDARD ? mean : low;
-    *scale = how == NN_SCALE_STANDARD ? sqrt(var / (double)n) : high - low;
-    if (how == NN_SCALE_ROBUST) {
-        qsort(v, (size_t)n, sizeof *v, nn__by_value);
-        *shift = nn__quantile(v, n, 0.5);
-        *scale = nn__quantile(v, n, 0.75) - nn__quantile(v, n, 0.25);
-    }
-    if (!(*scale > 0)) *scale = 1; /* a feature that is always the same */
+typedef struct nn__feature { double n, mean, squares, low, high; } nn__feature; /* of the values so far: Welford's sums, least and largest */
+static void nn__feature_add(nn__feature *f, double v) {
+    double d = v - f->mean;
+    if (v != v) return; /* missing */
+    if (!f->n || v < f->low) f->low = v;
+    if (!f->n || v > f->high) f->high = v;
+    f->mean += d / ++f->n;
+    f->squares += d * (v - f->mean);
 }
 static nn_tensor *nn__scale_buffer(nn_model *m, const char *name, const char *part, int64_t features) {
     nn__text t, u;
@@ -10646,6 +10650,7 @@ static int nn__scale_fit(nn_model *m, const char *name, nn_data *d, nn_scaling h
     nn_ctx    *c = m ? m->ctx : NULL;
     nn_tensor *all, *shift, *scale, *row;
     int64_t    features, each, n;
+    nn__feature *sums;
     double    *v;
     size_t     bytes;
     if (!m || !nn__ok_arg(c, "scale_fit", name, "name") || !nn__ok_arg(c, "scale_fit", d, "the data")) return 0;
@@ -10659,30 +10664,37 @@ static int nn__scale_fit(nn_model *m, const char *name, nn_data *d, nn_scaling h
     scale    = shift ? nn__scale_buffer(m, name, "scale", features) : NULL;
     if (!scale || c->shape_only) return scale != NULL;
     each  = features ? nn__row_size(all) / features : 0; /* values of a feature in one sample */
-    n     = d->n * each;
+    n     = how == NN_SCALE_ROBUST ? d->n * each : 0;    /* quantiles want all of them, feature by feature; the rest one pass */
     bytes = (size_t)(n * features + 1) * sizeof *v;
-    v     = (double *)nn__alloc(c, bytes);
-    if (!v) return 0;
-    for (int64_t i = 0, k = 0; i < d->n && !c->error; i++) { /* feature by feature */
+    sums  = (nn__feature *)nn__alloc_zero(c, (size_t)(features + 1) * sizeof *sums);
+    v     = sums ? (double *)nn__alloc(c, bytes) : NULL;
+    for (int64_t i = 0; v && i < d->n && !c->error; i++) {
         nn__mark mark = nn__arena_mark(c);
         row = nn__data_rows(d, i, 1, target);
-        for (int64_t e = 0; row && e < each; e++, k++)
-            for (int64_t j = 0; j < features; j++) v[j * n + k] = nn__load(row->dtype, row->st->data, e * features + j);
+        for (int64_t e = 0; row && e < each; e++)
+            for (int64_t j = 0; j < features; j++) {
+                double x = nn__load(row->dtype, row->st->data, e * features + j);
+                if (n && x == x) v[j * n + (int64_t)sums[j].n] = x;
+                nn__feature_add(&sums[j], x);
+            }
         nn__arena_rewind(c, mark);
     }
-    for (int64_t j = 0; j < features && n && !c->error; j++) {
-        double  a, b;
-        int64_t known = 0;
-        for (int64_t k = 0; k < n; k++)
-            if (v[j * n + k] == v[j * n + k]) v[j * n + known++] = v[j * n + k]; /* NaN: missing */
-        if (!known) continue;
-        nn__scale_of(v + j * n, known, how, &a, &b);
+    for (int64_t j = 0; v && j < features && !c->error; j++) {
+        const nn__feature *f = &sums[j];
+        double             a = how == NN_SCALE_STANDARD ? f->mean : f->low, b = how == NN_SCALE_STANDARD ? sqrt(f->squares / f->n) : f->high - f->low;
+        if (f->n == 0) continue;
+        if (n) {
+            qsort(v + j * n, (size_t)f->n, sizeof *v, nn__by_value);
+            a = nn__quantile(v + j * n, (int64_t)f->n, 0.5);
+            b = nn__quantile(v + j * n, (int64_t)f->n, 0.75) - nn__quantile(v + j * n, (int64_t)f->n, 0.25);
+        }
         nn__store(shift->dtype, nn__data(shift), j, a);
-        nn__store(scale->dtype, nn__data(scale), j, b);
+        nn__store(scale->dtype, nn__data(scale), j, b > 0 ? b : 1); /* 1: a feature that is always the same */
     }
     shift->st->version++;
     scale->st->version++;
     nn__free(c, v, bytes);
+    nn__free(c, sums, (size_t)(features + 1) * sizeof *sums);
     return !c->error;
 }
 NN_API int nn_scale_fit(nn_model *m, const char *name, nn_data *d, nn_scaling how) { return nn__scale_fit(m, name, d, how, 0); }
@@ -11096,7 +11108,9 @@ static int nn__npz_put(nn_ctx *c, FILE *f, const nn__named *list, int64_t n, int
                 if (!pass) where[2 * i + 1] = nn__crc32(nn__crc32(0, head, size), nn__data(x), data);
                 memset(local, 0, sizeof local);
                 memcpy(local, pass ? "PK\1\2\24\0\24" : "PK\3\4\24", pass ? 7 : 5);
-                nn__little_put(local + h - (pass ? 32 : 18), (1 << 5) + 1, 2); /* the first of January 1980 */
+                for (const char *u = list[i].name; *u; u++)
+                    if ((unsigned char)*u > 127) nn__little_put(local + (pass ? 8 : 6), 0x800, 2); /* the name is UTF-8 */
+                nn__little_put(local + h - (pass ? 32 : 18), (1 << 5) + 1, 2);                     /* the first of January 1980 */
                 nn__little_put(local + h - (pass ? 30 : 16), where[2 * i + 1], 4);
                 nn__little_put(local + h - (pass ? 26 : 12), size + data, 4);
                 nn__little_put(local + h - (pass ? 22 : 8), size + data, 4);
@@ -11322,14 +11336,16 @@ static int nn__slot_load(nn_optim *o, int i, nn_file *f, int pass) {
     nn_tensor *part[5];
     double    *own;
     snprintf(name, sizeof name, "optim.%s.steps", o->model->param[i]->path);
+    if (o->model->param[i]->buffer || (!nn__file_find(f, name) && (i >= o->slots || !o->slot[i].own))) return 1; /* it never had a gradient, here or there */
     if (!nn__slot_make(o, i)) return 0;
     own = (double *)nn__data(o->slot[i].own);
     for (int k = 0; k < NN__MOMENTS; k++) part[k] = o->slot[i].moment[k];
     part[3] = o->slot[i].average; part[4] = o->slot[i].own;
     if (pass) own[NN__OWN_STEPS] = own[NN__OWN_PRODUCT] = 0;
-    if (!nn__file_find(f, name)) { /* it never had a gradient */
-        for (int k = 0; k < 4; k++)
+    if (!nn__file_find(f, name)) { /* it had none there */
+        for (int k = 0; k < 3; k++)
             if (pass && part[k]) nn__fill_data(part[k], 0);
+        if (pass && part[3] && part[3]->st->bytes) memcpy(nn__data(part[3]), o->model->param[i]->st.data, part[3]->st->bytes);
         return 1;
     }
     for (int k = 0; k < 5; k++) {
@@ -11387,7 +11403,10 @@ NN_API nn_fit_options nn_fit_defaults(void) {
 
 /* What is compared with the targets: a function of the user's, or a loss by name */
 typedef struct nn__criterion { nn_loss loss; const char *name; const nn_loss_options *options; } nn__criterion;
-static int nn__of_classes(const nn__criterion *k) { return !k->name || !strcmp(k->name, "cross_entropy"); } /* a prediction has a logit for each, so there is an accuracy */
+/* Is there an accuracy? Where a prediction has a logit for each class, and is compared by cross-entropy or a function of the user's */
+static int nn__has_accuracy(const nn__criterion *k, const nn_tensor *p, int64_t n, int64_t classes) {
+    return classes > 0 && (!k->name || !strcmp(k->name, "cross_entropy")) && p && p->ndim && p->size[p->ndim - 1] >= classes && nn_numel(p) == n * p->size[p->ndim - 1];
+}
 static nn_tensor *nn__criterion_of(const nn__criterion *k, nn_tensor *prediction, nn_tensor *target) {
     if (!prediction || !target) return NULL;
     return k->loss ? k->loss(prediction, target) : nn_loss_named(k->name ? k->name : nn__is_real(target->dtype) ? "mse" : "cross_entropy", prediction, target, k->options);
@@ -11396,19 +11415,18 @@ static nn_tensor *nn__criterion_of(const nn__criterion *k, nn_tensor *prediction
 static nn_scores nn__evaluate(nn_model *m, nn_data *d, const nn__criterion *k) {
     nn_scores s = {0, 0, 0};
     nn_ctx   *c = d ? d->ctx : NULL;
-    int       classes;
+    int64_t   classes;
     s.loss = s.accuracy = NAN;
     if (!m || !d || !nn__ok(c)) return s;
-    classes = nn__is_class(d->samples->y) && nn__of_classes(k);
-    s.loss  = 0;
-    s.accuracy = classes ? 0 : NAN;
+    classes = nn_data_classes(d);
+    s.loss  = s.accuracy = 0;
     for (int64_t at = 0; at < d->n && !c->error; at += 256) { /* in order; the arena goes back after each piece */
         int64_t   n    = nn__min64(256, d->n - at);
         nn__mark  mark = nn__arena_mark(c);
         int       was  = nn_no_grad(c, 1);
         nn_tensor *y = nn_data_y(d, at, n), *p = nn_predict(m, nn_data_x(d, at, n)), *l = nn__criterion_of(k, p, y);
         s.loss += nn_item(l) * (double)n;
-        if (classes && p) s.accuracy += nn_accuracy(p, y) * (double)n;
+        s.accuracy += nn__has_accuracy(k, p, n, classes) ? nn_accuracy(p, y) * (double)n : NAN;
         nn_no_grad(c, was);
         nn__arena_rewind(c, mark);
     }
@@ -11609,7 +11627,7 @@ typedef struct nn__fit {
     int                  *watched, count; /* the parameters that had gradients, as their norms come */
     int                   told_large, told_bad;
     double                loss_sum, accuracy_sum, best; /* of the epoch so far; the least loss that was watched */
-    int64_t               samples, batches, since;      /* of the epoch so far; batches since the last update */
+    int64_t               samples, batches, since, unsaved; /* of the epoch so far; batches since the last update, and since a checkpoint */
     int                   epoch, rest;    /* rest: epochs since the best */
     char                 *kept;           /* the best weights */
     size_t                kept_size;
@@ -11625,6 +11643,14 @@ static void nn__fit_gradients(nn__fit *t, nn_tensor *x, nn_tensor *target, nn_te
 static void nn__fit_update(nn__fit *t, nn_tensor **out) {
     const nn_fit_options *f = t->f;
     if (!out[0]) return;
+    if (t->since < f->accumulate) { /* the epoch's last step has fewer batches: it is their mean all the same */
+        double p[2];
+        p[0] = (double)f->accumulate / (double)t->since; p[1] = 0;
+        for (int i = 0; i < t->m->n; i++) {
+            nn_tensor *x = nn__handle(t->m->ctx, t->m, i);
+            if (x && x->grad) nn__kernels_for(t->m->ctx, x->dtype)->affine(nn__data(x->grad), nn__data(x->grad), nn_numel(x->grad), p);
+        }
+    }
     t->count = 0;
     for (int i = 0; i < t->m->n && t->watched; i++) {
         nn_tensor *p = t->m->param[i]->st.data ? nn__handle(t->m->ctx, t->m, i) : NULL;
@@ -11718,7 +11744,7 @@ static int nn__fit_save(nn__fit *t, const char *path) {
     int        n = 0, fine = 1;
     s[0] = 1; s[1] = t->epoch; s[2] = (double)t->batches; s[3] = t->loss_sum; s[4] = t->accuracy_sum; s[5] = (double)t->samples; s[6] = t->best; s[7] = t->rest; s[8] = h->best;
     s[9] = (double)(c->config.seed >> 32); s[10] = (double)(c->config.seed & 0xffffffffu); s[11] = (double)c->step; s[12] = (double)t->train->id; s[13] = (double)t->train->epoch; s[14] = (double)t->train->at;
-    s[15] = t->train->running; s[16] = h->seconds; s[17] = h->epochs;
+    s[15] = t->train->running; s[16] = h->seconds; s[17] = h->epochs; s[18] = (double)t->unsaved; s[19] = (double)t->train->n;
     memset(more, 0, sizeof more);
     for (int i = -1; i < NN__CURVES + h->metrics + (t->kept != NULL) && fine; i++, n++) {
         more[n].prefix = i >= NN__CURVES && i < NN__CURVES + h->metrics ? "fit.metric_" : "fit."; more[n].suffix = "";
@@ -11754,14 +11780,15 @@ static int nn__fit_resume(nn__fit *t, const char *path) {
         if (i != 3 && i != 4 && i != 6 && i != 16 && !(s[i] >= 0 && s[i] < 9e15)) fine = nn__fail(c, "resume", NN__M_FORMAT, path, "its state of training is not what it should be"); /* losses may be anything */
     done = fine ? (int)nn__min64((int64_t)s[17], t->f->epochs) : 0;
     if (fine && s[17] > t->f->epochs) fine = nn__fail(c, "resume", NN__M_FORMAT, path, "it has more epochs than are wanted");
-    if (fine && s[14] > (double)t->train->n) fine = nn__fail(c, "resume", NN__M_FORMAT, path, "it belongs to another data set");
+    if (fine && s[19] != (double)t->train->n) fine = nn__fail(c, "resume", NN__M_FORMAT, path, "it belongs to another data set");
     for (int i = 0; i < NN__CURVES + t->h->metrics && fine; i++) fine = nn__fit_get(c, f, nn__history_name(t->h, i), i >= NN__CURVES, nn__history_curve(t->h, i), done);
     e = fine ? nn__file_find(f, "fit.best_weights") : NULL;
+    if (t->kept && !e) s[6] = INFINITY; /* it kept no best weights: the best is looked for from here on */
     if (e && t->kept && e->dtype == t->m->dtype && (size_t)nn__count(e->shape.ndim, e->shape.dim) * nn__dtypes[e->dtype].size == t->kept_size) memcpy(t->kept, f->bytes + e->begin, t->kept_size);
     nn_file_close(f);
     if (!fine || !nn_optim_load(t->o, path)) return 0;
     t->h->epochs = done; t->h->best = (int)s[8]; t->h->seconds = s[16];
-    t->epoch = (int)s[1]; t->batches = (int64_t)s[2]; t->loss_sum = s[3]; t->accuracy_sum = s[4]; t->samples = (int64_t)s[5]; t->best = s[6]; t->rest = (int)s[7];
+    t->epoch = (int)s[1]; t->batches = (int64_t)s[2]; t->loss_sum = s[3]; t->accuracy_sum = s[4]; t->samples = (int64_t)s[5]; t->best = s[6]; t->rest = (int)s[7]; t->unsaved = (int64_t)s[18];
     c->config.seed  = (uint64_t)s[9] << 32 | (uint64_t)s[10];
     c->step         = (uint64_t)s[11];
     t->train->id    = (uint64_t)s[12];
@@ -11790,7 +11817,8 @@ static int nn__fit_epoch(nn__fit *t) {
     nn_ctx  *c = t->m->ctx;
     nn_data *d = t->train;
     nn_batch b;
-    int      classes = nn__is_class(d->samples->y) && nn__of_classes(&t->criterion), e = t->epoch;
+    int      e = t->epoch;
+    int64_t  classes = nn_data_classes(d);
     t->progress->epoch = e;
     t->progress->done  = t->samples;
     while (nn_data_next(d, &b)) {
@@ -11808,18 +11836,22 @@ static int nn__fit_epoch(nn__fit *t) {
         loss = nn_item(out[0]);
         if (t->update && !t->f->unwatched && !t->f->quiet && out[0]) nn__fit_watch(t, loss, out[2]);
         t->loss_sum += loss * (double)b.n;
-        if (classes && out[1]) t->accuracy_sum += nn_accuracy(out[1], b.y) * (double)b.n;
+        t->accuracy_sum += nn__has_accuracy(&t->criterion, out[1], b.n, classes) ? nn_accuracy(out[1], b.y) * (double)b.n : NAN;
         t->samples += b.n;
         t->batches++;
         if (t->update) t->since = 0;
         nn_reset(c);
         if (c->error) return 0;
         nn__progress_bar(t->progress, t->loss_sum / (double)t->samples, b.n);
-        if (t->f->checkpoint && t->f->checkpoint_every && t->update && t->batches % t->f->checkpoint_every == 0 && left > 0 && !nn__fit_save(t, t->f->checkpoint)) return 0;
+        t->unsaved++;
+        if (t->f->checkpoint && t->f->checkpoint_every && t->update && t->unsaved >= t->f->checkpoint_every && left > 0) {
+            t->unsaved = 0;
+            if (!nn__fit_save(t, t->f->checkpoint)) return 0;
+        }
         if (t->f->on_step && !t->f->on_step(t->f->user, t->o->step, loss)) return 0;
     }
     t->h->loss[e] = t->samples ? t->loss_sum / (double)t->samples : NAN;
-    if (classes && t->samples) t->h->accuracy[e] = t->accuracy_sum / (double)t->samples;
+    if (t->samples) t->h->accuracy[e] = t->accuracy_sum / (double)t->samples;
     t->loss_sum = t->accuracy_sum = 0;
     t->samples = t->batches = 0;
     return !c->error;
@@ -11892,6 +11924,7 @@ static int nn__fit_check(nn_ctx *c, const nn_fit_options *f, const nn_data *d, n
     if (f->batch < 0) return nn__fail(c, "fit", NN__M_OPTION, "batch", (double)f->batch);
     if (!(f->lr >= 0)) return nn__fail(c, "fit", NN__M_OPTION, "lr", (double)f->lr);
     if (!(f->clip >= 0)) return nn__fail(c, "fit", NN__M_OPTION, "clip", (double)f->clip);
+    if (!(f->min_delta >= 0) && f->min_delta != NN_ZERO) return nn__fail(c, "fit", NN__M_OPTION, "min_delta", (double)f->min_delta);
     if (!(f->clip_value >= 0)) return nn__fail(c, "fit", NN__M_OPTION, "clip_value", (double)f->clip_value);
     if (!(f->validation >= 0 && f->validation <= 0.9f)) return nn__fail(c, "fit", NN__M_OPTION, "validation", (double)f->validation);
     if (f->accumulate < 0) return nn__fail(c, "fit", NN__M_OPTION, "accumulate", (double)f->accumulate);
@@ -11899,7 +11932,7 @@ static int nn__fit_check(nn_ctx *c, const nn_fit_options *f, const nn_data *d, n
     if (f->checkpoint_every < 0) return nn__fail(c, "fit", NN__M_OPTION, "checkpoint_every", (double)f->checkpoint_every);
     if (f->resume && !f->checkpoint) return nn__fail(c, "fit", NN__M_RULE, "resume", "no checkpoint is named");
     if (f->loss_name && nn__loss_known(f->loss_name) < 0) return nn__fail(c, "fit", NN__M_RULE, f->loss_name, "no such loss");
-    if (f->balance && (!nn__is_class(d->samples->y) || f->loss || f->loss_name || (f->loss_options && f->loss_options->weight))) return nn__fail(c, "fit", NN__M_RULE, "balance", "it is for classes and their own cross-entropy");
+    if (f->balance && (!nn__is_class(d->samples->y) || f->loss || (f->loss_name && strcmp(f->loss_name, "cross_entropy")) || (f->loss_options && f->loss_options->weight))) return nn__fail(c, "fit", NN__M_RULE, "balance", "it is for classes and their own cross-entropy");
     for (const char *s = f->metrics; s && *s;) { /* "accuracy, f1" */
         size_t n = strcspn(s, ", ");
         char   name[40];
@@ -11913,16 +11946,26 @@ static int nn__fit_check(nn_ctx *c, const nn_fit_options *f, const nn_data *d, n
 }
 /* Each class by the inverse of its share of d's samples; a kept tensor, or NULL */
 static nn_tensor *nn__fit_balance(nn_model *m, nn_data *d) {
-    int64_t    classes = nn_data_classes(d), *count;
-    nn_tensor *w;
     nn_ctx    *c = m->ctx;
-    nn_tensor *y = d->samples->y;
+    int        was = nn_no_grad(c, 1);
+    int64_t    outputs = nn_dim(nn_predict(m, nn_data_x(d, 0, 1)), -1), classes = nn__max64(nn_data_classes(d), outputs), *count; /* there may be more outputs than classes that occur */
+    nn_tensor *w, *y = d->samples->y;
+    nn_no_grad(c, was);
     count = (int64_t *)nn__alloc_zero(c, (size_t)(classes + 1) * sizeof *count);
     w     = count ? nn__kept_new(c, m->dtype, 1, &classes, NULL) : NULL;
     for (int64_t i = 0; w && i < d->n; i++) count[nn__load_int(y->dtype, y->st->data, d->index[i])]++;
-    for (int64_t k = 0; w && k < classes; k++) nn__store(m->dtype, w->st->data, k, count[k] ? (double)d->n / (double)(classes * count[k]) : 0);
+    for (int64_t k = 0; w && k < classes; k++) nn__store(m->dtype, w->st->data, k, count[k] ? (double)d->n / (double)(nn_data_classes(d) * count[k]) : 0);
     nn__free(c, count, (size_t)(classes + 1) * sizeof *count);
     return w;
+}
+
+/* Nothing is left of steps before: no gradients, and random numbers begin a step */
+static void nn__fit_release(nn__fit *t) {
+    nn_reset(t->m->ctx);
+    for (int i = 0; i < t->m->n; i++) {
+        nn_tensor *x = t->m->param[i]->st.data ? nn__handle(t->m->ctx, t->m, i) : NULL;
+        if (x) nn__grad_release(x);
+    }
 }
 
 /* The options are checked and filled, the data split, the model made: everything up to the first batch, and the epochs */
@@ -11943,9 +11986,10 @@ static void nn__fit_run(nn__fit *t, nn_fit_options *f) {
         t->kept = (char *)nn__alloc(c, t->kept_size);
     }
     steps = nn__ceil_div(nn__ceil_div(t->train->n, t->train->batch), f->accumulate) * f->epochs;
-    if (!f->optim) nn_set_lr(t->o, f->schedule.base > 0 ? f->schedule : nn_lr_cosine(f->lr, steps / 20, steps, 0));
+    if (!f->optim) nn_set_lr(t->o, f->schedule.base > 0 || f->schedule.kind ? f->schedule : nn_lr_cosine(f->lr, steps / 20, steps, 0));
     nn_data_rewind(t->train);
     t->best  = INFINITY;
+    nn__fit_release(t);
 #if !defined(NN_NO_STDIO)
     if (f->resume && !c->error) {
         FILE *there = fopen(f->checkpoint, "rb");
@@ -11953,8 +11997,9 @@ static void nn__fit_run(nn__fit *t, nn_fit_options *f) {
         if (there) nn__fit_resume(t, f->checkpoint);
     }
 #endif
-    while (!c->error && t->epoch < f->epochs && !(f->patience && t->rest >= f->patience) && nn__fit_epoch(t) && nn__fit_epoch_end(t)) {}
+    while (!c->error && t->epoch < f->epochs && !(f->patience && t->rest >= f->patience) && nn__fit_epoch(t) && nn__fit_epoch_end(t)) nn_reset(c);
     if (t->kept && t->best < INFINITY) nn__fit_copy(t, 1);
+    nn__fit_release(t);
     nn__free(c, t->kept, t->kept_size);
     if (t->watched) nn__free(c, t->watched, (size_t)t->m->n * sizeof *t->watched);
     if (weight) nn__kept_free(weight);
@@ -16554,6 +16599,13 @@ static inline NN__UNUSED NN__V NN__K(floor)(NN__V x)
 
 // ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|)
 NN__CALLED NN__V NN__K(softplus)(NN__V x) { return nn__v_add(nn__v_max(nn__v_zero(), x), NN__K(log1p)(NN__K(exp)(nn__v_neg(nn__v_abs(x))))); }
+
+// tanh(ln(1 + e^x)) = n / (n + 2) with n = w (w + 2), w = e^x; from 20 on it is 1
+NN__CALLED NN__V NN__K(mish_tanh)(NN__V x)
+{
+    const NN__V two = nn__v_set1(2), w = NN__K(exp)(nn__v_min(nn__v_set1(20), x)), n = nn__v_mul(w, nn__v_add(w, two));
+    return nn__v_div(n, nn__v_add(n, two));
+}
 
 // The derivatives of x s and x t, s = sigmoid(x), t = tanh(softplus(x))
 static inline NN__UNUSED NN__V NN__K(silu_slope)(NN__V x, NN__V s) { return nn__v_fma(x, nn__v_fnma(s, s, s), s); }

@@ -49,8 +49,8 @@ int main(int argc, char **argv) {
     fit.batch        = 64;
     fit.lr           = 0.002f;
     fit.weight_decay = 0.1f;
-    fit.validation   = 0.15f;                                          /* of the training part: says when to stop */
-    fit.patience     = 40;                                             /* epochs without a better one; the best weights are put back */
+    fit.validation   = 0.15f;                                        /* of the training part: says when to stop */
+    fit.patience     = 40;                                           /* epochs without a better one; the best weights are put back */
     fit.quiet        = 1;
 
     c   = nn_begin(&config);

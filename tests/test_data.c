@@ -605,6 +605,8 @@ static void test_csv_text(void) {
     CHECK(nn_data_classes(d) == 3 && class_is(d, 0, "-1") && class_is(d, 1, "10") && class_is(d, 2, "9") && label(d, 1) == 2);
     d = csv(c, "1,b\n2,B\n3,a\n4,\xc3\xa4\n5,ab\n", &o); /* bytes, as strcmp has them */
     CHECK(nn_data_classes(d) == 5 && class_is(d, 0, "B") && class_is(d, 1, "a") && class_is(d, 2, "ab") && class_is(d, 3, "b") && class_is(d, 4, "\xc3\xa4"));
+    d = csv(c, "1,\"c\"\"\"\n2,c\"\n3,\"b\"\n4,b\n5,\"c\"\"!\"\n", &o); /* in quotes or not, it is one class: b, c", c"! */
+    CHECK(nn_data_classes(d) == 3 && class_is(d, 0, "b") && class_is(d, 1, "c\"") && class_is(d, 2, "c\"!") && label(d, 0) == 1 && label(d, 1) == 1 && label(d, 2) == 0 && label(d, 3) == 0);
     o.header  = 1;
     o.missing = NN_CSV_SKIP;
     d = csv(c, "size,kind\n1,x\n?,only here\n3,y\n", &o); /* a name that is only on skipped lines */
@@ -614,6 +616,7 @@ static void test_csv_text(void) {
     FAILS(c, csv(c, "1,a\n2,\"b\n", &o), NN_ERR_FORMAT, "line 2");
     FAILS(c, csv(c, "1,a\n2,b,c\n", &o), NN_ERR_FORMAT, "line 2");
     FAILS(c, csv(c, "1,a\nb\n", &o), NN_ERR_FORMAT, "line 2");
+    FAILS(c, csv(c, "1,a\n2,\"b\"x\n", &o), NN_ERR_FORMAT, "line 2"); /* what is behind a closing quote is not dropped */
     FAILS(c, csv(c, "1,a\n2,\n", &o), NN_ERR_FORMAT, "line 2"); /* no name is no class */
     o.regression = 1;
     check(!csv(c, "1,a\n2,b\n", &o) && nn_error(c) != NN_OK, "names as real targets", __LINE__);

@@ -2363,6 +2363,28 @@ static void test_operands_wide(void) {
     list[0] = vec; list[1] = x;
     FAILS(c, nn_meshgrid(list, 2, out), NN_ERR_SHAPE, "");
     FAILS(c, nn_meshgrid(list, 7, out), NN_ERR_SHAPE, "");
+    for (int q = 0; q < 4; q++) { /* numbers at the ends: an answer or a message, no overflow on the way */
+        static const int64_t ends[4] = {INT64_MAX, INT64_MIN, INT64_MAX - 1, INT64_MIN + 1};
+        nn_tensor *list2[2];
+        list2[0] = nn_tril(x, ends[q]); list2[1] = nn_triu(x, ends[q]);
+        CHECK(list2[0] && list2[1] && nn_get(list2[0], NN_SHAPE(0, 2)) == (ends[q] > 0) && nn_get(list2[1], NN_SHAPE(0, 2)) == (ends[q] < 0));
+        CHECK(nn_dim(nn_diagonal(x, ends[q]), 0) == 0 && nn_dim(nn_roll(x, 1, ends[q]), 1) == 3 && nn_error(c) == NN_OK);
+        FAILS(c, nn_topk(x, 1, ends[q], NULL), ends[q] < 0 ? NN_ERR_ARG : NN_ERR_RANGE, "");
+        FAILS(c, nn_diag(vec, ends[q]), NN_ERR_ARG, "offset");
+        FAILS(c, nn_repeat(x, ends[q]), ends[q] < 0 ? NN_ERR_SHAPE : NN_ERR_RANGE, "");
+        FAILS(c, nn_tile(x, 1, ends[q]), ends[q] < 0 ? NN_ERR_SHAPE : NN_ERR_RANGE, "");
+        FAILS(c, nn_linspace(c, NN_F32, 0, 1, ends[q]), ends[q] < 0 ? NN_ERR_SHAPE : NN_ERR_RANGE, "");
+        FAILS(c, nn_eye(c, NN_F32, ends[q]), ends[q] < 0 ? NN_ERR_SHAPE : NN_ERR_RANGE, "");
+        for (int how = NN_PAD_REFLECT; how <= NN_PAD_CIRCULAR; how++) {
+            check(!nn_pad_with(x, 1, ends[q], 0, (nn_padding)how) && nn_error(c) != NN_OK, "padding at the ends", __LINE__); nn_error_clear(c);
+            check(!nn_pad_with(x, 1, 0, ends[q], (nn_padding)how) && nn_error(c) != NN_OK, "padding at the ends", __LINE__); nn_error_clear(c);
+            check(!nn_pad_with(x, 1, ends[q], ends[q], (nn_padding)how) && nn_error(c) != NN_OK, "padding at the ends", __LINE__); nn_error_clear(c);
+        }
+        check(!nn_pad(x, 1, ends[q], ends[q], 0) && nn_error(c) != NN_OK, "padding at the ends", __LINE__); nn_error_clear(c);
+        check(!nn_index_add(x, 0, k, ends[q]) && nn_error(c) != NN_OK, "index_add at the ends", __LINE__); nn_error_clear(c);
+        check(!nn_split(x, 1, NN_SHAPE(ends[q], -1), out) && nn_error(c) != NN_OK, "split at the ends", __LINE__); nn_error_clear(c);
+        check(!nn_split(x, 1, NN_SHAPE(ends[q], ends[q]), out) && nn_error(c) != NN_OK, "split at the ends", __LINE__); nn_error_clear(c);
+    }
     /* types */
     FAILS(c, nn_maximum(x, half), NN_ERR_DTYPE, "f32 and f16");
     FAILS(c, nn_pow(ints, ints), NN_ERR_DTYPE, "i32");
