@@ -728,8 +728,8 @@ typedef struct nn_fit_options {
     const char *metrics;       /* "accuracy, f1": after each epoch, see nn_metric */
     int         accumulate;    /* batches that make one step; 0: 1 */
     float       clip_value;    /* each element of a gradient is held within +-this; 0: none */
-    int         patience;      /* stop after so many epochs without a better loss (validation's, if there is some); 0: never */
-    float       min_delta;     /* better means by more than this; 0: 1e-4; NN_ZERO: 0 */
+    int         patience;      /* stop after so many epochs without a loss better by min_delta (validation's, if there is some); 0: never */
+    float       min_delta;     /* 0: 1e-4; NN_ZERO: 0 */
     const char *best;          /* file for the best weights so far; after training the model has them */
     const char *checkpoint;    /* file for all that training needs to go on, after each epoch */
     int64_t     checkpoint_every; /* and after so many batches; 0: not */
@@ -7348,6 +7348,7 @@ static nn_tensor *nn__triangle(const char *name, nn_tensor *x, int64_t k, int up
     nn_tensor *row, *column;
     if (!nn__ok_tensor(name, x)) return NULL;
     if (x->ndim < 2) return nn__fail(x->ctx, name, NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "at least 2"), (nn_tensor *)NULL;
+    k      = nn__max64(-nn_dim(x, -2) - 1, nn__min64(k, nn_dim(x, -1) + 1)); /* beyond, nothing changes */
     row    = nn_unsqueeze(nn_arange(x->ctx, NN_I64, (double)k, (double)(k + nn_dim(x, -2)), 1), 1); /* row + k, column: [n,1], [m] */
     column = nn_arange(x->ctx, NN_I64, 0, (double)nn_dim(x, -1), 1);
     return nn_where(upper ? nn_greater_equal(column, row) : nn_less_equal(column, row), x, nn_scalar_like(x, 0));
@@ -11483,15 +11484,21 @@ static int nn__history_new(nn_ctx *c, int epochs, nn_history *h) {
     return 1;
 }
 #if !defined(NN_NO_STDIO)
+static const char *nn__real(nn__text *t, const char *format, double v) { /* as C writes it, whatever the locale */
+    snprintf(t->s, sizeof t->s, format, v);
+    nn__point(t->s);
+    return t->s;
+}
 static void nn__put_json(nn__out *o, const nn_history *h) {
-    nn__put(o, "{\"epochs\": %d, \"best\": %d, \"seconds\": %.3f", h->epochs, h->best, h->seconds);
+    nn__text t;
+    nn__put(o, "{\"epochs\": %d, \"best\": %d, \"seconds\": %s", h->epochs, h->best, nn__real(&t, "%.3f", h->seconds));
     for (int i = 0; i < NN__CURVES + h->metrics; i++) {
         const double *v = nn__history_curve(h, i);
         int           any = 0;
         for (int e = 0; e < h->epochs; e++) any |= v[e] == v[e];
         if (!any && i) continue;
         nn__put(o, ",\n \"%s%s\": [", i < NN__CURVES ? "" : "metric_", nn__history_name(h, i));
-        for (int e = 0; e < h->epochs; e++) nn__put(o, v[e] - v[e] == 0 ? "%s%.9g" : "%snull", e ? ", " : "", v[e]); /* JSON has no NaN */
+        for (int e = 0; e < h->epochs; e++) nn__put(o, "%s%s", e ? ", " : "", v[e] - v[e] == 0 ? nn__real(&t, "%.9g", v[e]) : "null"); /* JSON has no NaN */
         nn__put(o, "]");
     }
     nn__put(o, "}\n");
@@ -11499,6 +11506,7 @@ static void nn__put_json(nn__out *o, const nn_history *h) {
 static void nn__put_curves(nn__out *o, const nn_history *h) { /* the losses over the epochs; the axis of losses is logarithmic where they span decades */
     enum { WIDTH = 640, HEIGHT = 360, LEFT = 64, RIGHT = 16, TOP = 28, BOTTOM = 36 };
     static const char *const colour[2] = {"#2468b4", "#c8502a"};
+    nn__text t;
     double low = INFINITY, high = -INFINITY;
     int    logs;
     for (int i = 0; i < 4; i += 2)
@@ -11513,17 +11521,18 @@ static void nn__put_curves(nn__out *o, const nn_history *h) { /* the losses over
     logs = low > 0 && high / low > 20;
     nn__put(o, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n", WIDTH, HEIGHT);
     for (int k = 0; k <= 4; k++) {
-        double y = HEIGHT - BOTTOM - k * (HEIGHT - TOP - BOTTOM) / 4.0, v = logs ? low * pow(high / low, k / 4.0) : low + (high - low) * k / 4.0;
-        nn__put(o, "<path d=\"M%d %.1fH%d\" stroke=\"#ddd\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n", LEFT, y, WIDTH - RIGHT, LEFT - 6, y + 4, v);
+        int    y = HEIGHT - BOTTOM - k * (HEIGHT - TOP - BOTTOM) / 4;
+        double v = logs ? exp(log(low) + (log(high) - log(low)) * k / 4.0) : low + (high - low) * k / 4.0;
+        nn__put(o, "<path d=\"M%d %dH%d\" stroke=\"#ddd\"/><text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", LEFT, y, WIDTH - RIGHT, LEFT - 6, y + 4, nn__real(&t, "%.3g", v));
     }
     for (int i = 0; i < 4; i += 2) {
         const double *v = nn__history_curve(h, i);
         int           drawn = 0;
         for (int e = 0; e < h->epochs; e++) {
-            double share = logs ? log(v[e] / low) / log(high / low) : (v[e] - low) / (high - low);
+            double share = logs ? (log(v[e]) - log(low)) / (log(high) - log(low)) : (v[e] - low) / (high - low);
             if (!(share - share == 0)) continue;
-            nn__put(o, "%s%.1f,%.1f", drawn++ ? " " : "<polyline fill=\"none\" stroke-width=\"2\" points=\"", LEFT + (WIDTH - LEFT - RIGHT) * (h->epochs > 1 ? (double)e / (h->epochs - 1) : 0.5),
-                    HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share);
+            nn__put(o, "%s%s", drawn++ ? " " : "<polyline fill=\"none\" stroke-width=\"2\" points=\"", nn__real(&t, "%.1f", LEFT + (WIDTH - LEFT - RIGHT) * (h->epochs > 1 ? (double)e / (h->epochs - 1) : 0.5)));
+            nn__put(o, ",%s", nn__real(&t, "%.1f", HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share));
         }
         if (drawn) nn__put(o, "\" stroke=\"%s\"/><text x=\"%d\" y=\"18\" fill=\"%s\">%s</text>\n", colour[i / 2], i ? 160 : LEFT, colour[i / 2], i ? "validation loss" : "training loss");
     }
@@ -11627,6 +11636,7 @@ typedef struct nn__fit {
     int                  *watched, count; /* the parameters that had gradients, as their norms come */
     int                   told_large, told_bad;
     double                loss_sum, accuracy_sum, best; /* of the epoch so far; the least loss that was watched */
+    double                mark;           /* the loss that patience wants bettered by min_delta */
     int64_t               samples, batches, since, unsaved; /* of the epoch so far; batches since the last update, and since a checkpoint */
     int                   epoch, rest;    /* rest: epochs since the best */
     char                 *kept;           /* the best weights */
@@ -11726,13 +11736,13 @@ static void nn__fit_watch(nn__fit *t, double loss, nn_tensor *norms) {
         if (norm[i] > norm[large ? large : i] || (norm[i] > 10 && !large)) large = i;
     }
     if ((bad || at) && !t->told_bad++)
-        nn_note(t->m->ctx, NN_LOG_WARN, "step %lld: the loss is %g, and the gradient of %s not finite", (long long)t->o->step, loss, at ? at : "no parameter");
+        nn_note(t->m->ctx, NN_LOG_WARN, "step %lld: %s%s%s%s", (long long)t->o->step, !bad ? "" : loss != loss ? "the loss is nan" : "the loss is infinite", bad && at ? ", " : "", at ? "not finite is the gradient of " : "", at ? at : "");
     else if (large && norm[large] > 10 && !t->told_large++)
         nn_note(t->m->ctx, NN_LOG_WARN, "step %lld: the gradient of %s is large, its norm is %.3g (nn_fit_options.clip holds it)", (long long)t->o->step, t->m->param[t->watched[large - 1]]->path, norm[large]);
 }
 
 /* -- what training needs to go on: model, optimiser, and these tensors beside them in one file -- */
-enum { NN__FIT_STATE = 20 };
+enum { NN__FIT_STATE = 21 };
 static int nn__fit_save(nn__fit *t, const char *path) {
     nn_ctx    *c = t->m->ctx;
     nn_history *h = t->h;
@@ -11744,7 +11754,7 @@ static int nn__fit_save(nn__fit *t, const char *path) {
     int        n = 0, fine = 1;
     s[0] = 1; s[1] = t->epoch; s[2] = (double)t->batches; s[3] = t->loss_sum; s[4] = t->accuracy_sum; s[5] = (double)t->samples; s[6] = t->best; s[7] = t->rest; s[8] = h->best;
     s[9] = (double)(c->config.seed >> 32); s[10] = (double)(c->config.seed & 0xffffffffu); s[11] = (double)c->step; s[12] = (double)t->train->id; s[13] = (double)t->train->epoch; s[14] = (double)t->train->at;
-    s[15] = t->train->running; s[16] = h->seconds; s[17] = h->epochs; s[18] = (double)t->unsaved; s[19] = (double)t->train->n;
+    s[15] = t->train->running; s[16] = h->seconds; s[17] = h->epochs; s[18] = (double)t->unsaved; s[19] = (double)t->train->n; s[20] = t->mark;
     memset(more, 0, sizeof more);
     for (int i = -1; i < NN__CURVES + h->metrics + (t->kept != NULL) && fine; i++, n++) {
         more[n].prefix = i >= NN__CURVES && i < NN__CURVES + h->metrics ? "fit.metric_" : "fit."; more[n].suffix = "";
@@ -11767,28 +11777,44 @@ static int nn__fit_get(nn_ctx *c, nn_file *f, const char *name, int metric, doub
     nn__entry_copy(f, e, NN_F64, to);
     return 1;
 }
-static void nn__epoch_begin(nn_data *d);
+/* The weights as one piece: from the model, or back into it */
+static void nn__fit_copy(nn__fit *t, int back) {
+    char *at = t->kept;
+    for (int i = 0; i < t->m->n; i++) {
+        nn__param *p = t->m->param[i];
+        if (p->st.bytes) memcpy(back ? p->st.data : at, back ? at : p->st.data, p->st.bytes);
+        at += p->st.bytes;
+        p->st.version += back != 0;
+    }
+}
+
 static int nn__fit_resume(nn__fit *t, const char *path) {
     nn_ctx    *c = t->m->ctx;
     double     s[NN__FIT_STATE];
     nn_file   *f = nn_file_open(c, path);
     nn__entry *e;
-    int        fine, done;
+    int        fine, done, kept;
     if (!f) return 0;
     fine = nn__fit_get(c, f, "state", 0, s, NN__FIT_STATE);
     for (int i = 0; i < NN__FIT_STATE && fine; i++)
-        if (i != 3 && i != 4 && i != 6 && i != 16 && !(s[i] >= 0 && s[i] < 9e15)) fine = nn__fail(c, "resume", NN__M_FORMAT, path, "its state of training is not what it should be"); /* losses may be anything */
+        if (i != 3 && i != 4 && i != 6 && i != 16 && i != 20 && !(s[i] >= 0 && s[i] < 9e15 && s[i] == floor(s[i]))) fine = 0; /* losses may be anything */
+    if (f && !fine && !c->error) nn__fail(c, "resume", NN__M_FORMAT, path, "its state of training is not what it should be");
+    if (fine && (s[1] != s[17] || s[7] > s[1] || s[8] > s[1] || s[9] > 4294967295.0 || s[10] > 4294967295.0 || s[14] > s[19] || s[5] > s[19] || !(s[16] >= 0)))
+        fine = nn__fail(c, "resume", NN__M_FORMAT, path, "its state of training is not what it should be");
     done = fine ? (int)nn__min64((int64_t)s[17], t->f->epochs) : 0;
     if (fine && s[17] > t->f->epochs) fine = nn__fail(c, "resume", NN__M_FORMAT, path, "it has more epochs than are wanted");
     if (fine && s[19] != (double)t->train->n) fine = nn__fail(c, "resume", NN__M_FORMAT, path, "it belongs to another data set");
     for (int i = 0; i < NN__CURVES + t->h->metrics && fine; i++) fine = nn__fit_get(c, f, nn__history_name(t->h, i), i >= NN__CURVES, nn__history_curve(t->h, i), done);
     e = fine ? nn__file_find(f, "fit.best_weights") : NULL;
-    if (t->kept && !e) s[6] = INFINITY; /* it kept no best weights: the best is looked for from here on */
-    if (e && t->kept && e->dtype == t->m->dtype && (size_t)nn__count(e->shape.ndim, e->shape.dim) * nn__dtypes[e->dtype].size == t->kept_size) memcpy(t->kept, f->bytes + e->begin, t->kept_size);
+    if (e && t->kept && (e->dtype != t->m->dtype || (size_t)nn__count(e->shape.ndim, e->shape.dim) * nn__dtypes[e->dtype].size != t->kept_size))
+        fine = nn__fail(c, "resume", NN__M_FORMAT, path, "its best weights are another model's");
+    kept = fine && e != NULL;
+    if (kept && t->kept) memcpy(t->kept, f->bytes + e->begin, t->kept_size);
     nn_file_close(f);
     if (!fine || !nn_optim_load(t->o, path)) return 0;
-    t->h->epochs = done; t->h->best = (int)s[8]; t->h->seconds = s[16];
-    t->epoch = (int)s[1]; t->batches = (int64_t)s[2]; t->loss_sum = s[3]; t->accuracy_sum = s[4]; t->samples = (int64_t)s[5]; t->best = s[6]; t->rest = (int)s[7]; t->unsaved = (int64_t)s[18];
+    if (t->kept && !kept) { nn__fit_copy(t, 0); s[6] = INFINITY; } /* it kept no best weights: they are looked for from here on */
+    t->h->epochs = done; t->h->best = (int)s[8]; t->progress->begin -= s[16];
+    t->epoch = (int)s[1]; t->batches = (int64_t)s[2]; t->loss_sum = s[3]; t->accuracy_sum = s[4]; t->samples = (int64_t)s[5]; t->best = s[6]; t->rest = (int)s[7]; t->unsaved = (int64_t)s[18]; t->mark = s[20];
     c->config.seed  = (uint64_t)s[9] << 32 | (uint64_t)s[10];
     c->step         = (uint64_t)s[11];
     t->train->id    = (uint64_t)s[12];
@@ -11799,17 +11825,6 @@ static int nn__fit_resume(nn__fit *t, const char *path) {
         t->train->at = (int64_t)s[14];
     }
     return 1;
-}
-
-/* The weights as one piece: from the model, or back into it */
-static void nn__fit_copy(nn__fit *t, int back) {
-    char *at = t->kept;
-    for (int i = 0; i < t->m->n; i++) {
-        nn__param *p = t->m->param[i];
-        if (p->st.bytes) memcpy(back ? p->st.data : at, back ? at : p->st.data, p->st.bytes);
-        at += p->st.bytes;
-        p->st.version += back != 0;
-    }
 }
 
 /* One pass over the training part: the mean loss and accuracy */
@@ -11903,20 +11918,23 @@ static int nn__fit_epoch_end(nn__fit *t) {
     nn__progress_epoch(t->progress, h, e);
     value = t->valid ? h->valid_loss[e] : h->loss[e];
     t->rest++;
-    if (value < t->best - least || (t->best == INFINITY && value < INFINITY)) {
+    if (value < t->best) {
         t->best = value;
-        t->rest = 0;
         h->best = e;
         if (t->kept) nn__fit_copy(t, 0);
         if (f->best && !c->error) nn_save(t->m, f->best);
-    } else if (f->patience && t->rest >= f->patience) stop = 1;
+    }
+    if (value < t->mark - least || (t->mark == INFINITY && value < INFINITY)) {
+        t->mark = value;
+        t->rest = 0;
+    } else stop = f->patience && t->rest >= f->patience;
     nn_optim_metric(t->o, value);
     if (f->history && !c->error) nn_history_json(c, h, f->history);
     if (f->curve && !c->error) nn_history_svg(c, h, f->curve);
     t->epoch++;
     if (f->checkpoint && !c->error) nn__fit_save(t, f->checkpoint);
     if (stop) nn__progress_line(t->progress, "no better for as long as nn_fit_options.patience: training ends");
-    return !stop && !c->error && (!f->on_epoch || f->on_epoch(f->user, h));
+    return (c->error || !f->on_epoch || f->on_epoch(f->user, h)) && !stop && !c->error;
 }
 
 static int nn__fit_check(nn_ctx *c, const nn_fit_options *f, const nn_data *d, nn_history *h) {
@@ -11988,7 +12006,7 @@ static void nn__fit_run(nn__fit *t, nn_fit_options *f) {
     steps = nn__ceil_div(nn__ceil_div(t->train->n, t->train->batch), f->accumulate) * f->epochs;
     if (!f->optim) nn_set_lr(t->o, f->schedule.base > 0 || f->schedule.kind ? f->schedule : nn_lr_cosine(f->lr, steps / 20, steps, 0));
     nn_data_rewind(t->train);
-    t->best  = INFINITY;
+    t->best  = t->mark = INFINITY;
     nn__fit_release(t);
 #if !defined(NN_NO_STDIO)
     if (f->resume && !c->error) {
@@ -12023,6 +12041,7 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
     batch_set = d->batch_set;
     if (d->ctx != c) return nn__fail(c, "fit", NN__M_OBJECT_CONTEXT, "the data"), h;
     if (options) f = *options;
+    if (f.optim && f.optim->model != m) return nn__fail(c, "fit", NN__M_RULE, "optim", "it belongs to another model"), h;
     if (!nn__fit_check(c, &f, d, &h)) return h;
     if (!f.epochs) f.epochs = 10;
     if (!f.accumulate) f.accumulate = 1;
@@ -12032,7 +12051,7 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
     if (f.lr == 0) f.lr = nn_recommend(m).lr;
     if (!f.batch && !d->batch_set) f.batch = nn_recommend(m).batch;
     t.train = d;
-    if (f.validation > 0 && !nn_data_split(d, f.validation, &t.train, &t.valid)) return h;
+    if (f.validation > 0 && !nn_data_split(d, floor((double)f.validation * 1e6 + 0.5) / 1e6, &t.train, &t.valid)) return h;
     t.o = f.optim ? f.optim : nn__optim_short(m, NN_ADAMW, f.lr, 0, f.weight_decay == 0 ? 0.01f : f.weight_decay == NN_ZERO ? 0 : f.weight_decay);
     if (t.o && (!f.batch || nn_data_batch(t.train, f.batch, drop_last)) && nn__history_new(c, f.epochs, &h)) {
         t.m = m; t.f = &f; t.h = &h; t.progress = &p;

@@ -22,7 +22,10 @@ ROOT = os.path.dirname(HERE)
 
 # A mutant as --list names it: why it computes the same as the original
 EQUIVALENT = {
-    "nn__grad_max: nn_same: operands change places": "equality is symmetric",
+    "nn__grad_leaky_relu: n->in[0] -> n->in[1]": "behind an op's only input lies its output, which has the same sign",
+    "nn__grad_elu: n->in[0] -> n->in[1] (2)": "behind an op's only input lies its output, which has the same sign",
+    "nn__grad_elu: n->in[0] -> n->in[1] (3)": "behind an op's only input lies its output, which has the same sign",
+    "nn__grad_elu: p[1] -> p[0] (3)": "only asks whether a term is 0 that may as well be added",
 }
 
 # ---- which parts of nn.h ---------------------------------------------------------------------------------------
@@ -114,7 +117,7 @@ def mutants_of(text, name, begin, end):
         for at, behind, args in calls(text, begin, end, call):
             yield at, behind, "nn__v_mul(%s, %s)" % (args[0], args[1]), "%s(..): the added term is lost" % call
             yield at, behind, "%s(%s, %s, %s)" % (call, args[0], args[2], args[1]), "%s: operands 1 and 2 change places" % call
-    for call in ("nn__v_sub", "nn_sub", "nn_div", "nn_matmul", "nn_same", "nn_pow"):
+    for call in ("nn__v_sub", "nn_sub", "nn_div", "nn_matmul", "nn_pow"):
         for at, behind, args in calls(text, begin, end, call):
             yield at, behind, "%s(%s, %s)" % (call, args[1], args[0]), "%s: operands change places" % call
     for at, behind, args in calls(text, begin, end, "nn__v_select"):

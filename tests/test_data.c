@@ -1412,13 +1412,16 @@ static void test_files_memory(void) {
     size_t peak[2];
     static int64_t order[8000];
     for (int big = 0; big < 2; big++) {
-        int64_t  n = big ? 8000 : 800;
-        nn_ctx  *c = quiet_ctx();
-        nn_data *d;
+        int64_t   n = big ? 8000 : 800;
+        nn_ctx   *c = quiet_ctx();
+        nn_data  *d;
+        nn_model *m;
         put_set(TMP("x.npy"), TMP("y.npy"), n);
         d = nn_data_files(c, TMP("x.npy"), TMP("y.npy"), 100);
         nn_data_batch(d, 20, 0);
         CHECK(epoch(d, n, 20, order) && epoch(d, n, 20, order));
+        m = nn_model_new(c, net_scaled, NULL);
+        CHECK(nn_model_build(m, NN_F32, NN_SHAPE(1, WIDE)) && nn_scale_fit(m, "in.norm", d, NN_SCALE_STANDARD) && nn_scale_fit(m, "in.norm", d, NN_SCALE_MIN_MAX));
         peak[big] = nn_memory(c).peak;
         FINISH(c);
     }
