@@ -4,6 +4,11 @@
 # make check    the wide matrix: compilers, standards, sanitizers, instruction sets, fuzzing (needs gcc and clang)
 # make export   train, write the network as a C file, compile that and compare the two
 # make mnist MNIST=folder    train on MNIST, packed or unpacked
+# make regression DATA=folder    wine quality from tabular/winequality-red.csv, beside the mean and least squares
+# make spiral   three arms learnt, with pictures of the learning in build/spiral_pictures
+# make vae      a variational autoencoder on the digits in examples/data, samples in build/vae.pgm
+# make gp       a Gaussian process on a noisy sine; DATA=folder: on CO2 from timeseries/co2-mm-mlo.csv
+# make coverage the share of nn.h's lines that the tests run, and which they do not (needs gcc, gcov and Python)
 # make bench    timings, one line a workload, beside the least possible; BENCH="--threads 1 gemm" for some of them
 # make bench-peers    the same by turns with PyTorch, ONNX Runtime and OpenBLAS, into bench/RESULTS.md (needs Python and the network);
 #                     GENANN=folder: also with the genann.c and genann.h in that folder
@@ -15,8 +20,8 @@ CXX     ?= c++
 CFLAGS  ?= -O2
 WARN     = -Wall -Wextra -Wpedantic
 LIBS     = -lm -lpthread
-EXAMPLES = xor autodiff digits plan mnist custom_op threads export
-TESTS    = ops plan errors memory golden core export draw
+EXAMPLES = xor autodiff digits plan mnist custom_op threads export regression spiral vae gp
+TESTS    = ops plan breadth errors memory golden core optim data fit export draw
 B        = build
 
 all: $(EXAMPLES:%=$(B)/%) $(B)/cpp
@@ -50,6 +55,12 @@ check:
 mnist: $(B)/mnist
 	@sh tests/mnist.sh "$(MNIST)"
 
+regression spiral vae gp: %: $(B)/%
+	@sh tests/examples.sh $@ "$(DATA)"
+
+coverage:
+	@sh tests/coverage.sh $(TESTS)
+
 bench: $(B)/bench
 	$(B)/bench $(BENCH)
 
@@ -79,4 +90,4 @@ size:
 clean:
 	rm -rf $(B)
 
-.PHONY: all demo export test check mnist bench bench-peers bench-check bench-baseline ulp size clean
+.PHONY: all demo export test check mnist regression spiral vae gp coverage bench bench-peers bench-check bench-baseline ulp size clean

@@ -15215,7 +15215,15 @@ static const struct nn__c_formula { const nn_op *op; const char *text; } nn__c_f
     {&nn__op_neg, "-a"}, {&nn__op_abs, "fabsf(a)"}, {&nn__op_square, "a * a"}, {&nn__op_sqrt, "sqrtf(a)"}, {&nn__op_positive, "a > 0 ? 1 : 0"}, {&nn__op_copy, "a"},
     {&nn__op_exp, "expf(a)"}, {&nn__op_log, "logf(a)"}, {&nn__op_sin, "sinf(a)"}, {&nn__op_cos, "cosf(a)"}, {&nn__op_erf, "erff(a)"},
     {&nn__op_relu, "a < 0 ? 0 : a"}, {&nn__op_sigmoid, "1 / (1 + expf(-a))"}, {&nn__op_tanh, "tanhf(a)"}, {&nn__op_gelu, "0.5f * a * (1 + erff(a * 0.707106781f))"},
-    {&nn__op_gelu_tanh, "a / (1 + expf(-a * (1.59576912f + 0.0713548163f * a * a)))"}};
+    {&nn__op_gelu_tanh, "a / (1 + expf(-a * (1.59576912f + 0.0713548163f * a * a)))"},
+    {&nn__op_sign, "(a > 0) - (a < 0)"}, {&nn__op_floor, "floorf(a)"}, {&nn__op_ceil, "ceilf(a)"}, {&nn__op_round, "rintf(a)"}, {&nn__op_trunc, "truncf(a)"},
+    {&nn__op_reciprocal, "1 / a"}, {&nn__op_rsqrt, "1 / sqrtf(a)"}, {&nn__op_expm1, "expm1f(a)"}, {&nn__op_log1p, "log1pf(a)"}, {&nn__op_log2, "log2f(a)"},
+    {&nn__op_tan, "tanf(a)"}, {&nn__op_asin, "asinf(a)"}, {&nn__op_acos, "acosf(a)"}, {&nn__op_atan, "atanf(a)"}, {&nn__op_sinh, "sinhf(a)"}, {&nn__op_cosh, "coshf(a)"}, {&nn__op_erfc, "erfcf(a)"},
+    {&nn__op_silu, "a / (1 + expf(-a))"}, {&nn__op_softsign, "a / (1 + fabsf(a))"}, {&nn__op_softplus, "(a > 0 ? a : 0) + log1pf(expf(-fabsf(a)))"},
+    {&nn__op_log_sigmoid, "(a < 0 ? a : 0) - log1pf(expf(-fabsf(a)))"}, {&nn__op_mish, "a * tanhf((a > 0 ? a : 0) + log1pf(expf(-fabsf(a))))"},
+    {&nn__op_maximum, "a > b || a != a ? a : b"}, {&nn__op_minimum, "a < b || a != a ? a : b"}, {&nn__op_pow, "powf(a, b)"}, {&nn__op_fmod, "fmodf(a, b)"},
+    {&nn__op_atan2, "atan2f(a, b)"}, {&nn__op_hypot, "hypotf(a, b)"},
+    {&nn__op_affine, "a * P + Q"}, {&nn__op_clamp, "a < P ? P : a > Q ? Q : a"}, {&nn__op_leaky_relu, "a > 0 ? a : P * a"}, {&nn__op_elu, "a > 0 ? a : P * expm1f(Q * a)"}}; /* P, Q: the attributes */
 static const char *nn__c_formula_of(nn__c_file *e, const nn_op *op) { /* NULL: none */
     for (size_t i = 0; i < sizeof nn__c_formulas / sizeof *nn__c_formulas; i++)
         if (nn__c_formulas[i].op == op) return e->math |= strstr(nn__c_formulas[i].text, "f(") != NULL, nn__c_formulas[i].text;
@@ -15233,13 +15241,20 @@ static void nn__c_map(nn__c_file *e, nn_tensor *y, nn_tensor *a, nn_tensor *b, c
     nn__c_line(e, in, "%s = %s;", nn__c_ref(e, &s, y, &m, b && b != y ? -1 : 1, 1, ""), formula);
     nn__c_line(e, in - 4, "}");
 }
-static void nn__c_affine(nn__c_file *e, const nn_node *n) {
-    nn__c_text a, b;
-    char       formula[120];
-    float      ab[2];
-    for (int k = 0; k < 2; k++) ab[k] = (float)((const double *)n->attr)[k];
-    snprintf(formula, sizeof formula, ab[1] != 0 ? "a * %.50s + %.50s" : "a * %.50s", nn__c_number(e, &a, NN_F32, ab, 0), nn__c_number(e, &b, NN_F32, ab, 1));
-    nn__c_map(e, n->out[0], n->in[0], NULL, formula);
+/* A formula with its attributes */
+static const char *nn__c_formula_with(nn__c_file *e, const nn_node *n, const char *formula, nn__c_text *t) {
+    nn__c_text number;
+    float      p[2];
+    nn__out    o;
+    if (!strpbrk(formula, "PQ")) return formula;
+    for (int k = 0; k < 2; k++) p[k] = (float)((const double *)n->attr)[k];
+    if (n->op == &nn__op_affine && p[1] == 0) formula = "a * P";
+    o.text = t->s; o.size = sizeof t->s; o.n = 0;
+    for (; *formula; formula++) {
+        if (*formula == 'P' || *formula == 'Q') nn__put(&o, "%s", nn__c_number(e, &number, NN_F32, p, *formula == 'Q'));
+        else nn__put(&o, "%c", *formula);
+    }
+    return t->s;
 }
 static void nn__c_cast(nn__c_file *e, const nn_node *n) { /* to integers: the nearest that there is, NaN is 0 */
     static const char *const ends[NN_DTYPES][2] = {{"", ""}, {"", ""}, {"", ""}, {"", ""}, {"-128", "127"}, {"0", "255"}, {"-2147483647 - 1", "2147483647"}, {"-9223372036854775807LL - 1", "9223372036854775807LL"}};
@@ -15393,11 +15408,12 @@ static void nn__c_gather(nn__c_file *e, const nn_node *n) { /* and one_hot; an i
     nn__c_line(e, in - 4, "}");
 }
 static const struct nn__c_form { const nn_op *op; void (*write)(nn__c_file *e, const nn_node *n); } nn__c_forms[] = {
-    {&nn__op_linear, nn__c_product}, {&nn__op_matmul, nn__c_product}, {&nn__op_affine, nn__c_affine}, {&nn__op_cast, nn__c_cast}, {&nn__op_sum, nn__c_reduce}, {&nn__op_max, nn__c_reduce},
+    {&nn__op_linear, nn__c_product}, {&nn__op_matmul, nn__c_product}, {&nn__op_cast, nn__c_cast}, {&nn__op_sum, nn__c_reduce}, {&nn__op_max, nn__c_reduce},
     {&nn__op_softmax, nn__c_rows}, {&nn__op_log_softmax, nn__c_rows}, {&nn__op_layernorm, nn__c_rows}, {&nn__op_concat, nn__c_concat}, {&nn__op_gather, nn__c_gather}, {&nn__op_one_hot, nn__c_gather}};
 
 static int nn__c_node(nn__c_file *e, const nn_node *n) { /* 0: after nn__fail */
     const char *formula = nn__c_formula_of(e, n->op);
+    nn__c_text  with;
     char        text[1000];
     nn__out     o;
     size_t      k = 0;
@@ -15418,7 +15434,7 @@ static int nn__c_node(nn__c_file *e, const nn_node *n) { /* 0: after nn__fail */
         nn__put_tensor(&o, e->plan, i < n->n_in ? n->in[i] : n->out[0]);
     }
     nn__c_line(e, 0, "%s    /* %s */", n == e->plan->node[0] ? "" : "\n", text);
-    if (formula) nn__c_map(e, n->out[0], n->in[0], n->n_in > 1 ? n->in[1] : NULL, formula);
+    if (formula) nn__c_map(e, n->out[0], n->in[0], n->n_in > 1 ? n->in[1] : NULL, nn__c_formula_with(e, n, formula, &with));
     else nn__c_forms[k].write(e, n);
     return 1;
 }

@@ -23,7 +23,7 @@ ROOT = os.path.dirname(HERE)
 # A mutant as --list names it: why it computes the same as the original
 EQUIVALENT = {
     "nn__grad_leaky_relu: n->in[0] -> n->in[1]": "behind an op's only input lies its output, which has the same sign",
-    "nn__grad_elu: n->in[0] -> n->in[1] (2)": "behind an op's only input lies its output, which has the same sign",
+    "nn__grad_elu: n->in[0] -> n->in[1] (2)": "behind an op's only input lies its output, which has the same type",
     "nn__grad_elu: n->in[0] -> n->in[1] (3)": "behind an op's only input lies its output, which has the same sign",
     "nn__grad_elu: p[1] -> p[0] (3)": "only asks whether a term is 0 that may as well be added",
 }

@@ -1,8 +1,10 @@
 // What the other tests leave out: every allocation of the wide programs fails once; what goes to stdout and stderr; the
 // environment; devices that fail; limits of rank; corners of states, schedules, summaries, profiles and predictions.
+#define NN__SEPARATE_BLOCKS 1 // each tensor a block of its own: more allocations that can fail
 #define NN_IMPLEMENTATION
 #include "nn.h"
 #if !defined(_WIN32)
+#include <fcntl.h>
 #include <unistd.h>
 #if !defined(__cplusplus)
 int setenv(const char *name, const char *value, int replace); /* hidden under a strict -std=c99 */
@@ -285,19 +287,20 @@ static double program_profile(nn_ctx *c) {
     return s;
 }
 static double program_threads(nn_ctx *c) { /* a pool, panels and scratch for each worker */
-    nn_tensor *x = nn_uniform(c, NN_F32, NN_SHAPE(300, 200), -1, 1), *y = nn_normal(c, NN_F32, NN_SHAPE(200, 250), 0, 1);
+    nn_tensor *x = nn_uniform(c, NN_F32, NN_SHAPE(160, 120), -1, 1), *y = nn_normal(c, NN_F32, NN_SHAPE(120, 140), 0, 1);
     return total(nn_matmul(x, y)) + total(nn_sum(x, NN_AXES(0), 0)) + total(nn_matmul(nn_cast(x, NN_BF16), nn_cast(y, NN_BF16)));
 }
 
 static void test_failing(void) {
-    static const struct { const char *name; program run; int threads; } list[] = {
-        {"ops", program_ops, 1}, {"gradients", program_grads, 1}, {"metrics", program_metrics, 1}, {"model", program_model, 1}, {"optimiser", program_optim, 1},
-        {"data", program_data, 1}, {"plan", program_plan, 1}, {"profile", program_profile, 1}, {"threads", program_threads, 3},
+    static const struct { const char *name; program run; int threads, dear; } list[] = {
+        {"ops", program_ops, 1, 0}, {"gradients", program_grads, 1, 0}, {"metrics", program_metrics, 1, 0}, {"model", program_model, 1, 0}, {"optimiser", program_optim, 1, 0},
+        {"data", program_data, 1, 0}, {"plan", program_plan, 1, 0}, {"profile", program_profile, 1, 1}, {"threads", program_threads, 3, 1},
     };
+    const int all = getenv("NN_TEST_ALL") != NULL;
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         double value = 0;
         long   k, leaks = 0, others = 0, unlike = 0;
-        for (k = 0; k < 20000; k++) { /* 0: none fails */
+        for (k = 0; k < 20000; k += all || k < 12 ? 1 : list[i].dear ? 9 : k < 150 ? 1 : 1 + k / 50) { /* 0: none fails; late ones, which are more of the same, in larger steps */
             nn_config g = nn_config_defaults();
             heap      h;
             nn_ctx   *c;
@@ -335,6 +338,273 @@ static void test_failing(void) {
     }
 }
 
+// ---- what is printed
+#if !defined(_WIN32)
+static int  kept_stream;
+static void capture(int stream) { /* 1: stdout, 2: stderr, into a file */
+    int f = creat(path[0], 0644);
+    fflush(stdout);
+    fflush(stderr);
+    kept_stream = dup(stream);
+    if (f >= 0) { dup2(f, stream); close(f); }
+}
+static char *captured(int stream, char *text, size_t room) {
+    fflush(stdout);
+    fflush(stderr);
+    dup2(kept_stream, stream);
+    close(kept_stream);
+    return read_all(path[0], text, room);
+}
+static void test_printing(void) {
+    nn_ctx    *c = quiet_ctx(1);
+    nn_model  *m = nn_model_new(c, plain_net, NULL);
+    nn_plan   *p;
+    nn_tensor *x = ramps(c, NN_F32, NN_SHAPE(2, 3)), *y;
+    char       text[8000], other[8000], note[40];
+    int        n, fine;
+    n = nn_format(x, other, sizeof other);
+    capture(1);
+    nn_print(x);
+    captured(1, text, sizeof text);
+    CHECK(n > 10 && (int)strlen(text) == n + 1 && !strncmp(text, other, (size_t)n) && text[n] == '\n');
+    capture(1);
+    nn_print(nn_transpose(x, 0, 1));
+    nn_print(NULL);
+    captured(1, text, sizeof text);
+    CHECK(occurrences(text, "\n") == 3 && !strncmp(text, "[[", 2));
+
+    n = nn_summary_text(m, NN_F32, NN_SHAPE(2, 3), other, sizeof other);
+    capture(1);
+    fine = nn_summary(m, NN_F32, NN_SHAPE(2, 3));
+    captured(1, text, sizeof text);
+    CHECK(fine && n > 100 && !strcmp(text, other) && strstr(text, "norm") && occurrences(text, "\n") == 5);
+    capture(1);
+    fine = nn_summary(m, NN_F32, NN_SHAPE(2, 0));
+    captured(1, text, sizeof text);
+    nn_error_clear(c);
+
+    nn_profile(c, 1);
+    nn_exp(x);
+    nn_exp(x);
+    nn_profile(c, 0);
+    capture(1);
+    fine = nn_profile_print(c);
+    captured(1, text, sizeof text);
+    CHECK(fine && strstr(text, "exp ") && strstr(text, "2 calls, ") && text[strlen(text) - 1] == '\n');
+
+    p = nn_plan_begin(c, NULL);
+    y = nn_exp(nn_neg(nn_plan_input(p, "x", x)));
+    nn_plan_end(p, &y, 1);
+    n = nn_plan_passes_text(p, other, sizeof other);
+    capture(1);
+    fine = nn_plan_passes(p);
+    captured(1, text, sizeof text);
+    CHECK(fine && n > 0 && !strcmp(text, other) && strstr(text, "recorded: "));
+    capture(1);
+    fine = nn_plan_report(p);
+    captured(1, text, sizeof text);
+    CHECK(fine && strstr(text, "sum: ") && strstr(text, "limits: "));
+    nn_plan_free(p);
+
+    capture(2);
+    nn_debug(x);
+    nn_debug(nn_exp(nn_requires_grad(ramps(c, NN_F64, NN_SHAPE(4)))));
+    nn_debug(nn_transpose(x, 0, 1));
+    y = nn_neg(x);
+    captured(2, text, sizeof text);
+    CHECK(occurrences(text, "\n") == 3 && strstr(text, ": f32 [2,3] strides [3,1] offset 0 device 0 "));
+    CHECK(strstr(text, ": f64 [4] strides [1] offset 0 device 0 from exp, needs gradient\n") && strstr(text, ": f32 [3,2] strides [1,3] "));
+
+    /* without a log function: notes as they are, errors and warnings with a name in front; the first error once */
+    capture(2);
+    nn_note(c, NN_LOG_INFO, "so %d", 1);
+    nn_note(c, NN_LOG_WARN, "so %d", 2);
+    c->config.quiet = 0;
+    nn_fail(c, NN_ERR_ARG, "so %d", 3);
+    nn_fail(c, NN_ERR_ARG, "so %d", 4);
+    captured(2, text, sizeof text);
+    CHECK(!strcmp(text, "so 1\nnn.h: so 2\nnn.h: so 3\n") && failed_with(c, NN_ERR_ARG, "so 3"));
+    snprintf(note, sizeof note, "%s", "");
+    nn_note(NULL, NN_LOG_INFO, "%s", note); /* nobody to tell */
+    nn_end(c);
+}
+
+/* The progress of nn_fit where it goes to a file: a line an epoch, no bar */
+static void test_progress(void) {
+    nn_ctx        *c = quiet_ctx(1);
+    nn_model      *m = nn_model_new(c, plain_net, NULL);
+    nn_data       *d = nn_data_new(ramps(c, NN_F32, NN_SHAPE(20, 3)), ramps(c, NN_F32, NN_SHAPE(20, 2)));
+    nn_fit_options f = nn_fit_defaults();
+    char           text[2000];
+    f.epochs     = 3;
+    f.validation = 0.2f;
+    capture(2);
+    nn_fit(m, d, &f);
+    captured(2, text, sizeof text);
+    CHECK(nn_error(c) == NN_OK && occurrences(text, "\n") == 3 && !strchr(text, '\r'));
+    CHECK(strstr(text, "epoch 1/3  loss ") == text && strstr(text, "\nepoch 3/3  loss ") && occurrences(text, "  valid ") == 3 && !strstr(text, "accuracy"));
+    nn_end(c);
+}
+
+// ---- the environment
+static void test_environment(void) {
+    char    text[400], *was = getenv("NN_QUIET"), kept[40];
+    nn_ctx *c;
+    snprintf(kept, sizeof kept, "%s", was ? was : "");
+    setenv("NN_THREADS", "3", 1);
+    c = nn_begin(NULL);
+#if !defined(NN_NO_THREADS)
+    CHECK(nn_threads(c) == 3);
+#endif
+    nn_end(c);
+    c = quiet_ctx(1); /* what the program says goes first */
+    CHECK(nn_threads(c) == 1);
+    nn_end(c);
+    setenv("NN_THREADS", "nonsense", 1);
+    c = nn_begin(NULL);
+    CHECK(nn_threads(c) >= 1);
+    nn_end(c);
+    setenv("NN_THREADS", "100000", 1);
+    c = nn_begin(NULL);
+    CHECK(nn_threads(c) <= 256);
+    nn_end(c);
+    unsetenv("NN_THREADS");
+    for (int i = 0; i < 3; i++) { /* unset or 0: errors are printed */
+        if (i == 0) unsetenv("NN_QUIET");
+        else setenv("NN_QUIET", i == 1 ? "0" : "1", 1);
+        c = nn_begin(NULL);
+        capture(2);
+        nn_fail(c, NN_ERR_ARG, "loud");
+        captured(2, text, sizeof text);
+        CHECK(!strcmp(text, i < 2 ? "nn.h: loud\n" : ""));
+        nn_end(c);
+    }
+    setenv("NN_ISA", "scalar", 1);
+    c = nn_begin(NULL);
+    CHECK(!strcmp(nn_isa(c), "scalar") && nn_error(c) == NN_OK);
+    nn_end(c);
+    setenv("NN_ISA", "abacus", 1);
+    c = nn_begin(NULL);
+    CHECK(failed_with(c, NN_ERR_ARG, "instruction set 'abacus'") && nn_item(nn_ones(c, NN_F32, NN_SCALAR)) == 1); /* the best set is there all the same */
+    nn_end(c);
+    setenv("NN_ISA", "", 1);
+    c = nn_begin(NULL);
+    CHECK(nn_error(c) == NN_OK);
+    nn_end(c);
+    unsetenv("NN_ISA");
+    for (int i = 0; i < 3; i++) { /* NN_EAGER: predictions do not become plans */
+        nn_model  *m;
+        nn_tensor *x;
+        int        plans = 0;
+        if (i == 0) unsetenv("NN_EAGER");
+        else setenv("NN_EAGER", i == 1 ? "0" : "1", 1);
+        c = quiet_ctx(1);
+        m = nn_model_new(c, plain_net, NULL);
+        x = ramps(c, NN_F32, NN_SHAPE(4, 3));
+        nn_model_plan(m, 1);
+        for (int k = 0; k < 4; k++) nn_predict(m, x);
+        for (nn_plan *p = c->plans; p; p = p->next) plans++;
+        CHECK(plans == (i < 2) && nn_error(c) == NN_OK);
+        nn_end(c);
+    }
+    unsetenv("NN_EAGER");
+    if (was) setenv("NN_QUIET", kept, 1);
+    else unsetenv("NN_QUIET");
+}
+#endif
+
+// ---- dropping out
+static void test_dropouts(void) {
+    nn_ctx    *c = quiet_ctx(5);
+    nn_tensor *x = nn_ones(c, NN_F32, NN_SHAPE(40, 30, 4, 3)), *y, *big = nn_normal(c, NN_F64, NN_SHAPE(200, 300), 0, 1), *g;
+    float     *v;
+    int        dropped = 0, whole = 1;
+    y = nn_dropout_spatial(x, 0.25, 1);
+    v = nn_f32(y);
+    for (int ch = 0; ch < 1200; ch++) { /* each channel is 0 or 4/3, all of it */
+        for (int i = 0; i < 12; i++) whole &= v[ch * 12 + i] == v[ch * 12] && (v[ch * 12] == 0 || fabs((double)v[ch * 12] - 4 / 3.0) < 1e-6);
+        dropped += v[ch * 12] == 0;
+    }
+    CHECK(whole);
+    NEAR(dropped, 300, 6 * sqrt(1200 * 0.25 * 0.75));
+    CHECK(nn_dropout_spatial(x, 0.25, 0) == x && nn_dropout_spatial(x, 0, 1) == x);
+    y = nn_dropout_spatial(nn_reshape(x, NN_SHAPE(-1, 12)), 0.5, 1); /* no axes behind the channels: like dropout */
+    dropped = 0;
+    for (int i = 0; i < 14400; i++) dropped += nn_f32(y)[i] == 0;
+    NEAR(dropped, 7200, 6 * sqrt(14400 * 0.25));
+
+    y = nn_dropout_alpha(big, 0.2, 1); /* N(0, 1) keeps its mean and variance; what is dropped has one value */
+    NEAR(nn_item(nn_mean(y, NN_ALL, 0)), 0, 0.03);
+    NEAR(nn_item(nn_var(y, NN_ALL, 0, 0)), 1, 0.03);
+    {
+        double limit = -1.0507009873554805 * 1.6732632423543772, a = 1 / sqrt(0.8 * (1 + 0.2 * limit * limit)), b = -a * limit * 0.2;
+        int    of_limit = 0, kept = 0;
+        for (int i = 0; i < 60000; i++) {
+            of_limit += fabs(nn_f64(y)[i] - (a * limit + b)) < 1e-12;
+            kept += fabs(nn_f64(y)[i] - (a * nn_f64(big)[i] + b)) < 1e-12;
+        }
+        CHECK(of_limit + kept == 60000);
+        NEAR(of_limit, 12000, 6 * sqrt(60000 * 0.16));
+    }
+    CHECK(nn_dropout_alpha(big, 0.2, 0) == big);
+    nn_requires_grad(big); /* the gradient is the slope where x was kept, else 0 */
+    y = nn_dropout_alpha(big, 0.5, 1);
+    nn_backward(nn_sum(y, NN_ALL, 0));
+    g = nn_grad(big);
+    NEAR(nn_item(nn_mean(nn_cast(nn_not_equal(g, nn_scalar_like(g, 0)), NN_F64), NN_ALL, 0)), 0.5, 0.02);
+    nn_zero_grad(big);
+
+    y = nn_dropout_gaussian(nn_full(c, NN_F64, NN_SHAPE(60000), 3), 0.2, 1); /* times N(1, 1/4) */
+    NEAR(nn_item(nn_mean(y, NN_ALL, 0)), 3, 0.04);
+    NEAR(nn_item(nn_std(y, NN_ALL, 0, 0)), 1.5, 0.03);
+    CHECK(nn_dropout_gaussian(x, 0.2, 0) == x && nn_dropout_gaussian(x, 0, 1) == x);
+    y = nn_noise(nn_full(c, NN_F64, NN_SHAPE(60000), 3), 0.5, 1);
+    NEAR(nn_item(nn_mean(y, NN_ALL, 0)), 3, 0.015);
+    NEAR(nn_item(nn_std(y, NN_ALL, 0, 0)), 0.5, 0.01);
+    CHECK(nn_noise(x, 0.5, 0) == x && nn_noise(x, 0, 1) == x);
+    for (int i = 0; i < 3; i++) { /* the same seed, the same draw; another step, another */
+        nn_tensor *once, *twice;
+        nn_seed(c, 9);
+        once = nn_keep(i == 0 ? nn_dropout_spatial(x, 0.5, 1) : i == 1 ? nn_dropout_alpha(x, 0.5, 1) : nn_dropout_gaussian(x, 0.5, 1));
+        nn_seed(c, 9);
+        twice = i == 0 ? nn_dropout_spatial(x, 0.5, 1) : i == 1 ? nn_dropout_alpha(x, 0.5, 1) : nn_dropout_gaussian(x, 0.5, 1);
+        CHECK(!memcmp(nn_f32(once), nn_f32(twice), 14400 * sizeof(float)));
+        nn_drop(once);
+    }
+    FAILS(nn_dropout_spatial(nn_ones(c, NN_F32, NN_SHAPE(3)), 0.5, 1), NN_ERR_SHAPE, "at least 2");
+    FAILS(nn_dropout_alpha(x, 1, 1), NN_ERR_ARG, "probability 1");
+    FAILS(nn_dropout_gaussian(x, -0.1, 0), NN_ERR_ARG, "probability");
+    nn_end(c);
+}
+
+// ---- a tensor of another context; shapes without data
+static void test_sharing(void) {
+    nn_ctx    *c = quiet_ctx(1), *f = nn_fork(c), *shapes = nn_fork_shapes(c);
+    nn_tensor *x = nn_requires_grad(ramps(c, NN_F32, NN_SHAPE(3, 4))), *y, *t = nn_transpose(x, 0, 1);
+    y = nn_share(f, t);
+    CHECK(nn_ctx_of(y) == f && nn_dim(y, 0) == 4 && nn_f32(nn_contiguous(y))[1] == nn_f32(x)[4] && y->st == x->st);
+    CHECK(nn_error(f) == NN_OK && !y->needs_grad);
+    nn_set(nn_detach(x), NN_SHAPE(0, 1), 7);
+    CHECK(nn_get(y, NN_SHAPE(1, 0)) == 7);
+    CHECK(nn_add(y, x) == NULL && nn_error(c) == NN_OK && failed_with(f, NN_ERR_CONTEXT, "nn_share")); /* the first operand's context says so */
+    y = nn_share(shapes, t); /* only its shape comes along */
+    CHECK(nn_ctx_of(y) == shapes && nn_dim(y, 0) == 4 && nn_dim(y, 1) == 3 && nn_is_contiguous(y));
+    y = nn_matmul(y, nn_zeros(shapes, NN_F32, NN_SHAPE(3, 9)));
+    CHECK(nn_dim(y, 0) == 4 && nn_dim(y, 1) == 9 && nn_error(shapes) == NN_OK);
+    CHECK(nn_f32(nn_share(shapes, x)) == NULL && failed_with(shapes, NN_ERR_ARG, "shape-only"));
+    CHECK(nn_share(NULL, x) == NULL && nn_share(f, NULL) == NULL);
+    nn_error_clear(f);
+    { /* creating, reading, writing without data */
+        nn_tensor *a = nn_arange(shapes, NN_F32, 0, 10, 1), *b = nn_linspace(shapes, NN_F64, 0, 1, 5), *e = nn_eye(shapes, NN_F32, 4), *one = nn_ones(shapes, NN_F32, NN_SCALAR);
+        float      v[10];
+        CHECK(nn_dim(a, 0) == 10 && nn_dim(b, 0) == 5 && nn_numel(e) == 16 && nn_ndim(one) == 0);
+        CHECK(nn_dim(nn_wrap(shapes, v, NN_F32, NN_SHAPE(10)), 0) == 10 && nn_assign(a, a) == 1 && nn_error(shapes) == NN_OK);
+        CHECK(nn_read(a, v, sizeof v) == 0 && failed_with(shapes, NN_ERR_ARG, "shape-only"));
+        CHECK(nn_gradcheck(squares, &b, 1, 1, NULL) != 0 && failed_with(shapes, NN_ERR_ARG, "shape-only"));
+    }
+    nn_end(c);
+}
+
 int main(void) {
     long id = 0;
 #if !defined(_WIN32)
@@ -342,6 +612,13 @@ int main(void) {
 #endif
     for (int i = 0; i < 3; i++) snprintf(path[i], sizeof path[i], "build/more_%ld_%d.%s", id, i, i == 0 ? "safetensors" : "npy");
     test_failing();
+#if !defined(_WIN32)
+    test_printing();
+    test_progress();
+    test_environment();
+#endif
+    test_dropouts();
+    test_sharing();
     for (int i = 0; i < 3; i++) remove(path[i]);
     printf("more: %d passed, %d failed", passed, failed);
     if (skipped) printf(", %d skipped", skipped);
