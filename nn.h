@@ -156,6 +156,13 @@
       nn_print(nn_sum(nn_mul(e, e), NN_AXES(0), 0));               // [17. 45.]
       (void)v; (void)p;
 
+   Comparisons give masks (u8), which choose; indices are integers; einsum is a product by letters:
+
+      nn_tensor *big  = nn_greater(x, nn_scalar_like(x, 0.5));                  // [..] of 0 and 1
+      nn_tensor *kept = nn_where(big, x, nn_scalar_like(x, 0));                 // x where big, else 0
+      nn_tensor *top, *best = nn_topk(x, -1, 3, &top);                          // the three largest, and where they were
+      nn_print(nn_einsum("id,jd->ij", best, nn_gather(kept, -1, top)));         // every row with every row
+
    4. MEMORY: EVERY OBJECT HAS ONE HOME AND ONE END
       object                            lives in                      ends
       activations, temporaries, tape    the step arena                nn_reset; nn_keep(x) copies one out
@@ -211,7 +218,8 @@
       nn_step(nn_sgd(pair, 0.1f, 0.9f));
 
    nn_buffer is saved but not trained (write it in training mode only); nn_state belongs to the context that runs.
-   nn_summary prints layers, shapes, parameters and FLOPs without computing anything.
+   nn_summary prints layers, shapes, parameters and FLOPs without computing anything. nn_tied(s, "embed.weight") is another
+   layer's parameter; nn_model_hook shows what each layer gives, and with nn_retain_grad its gradient.
 
    7. TRAINING
 
@@ -235,22 +243,47 @@
               nn_reset(c);
           }
 
-   Columns of different scale train badly. Subtract each column's mean and divide by its standard deviation; kept in
-   buffers, both are saved with the model:
+   Columns of different scale train badly. A layer shifts and scales them; its buffers are fitted on the training part, once,
+   and saved with the model. A second one puts real targets back into their unit:
 
       static nn_tensor *scaled_net(nn_scope l, nn_tensor *h) {
-          nn_tensor *mean = nn_buffer(l, "mean", NN_SHAPE(nn_dim(h, -1)), nn_init_zeros());
-          nn_tensor *std  = nn_buffer(l, "std", NN_SHAPE(nn_dim(h, -1)), nn_init_const(1));
-          return nn_layer_linear(l, "fc", nn_div(nn_sub(h, mean), std), 3);
+          h = nn_relu(nn_layer_linear(l, "fc1", nn_layer_scale(l, "in", h, 0), 32));
+          return nn_layer_scale(l, "out", nn_layer_linear(l, "fc2", h, 1), 1);
       }
 
-   and, once, with x all of the inputs:
+   With wine a csv file of numbers under a header, the last column the target:
 
-      nn_model  *sm     = nn_model_new(c, scaled_net, NULL);
-      nn_tensor *centre = nn_mean(x, NN_AXES(0), 0);
-      nn_model_build(sm, NN_F32, nn_shape_of(x));
-      nn_assign(nn_model_tensor(sm, c, "mean"), centre);
-      nn_assign(nn_model_tensor(sm, c, "std"), nn_sqrt(nn_mean(nn_square(nn_sub(x, centre)), NN_AXES(0), 0)));
+      nn_csv_options csv = nn_csv_defaults();
+      nn_data       *wine, *train, *test;
+      nn_model      *wm = nn_model_new(c, scaled_net, NULL);
+      csv.header = csv.regression = 1;
+      wine = nn_data_csv(c, "wine.csv", &csv);
+      nn_data_split(wine, 0.2, &train, &test);                     // each class in the same share, where there are classes
+      nn_model_build(wm, NN_F32, nn_shape_of(nn_data_x(train, 0, 1)));
+      nn_scale_fit(wm, "in", train, NN_SCALE_STANDARD);
+      nn_scale_fit_target(wm, "out", train, NN_SCALE_STANDARD);
+      nn_fit_options wf = nn_fit_defaults();
+      wf.loss_name  = "huber";
+      wf.metrics    = "rmse, r2";
+      wf.validation = 0.1f;
+      wf.patience   = 10;                                          // early stopping; the best weights are put back
+      wf.checkpoint = "wine.training";                             // all that is needed to go on, to the same bits: resume = 1
+      wf.curve      = "wine.svg";
+      nn_fit(wm, train, &wf);
+
+   Losses have a plain form (nn_huber(p, t)) and one with options (reductions, class weights, label smoothing, an ignored
+   label): nn_loss_named("cross_entropy", p, t, &options). nn_metric gives a number by name. All optimisers are one function:
+
+      nn_optim_options oo = nn_optim_defaults();
+      oo.kind    = NN_RMSPROP;                                     // NN_SGD, NN_ADAM, NN_ADAMW, NN_NADAM, NN_LION, NN_MUON, ...
+      oo.average = 0.999f;                                         // a moving average of the weights: nn_optim_swap
+      nn_optim *rms = nn_optim_new(m, &oo);
+      nn_optim_group(rms, "*.bias", 1, 0);                         // no weight decay for biases
+      nn_model_train(m, "fc1.*", 0);                               // frozen
+      nn_set_lr(rms, nn_lr_one_cycle(0.01f, 1000, 0));
+
+   Data that does not fit into memory stays in its npy or idx file: nn_data_files(c, "x.npy", "y.npy", 10000) reads so many
+   samples at a time, and shuffles the pieces and within them.
 
    Without a loss named, integer targets mean cross-entropy, real ones the mean squared error. Progress is a bar on a
    terminal, a line an epoch in a log, nothing with quiet.
@@ -366,7 +399,8 @@
    the list; nn_export_c writes a trained net as one C file that needs nothing, not even nn.h.
 
    13. NUMERICS
-   f32 exp, log, tanh, erf, sigmoid, sin and cos are within 2 ulp; long sums are pairwise; softmax, log-softmax and cross-entropy
+   f32 exp, log, tanh, erf, sigmoid, sin and cos are within 2 ulp, expm1, log1p and what is made of them within 5; the rarer
+   functions (tan, asin, sinh, pow, ...) are the C library's, in double. Long sums are pairwise; softmax, log-softmax and cross-entropy
    are stable. Products of f16 and bf16 are summed in f32 and rounded once; those of int8 (nn_matmul_i8) are exact. Where
    the CPU has AMX, bf16 products use it, and then denormals count as zero. With -ffast-math, checks for NaN and infinity
    are off, and these promises with them.

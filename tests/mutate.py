@@ -26,6 +26,10 @@ EQUIVALENT = {
     "nn__grad_elu: n->in[0] -> n->in[1] (2)": "behind an op's only input lies its output, which has the same type",
     "nn__grad_elu: n->in[0] -> n->in[1] (3)": "behind an op's only input lies its output, which has the same sign",
     "nn__grad_elu: p[1] -> p[0] (3)": "only asks whether a term is 0 that may as well be added",
+    "nn__grad_recur: scale: a -> 1.25 a": "the factor is 0",
+    "nn__grad_recur: scale: a -> -a": "the factor is 0",
+    "nn__grad_recur: n->in[0] -> n->in[1]": "all operands have as many axes",
+    "nn__grad_recur: nn_wants(n, 1) -> nn_wants(n, 0)": "no gradient counts as 0, which this one is",
 }
 
 # ---- which parts of nn.h ---------------------------------------------------------------------------------------

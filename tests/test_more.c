@@ -438,11 +438,22 @@ static void test_progress(void) {
     char           text[2000];
     f.epochs     = 3;
     f.validation = 0.2f;
+    f.eager      = 1;
     capture(2);
     nn_fit(m, d, &f);
     captured(2, text, sizeof text);
     CHECK(nn_error(c) == NN_OK && occurrences(text, "\n") == 3 && !strchr(text, '\r'));
     CHECK(strstr(text, "epoch 1/3  loss ") == text && strstr(text, "\nepoch 3/3  loss ") && occurrences(text, "  valid ") == 3 && !strstr(text, "accuracy"));
+    f.eager = 0; /* what becomes of the steps is said once */
+    capture(2);
+    nn_fit(m, d, &f);
+    captured(2, text, sizeof text);
+    CHECK(occurrences(text, "\n") == 4 && occurrences(text, "steps run as a plan: ") == 1);
+    f.quiet = 1;
+    capture(2);
+    nn_fit(m, d, &f);
+    captured(2, text, sizeof text);
+    CHECK(text[0] == 0);
     nn_end(c);
 }
 
@@ -605,6 +616,446 @@ static void test_sharing(void) {
     nn_end(c);
 }
 
+// ---- a device that fails: the message names what it failed at, and nothing is left behind
+typedef struct faulty { nn_null_counts counts; nn_backend null; int alloc, copy, sync, run, host, closed; } faulty; /* 1: the next one fails, 2: the one after; host: it has no op */
+static int   fails(int *n) { return *n > 0 && --*n == 0; }
+static void *faulty_alloc(void *self, size_t bytes) { return fails(&((faulty *)self)->alloc) ? NULL : ((faulty *)self)->null.alloc(&((faulty *)self)->counts, bytes); }
+static void  faulty_release(void *self, void *p, size_t bytes) { ((faulty *)self)->null.release(&((faulty *)self)->counts, p, bytes); }
+static int   faulty_copy(void *self, void *to, const void *from, size_t bytes, int way) {
+    return fails(&((faulty *)self)->copy) ? 0 : ((faulty *)self)->null.copy(&((faulty *)self)->counts, to, from, bytes, way);
+}
+static int  faulty_sync(void *self) { return fails(&((faulty *)self)->sync) ? 0 : ((faulty *)self)->null.sync(&((faulty *)self)->counts); }
+static int  faulty_run(void *self, nn_node *n) { return fails(&((faulty *)self)->run) ? -1 : ((faulty *)self)->host ? 0 : ((faulty *)self)->null.run(&((faulty *)self)->counts, n); }
+static void faulty_close(void *self) { ((faulty *)self)->closed++; }
+
+static nn_tensor *write_row(nn_tensor *x, nn_tensor *row) { return nn_assign(nn_select(x, 0, 1), row) ? x : NULL; }
+static void test_devices(void) {
+    faulty     d;
+    nn_backend b;
+    nn_config  g = nn_config_defaults();
+    nn_ctx    *c;
+    nn_tensor *x, *y, *w, *out;
+    memset(&d, 0, sizeof d);
+    memset(&b, 0, sizeof b);
+    d.null    = nn_backend_null(&d.counts);
+    b.name    = "faulty";
+    b.self    = &d;
+    b.alloc   = faulty_alloc;
+    b.release = faulty_release;
+    b.copy    = faulty_copy;
+    b.sync    = faulty_sync;
+    b.run     = faulty_run;
+    b.close   = faulty_close;
+    g.backend = &b;
+    g.quiet   = 1;
+    g.threads = 1;
+    c = nn_begin(&g);
+    x = ramps(c, NN_F32, NN_SHAPE(3, 4));
+    y = nn_to_device(x, 1);
+    CHECK(nn_to_device(x, 0) == x && nn_to_device(y, 1) == y && nn_device_of(y) == 1 && nn_device_of(x) == 0);
+    FAILS(nn_to_device(x, 2), NN_ERR_DEVICE, "device 2");
+    FAILS(nn_to_device(x, -1), NN_ERR_DEVICE, "device -1");
+    d.alloc = 1; FAILS(nn_to_device(x, 1), NN_ERR_DEVICE, "backend 'faulty' failed to allocate");
+    d.copy  = 1; FAILS(nn_to_device(x, 1), NN_ERR_DEVICE, "backend 'faulty' failed to copy");
+    d.copy  = 1; FAILS(nn_to_device(y, 0), NN_ERR_DEVICE, "failed to copy");
+    d.sync  = 1; FAILS(nn_to_device(y, 0), NN_ERR_DEVICE, "failed to sync");
+    d.run   = 1; FAILS(nn_exp(y), NN_ERR_DEVICE, "backend 'faulty' failed to run");
+    d.alloc = 1; FAILS(nn_exp(y), NN_ERR_DEVICE, "failed to allocate");
+    w = nn_transpose(y, 0, 1); /* a strided view comes over with its storage */
+    CHECK(nn_get(nn_to_device(w, 0), NN_SHAPE(3, 1)) == nn_get(x, NN_SHAPE(1, 3)));
+    d.copy = 1; FAILS(nn_to_device(w, 0), NN_ERR_DEVICE, "failed to copy");
+    d.host = 1; /* every op goes by the host: there, and back */
+    CHECK(total(nn_to_device(nn_mul(y, y), 0)) == total(nn_mul(x, x)));
+    d.copy = 1; FAILS(nn_mul(y, y), NN_ERR_DEVICE, "failed to copy");
+    d.copy = 3; FAILS(nn_mul(y, y), NN_ERR_DEVICE, "failed to copy"); /* the third is the result's way back */
+    d.sync = 2; FAILS(nn_mul(y, y), NN_ERR_DEVICE, "failed to sync");
+    for (d.host = 0; d.host < 2; d.host++) { /* what writes into its operand changes it on the device */
+        nn_tensor *z = nn_to_device(nn_zeros(c, NN_F32, NN_SHAPE(4)), 1);
+        nn_assign(z, nn_to_device(nn_select(x, 0, 2), 1));
+        if (nn_error(c)) CHECK(failed_with(c, NN_ERR_DEVICE, "")); /* the host's function may refuse it, but says so */
+        else CHECK(nn_get(nn_to_device(z, 0), NN_SHAPE(3)) == nn_get(x, NN_SHAPE(2, 3)));
+    }
+    d.host = 0;
+    {
+        char       text[200], other[200];
+        nn_tensor *k = nn_keep(y);
+        float      v[12];
+        CHECK(nn_device_of(k) == 0 && total(k) == total(x)); /* kept on the host */
+        CHECK(nn_read(y, v, sizeof v) && v[5] == nn_f32(x)[5]);
+        CHECK(nn_format(y, text, sizeof text) == nn_format(x, other, sizeof other) && !strcmp(text, other));
+        FAILS(nn_ptr(y), NN_ERR_DEVICE, "nn_to_device(x, 0)");
+        FAILS(nn_add(y, x), NN_ERR_DEVICE, "operands are on devices");
+        out = nn_mul(y, nn_scalar_like(x, 2)); /* 0-d operands may stay on the host */
+        CHECK(nn_error(c) != NN_OK || total(nn_to_device(out, 0)) == 2 * total(x));
+        nn_error_clear(c);
+        d.sync = 1; FAILS(nn_ctx_of(nn_keep(y)), NN_ERR_DEVICE, "failed to sync");
+        d.sync = 1; FAILS(nn_read(y, v, sizeof v), NN_ERR_DEVICE, "failed to sync");
+        d.sync = 1; FAILS(nn_format(y, text, sizeof text), NN_ERR_DEVICE, "failed to sync");
+    }
+    w = nn_requires_grad(nn_to_device(ramps(c, NN_F32, NN_SHAPE(4, 2)), 1)); /* backward, with a failure at each of its calls */
+    for (int k = 0; k < 60; k++) {
+        int fine;
+        out    = nn_sum(nn_square(nn_matmul(y, w)), NN_ALL, 0);
+        d.run  = k;
+        fine   = nn_backward(out);
+        if (k && d.run == 0) CHECK(!fine && failed_with(c, NN_ERR_DEVICE, "failed to run"));
+        else { CHECK(fine && nn_device_of(nn_grad(w)) == 1 && nn_error(c) == NN_OK); if (k) break; }
+        d.run = 0;
+        nn_zero_grad(w);
+        CHECK(nn_error(c) == NN_OK && (k < 59 || !"backward has that many calls"));
+    }
+    d.run = 0;
+    { /* a plan is the host's */
+        nn_plan *p = nn_plan_begin(c, NULL);
+        FAILS(nn_plan_input(p, "x", y), NN_ERR_DEVICE, "the data is on device 1");
+        FAILS(nn_exp(y), NN_ERR_PLAN, "");
+        nn_plan_free(p);
+    }
+    CHECK(write_row(nn_clone(x), nn_select(x, 0, 0)) != NULL);
+    nn_reset(c);
+    nn_end(c);
+    CHECK(d.closed == 1 && d.counts.allocs == d.counts.frees);
+}
+
+// ---- gradients checked where there is nothing to check
+static nn_tensor *no_gradient(nn_ctx *c, nn_tensor **x, void *user) { return (void)user, nn_cast(nn_full(c, NN_F32, NN_SHAPE(2), nn_numel(x[0]) ? 3 : 0), NN_F64); }
+static nn_tensor *gives_f32(nn_ctx *c, nn_tensor **x, void *user) { return (void)c, (void)user, nn_cast(nn_square(x[0]), NN_F32); }
+static nn_tensor *gives_null(nn_ctx *c, nn_tensor **x, void *user) { return (void)c, (void)user, (void)x, (nn_tensor *)NULL; }
+static nn_tensor *wrong_slope(nn_ctx *c, nn_tensor **x, void *user) { return (void)c, (void)user, nn_mul(x[0], nn_detach(x[0])); } /* half of it */
+static nn_tensor *a_line(nn_ctx *c, nn_tensor **x, void *user) { return (void)c, (void)user, nn_affine(nn_add(x[0], nn_neg(x[1])), 3, 1); }
+static nn_tensor *turns_nan(nn_ctx *c, nn_tensor **x, void *user) { return (void)c, (void)user, nn_sqrt(x[0]); }
+static void test_gradcheck(void) {
+    nn_ctx    *c = quiet_ctx(1);
+    nn_tensor *x[9], *f, *near = nn_full(c, NN_F64, NN_SHAPE(2), 1e-6);
+    for (int i = 0; i < 9; i++) x[i] = nn_add_scalar(ramps(c, NN_F64, NN_SHAPE(2, 2)), i);
+    f = ramps(c, NN_F32, NN_SHAPE(3));
+    CHECK(nn_gradcheck(squares, x, 1, 1, NULL) < 1e-8 && nn_gradcheck(squares, x, 1, 2, NULL) < 1e-7);
+    CHECK(nn_gradcheck(a_line, x, 2, 1, NULL) < 1e-8 && nn_gradcheck(a_line, x, 8, 1, NULL) < 1e-8 && nn_error(c) == NN_OK); /* six that it does not depend on */
+    NEAR(nn_gradcheck(wrong_slope, x + 2, 1, 1, NULL), 0.5, 1e-3);
+    CHECK(!(nn_gradcheck(turns_nan, &near, 1, 1, NULL) < 1e30)); /* NaN is not taken for an agreement */
+    nn_error_clear(c);
+    CHECK(nn_gradcheck(no_gradient, x, 1, 1, NULL) < 1e-9); /* a constant, and a gradient of 0 */
+    FAILS(nn_gradcheck(squares, x, 9, 1, NULL), NN_ERR_ARG, "n cannot be 9");
+    FAILS(nn_gradcheck(squares, &f, 1, 1, NULL), NN_ERR_DTYPE, "f64");
+    FAILS(nn_gradcheck(gives_f32, x, 1, 1, NULL), NN_ERR_DTYPE, "f64");
+    FAILS(nn_gradcheck(gives_null, x, 1, 1, NULL), NN_ERR_GRAD, "");
+    FAILS(nn_gradcheck(no_gradient, x, 1, 2, NULL), NN_ERR_GRAD, "nothing to differentiate");
+    CHECK(nn_gradcheck(NULL, x, 1, 1, NULL) != 0 && nn_gradcheck(squares, NULL, 1, 1, NULL) != 0 && nn_gradcheck(squares, x, 0, 1, NULL) != 0);
+    nn_end(c);
+}
+
+// ---- run state: by scope, model and name; another shape is another matter
+static void test_states(void) {
+    nn_ctx    *c = quiet_ctx(1), *f;
+    nn_model  *m = nn_model_new(c, plain_net, NULL), *n = nn_model_new(c, plain_net, NULL);
+    nn_scope   s = nn_enter(m, c, NN_TRAIN), t = nn_enter(n, c, NN_TRAIN);
+    nn_tensor *a, *b;
+    a = nn_state(s, "memory", NN_F32, NN_SHAPE(2, 3));
+    CHECK(a && total(a) == 0);
+    nn_fill(a, 2);
+    b = nn_state(s, "memory_2", NN_F32, NN_SHAPE(2, 3));
+    CHECK(b && b != a && nn_state(s, "memory", NN_F32, NN_SHAPE(2, 3)) == a);
+    CHECK(nn_state(nn_in(s, "deeper"), "memory", NN_I64, NN_SCALAR) != a && nn_state(t, "memory", NN_F64, NN_SHAPE(2, 3)) != a);
+    nn_reset(c);
+    CHECK(total(nn_state(s, "memory", NN_F32, NN_SHAPE(2, 3))) == 12);
+    FAILS(nn_state(s, "memory", NN_F32, NN_SHAPE(3, 2)), NN_ERR_NAME, "state 'memory' was [2,3]");
+    FAILS(nn_state(s, "memory", NN_F32, NN_SHAPE(2, 3, 1)), NN_ERR_NAME, "asked for as [2,3,1]");
+    FAILS(nn_state(s, "memory", NN_F64, NN_SHAPE(2, 3)), NN_ERR_NAME, "state 'memory'");
+    FAILS(nn_state(s, "a name", NN_F32, NN_SCALAR), NN_ERR_NAME, "'a name' is no name");
+    FAILS(nn_state(nn_in(s, "bad name"), "memory", NN_F32, NN_SCALAR), NN_ERR_NAME, "");
+    f = nn_fork(c);
+    CHECK(total(nn_state(nn_enter(m, f, NN_EVAL), "memory", NN_F32, NN_SHAPE(9))) == 0); /* each context has its own */
+    nn_model_free(n);
+    CHECK(total(nn_state(s, "memory", NN_F32, NN_SHAPE(2, 3))) == 12 && nn_error(c) == NN_OK);
+    nn_state_clear(c);
+    CHECK(total(nn_state(s, "memory", NN_F64, NN_SHAPE(4))) == 0 && nn_error(c) == NN_OK);
+    nn_end(c);
+}
+
+// ---- tasks of one's own
+typedef struct marks { int64_t sum; char done[1000]; int bad; } marks;
+static void mark(void *arg, int64_t begin, int64_t end, int worker) {
+    marks *w = (marks *)arg;
+    if (worker < 0 || worker > 1) w->bad = 1;
+    for (; begin < end; begin++) w->done[begin]++;
+}
+static void own_pool(void *user, int jobs, void (*job)(void *arg, int index), void *arg) {
+    *(int *)user += jobs;
+    for (int i = jobs - 1; i >= 0; i--) job(arg, i); /* backwards: no order is promised */
+}
+static void test_parallel(void) {
+    for (int own = 0; own < 2; own++) {
+        nn_config g = nn_config_defaults();
+        nn_ctx   *c;
+        marks     w;
+        int       jobs = 0, each = 1;
+        g.threads = 2;
+        g.quiet   = 1;
+        if (own) { g.parallel = own_pool; g.parallel_user = &jobs; }
+        c = nn_begin(&g);
+        for (int dear = 0; dear < 2; dear++) {
+            memset(&w, 0, sizeof w);
+            nn_parallel_for(c, 1000, dear ? 1e6 : 1, mark, &w);
+            for (int i = 0; i < 1000; i++) each &= w.done[i] == 1;
+            CHECK(each && !w.bad && (!own || dear == (jobs > 0)));
+        }
+        memset(&w, 0, sizeof w);
+        nn_parallel_for(c, 0, 1e9, mark, &w);
+        nn_parallel_for(c, 5, 1, NULL, &w);
+        nn_parallel_for(NULL, 5, 1, mark, &w);
+        nn_fail(c, NN_ERR_ARG, "stop");
+        nn_parallel_for(c, 5, 1, mark, &w); /* nothing is begun after an error */
+        for (int i = 0; i < 1000; i++) each &= w.done[i] == 0;
+        CHECK(each);
+        nn_end(c);
+    }
+}
+
+// ---- six axes are the most
+static void test_ranks(void) {
+    nn_ctx    *c = quiet_ctx(1);
+    nn_tensor *x = ramps(c, NN_F64, NN_SHAPE(2, 1, 3, 1, 2, 2)), *i = nn_arange(c, NN_I64, 0, 2, 1), *list[1], *parts[7];
+    list[0] = x;
+    FAILS(nn_unsqueeze(x, 0), NN_ERR_SHAPE, "");
+    FAILS(nn_repeat(x, 2), NN_ERR_SHAPE, "");
+    FAILS(nn_stack(list, 1, 0), NN_ERR_SHAPE, "");
+    FAILS(nn_diag(x, 0), NN_ERR_SHAPE, "1 to 5");
+    FAILS(nn_one_hot(nn_cast(x, NN_I32), 3, NN_F32), NN_ERR_SHAPE, "");
+    FAILS(nn_index_select(x, 0, nn_reshape(i, NN_SHAPE(2, 1))), NN_ERR_SHAPE, "");
+    CHECK(nn_ndim(nn_index_select(x, 0, i)) == 6);
+    CHECK(nn_numel(nn_prod(x, NN_ALL, 0)) == 1 && nn_numel(nn_logsumexp(x, NN_ALL, 0)) == 1 && nn_error(c) == NN_OK);
+    FAILS(nn_tile(x, 1, 4), NN_ERR_SHAPE, "7 dimensions");
+    FAILS(nn_split(x, 0, NN_SHAPE(1, 1, 0, 0, 0, 0, 0), parts), NN_ERR_SHAPE, "");
+    FAILS(nn_einsum("abcdef,ghijkl->abcdefghijkl", x, x), NN_ERR_ARG, "");
+    NEAR(total(nn_einsum("abcdef,ghijkl->a", x, x)), total(x) * total(x), 1e-12);
+    NEAR(total(nn_einsum("abcdef,abcdef->ace", x, x)), total(nn_square(x)), 1e-12);
+    CHECK(nn_numel(nn_sum(x, NN_AXES(0, 1, 2, 3, 4, 5), 1)) == 1 && nn_ndim(nn_flatten(x, 1)) == 2 && nn_error(c) == NN_OK);
+    CHECK(nn_ndim(nn_flatten(nn_ones(c, NN_F32, NN_SCALAR), 0)) == 1);
+    nn_end(c);
+}
+
+// ---- the profile: one line an op, layer and direction, whatever the order of the calls; more calls than the trace holds
+static void quoted_run(nn_node *n) { memcpy(n->out[0]->st->data, nn_ptr(n->in[0]), n->out[0]->st->bytes); }
+static int  quoted_shape(nn_node *n, nn_spec *out) { return nn_spec_like(out, n->in[0]), 1; }
+static int  calls_of(const char *text, const char *op, const char *layer) { /* -1: no such line */
+    char line[60];
+    snprintf(line, sizeof line, "%-24s %-20s ", op, layer);
+    text = strstr(text, line);
+    return text ? atoi(text + strlen(line)) : -1;
+}
+static nn_tensor *two_blocks(nn_scope s, nn_tensor *x) {
+    for (int i = 0; i < 2; i++) x = nn_leave(nn_in_i(s, "h", i), nn_tanh(nn_linear(x, nn_param(nn_in_i(s, "h", i), "w", NN_SHAPE(3, 3), nn_init_fan_in(3)), NULL)));
+    return nn_exp(x);
+}
+static void test_profile(void) {
+    static char text[20000];
+    nn_op       quoted;
+    nn_ctx     *c = quiet_ctx(1);
+    nn_model   *m = nn_model_new(c, two_blocks, NULL);
+    nn_tensor  *x = ramps(c, NN_F32, NN_SHAPE(2, 3)), *y, *one = nn_ones(c, NN_F32, NN_SCALAR);
+    memset(&quoted, 0, sizeof quoted);
+    quoted.name = "say \"hi\\"; quoted.n_in = quoted.n_out = 1; quoted.shape = quoted_shape; quoted.run = quoted_run;
+    FAILS(nn_profile_text(c, text, sizeof text), NN_ERR_ARG, "nn_profile(c, 1)");
+    FAILS(nn_profile_trace(c, path[0]), NN_ERR_ARG, "nn_profile(c, 1)");
+    FAILS(nn_profile_print(c), NN_ERR_ARG, "nn_profile(c, 1)");
+    CHECK(nn_profile(c, 0) == 1); /* nothing to stop */
+    nn_model_build(m, NN_F32, NN_SHAPE(2, 3));
+    nn_profile(c, 1);
+    for (int i = 0; i < 4; i++) {
+        nn_backward(nn_sum(nn_forward(m, x), NN_ALL, 0));
+        nn_apply(&quoted, &x, 1, NULL, &y);
+    }
+    CHECK(nn_profile_text(c, text, sizeof text) > 0);
+    CHECK(calls_of(text, "tanh", "h.0") == 4 && calls_of(text, "tanh", "h.1") == 4 && calls_of(text, "exp", "") == 4 && calls_of(text, "say \"hi\\", "") == 4);
+    CHECK(calls_of(text, "linear_back (backward)", "h.1") == 4 && calls_of(text, "sum", "") == 4 && calls_of(text, "exp", "h.0") == -1);
+    CHECK(nn_profile_trace(c, path[0]) && strstr(read_all(path[0], text, sizeof text), "\"name\":\"say _hi_\"") && strstr(text, "\"layer\":\"h.1\"") && strstr(text, "\"calls_left_out\":\"0\""));
+    FAILS(nn_profile_trace(c, NULL), NN_ERR_NULL, "path");
+    nn_reset(c);
+    nn_profile(c, 1);
+    one = nn_keep(nn_ones(c, NN_F32, NN_SCALAR));
+    for (int i = 0; i < (1 << 18) + 20; i++) {
+        nn_neg(one);
+        if (i % 1000 == 0) nn_reset(c);
+    }
+    nn_profile(c, 0);
+    CHECK(nn_profile_text(c, text, sizeof text) > 0 && calls_of(text, "neg", "") == (1 << 18) + 20);
+    CHECK(nn_profile_trace(c, path[0]));
+    {
+        FILE *f = fopen(path[0], "rb");
+        CHECK(f && !fseek(f, -200, SEEK_END) && fread(text, 1, 200, f) == 200);
+        text[200] = 0;
+        CHECK(strstr(text, "\"calls_left_out\":\"20\""));
+        if (f) fclose(f);
+    }
+    nn_end(c);
+}
+
+// ---- predictions: large and small, strided, half, of a fork, by array; the same with and without a plan
+static nn_tensor *half_way(nn_scope s, nn_tensor *x) { return nn_transpose(nn_layer_linear(s, "fc", x, 5), 0, 1); }
+static nn_tensor *in_f64(nn_scope s, nn_tensor *x) { return nn_cast(half_way(s, x), NN_BF16); }
+static nn_tensor *gives_nothing(nn_scope s, nn_tensor *x) { return (void)s, x->size[0] == 1 ? nn_layer_linear(s, "fc", x, 2) : NULL; }
+static nn_tensor *looks(nn_scope s, nn_tensor *x) { /* no plan can do what this does */
+    x = nn_layer_linear(s, "fc", x, 2);
+    return *(int *)nn_user(s) && nn_item(nn_sum(x, NN_ALL, 0)) > 1e9 ? NULL : x;
+}
+static void test_predictions(void) {
+    nn_ctx    *c = quiet_ctx(1), *f = nn_fork(c);
+    nn_model  *m = nn_model_new(c, half_way, NULL), *n, *empty = nn_model_new(c, NULL, NULL);
+    nn_tensor *x = ramps(c, NN_F32, NN_SHAPE(900, 3)), *w, *b, *y, *z;
+    float      out[20];
+    double     worst = 0;
+    int        look = 0;
+    y = nn_predict(m, x);
+    CHECK(nn_dim(y, 0) == 5 && nn_dim(y, 1) == 900 && nn_is_contiguous(y) && !y->needs_grad); /* strided and large: through the pool */
+    w = nn_model_tensor(m, c, "fc.weight"); b = nn_model_tensor(m, c, "fc.bias");
+    for (int i = 0; i < 900; i++)
+        for (int k = 0; k < 5; k++) {
+            double v = (double)nn_f32(b)[k];
+            for (int j = 0; j < 3; j++) v += (double)nn_f32(w)[k * 3 + j] * (double)nn_f32(x)[i * 3 + j];
+            v = fabs(v - (double)nn_f32(y)[k * 900 + i]);
+            if (v > worst) worst = v;
+        }
+    CHECK(worst < 1e-6);
+    z = nn_predict(m, nn_slice(x, 0, 0, 2, 1)); /* small */
+    for (int i = 0; i < 10; i++) NEAR(nn_get(z, NN_SHAPE(i / 2, i % 2)), nn_get(y, NN_SHAPE(i / 2, i % 2)), 1e-6);
+    CHECK(nn_predict_f32(m, nn_f32(x), NN_SHAPE(2, 3), out, 10) && !memcmp(out, nn_f32(z), sizeof *out * 10));
+    FAILS(nn_predict_f32(m, nn_f32(x), NN_SHAPE(2, 3), out, 9), NN_ERR_SHAPE, "36 bytes given");
+    FAILS(nn_predict_f32(m, NULL, NN_SHAPE(2, 3), out, 10), NN_ERR_NULL, "x is NULL");
+    FAILS(nn_predict_f32(m, out, NN_SHAPE(2, 3), NULL, 10), NN_ERR_NULL, "y is NULL");
+    CHECK(nn_predict_f32(NULL, out, NN_SHAPE(2, 3), out, 10) == 0 && nn_model_plan(NULL, 1) == 0 && nn_model_pack(NULL, 1) == 0 && nn_model_hook(NULL, NULL, NULL) == 0);
+    CHECK(nn_numel(nn_predict(m, nn_zeros(c, NN_F32, NN_SHAPE(0, 3)))) == 0 && nn_error(c) == NN_OK);
+    nn_model_plan(m, 1);
+    for (int i = 0; i < 4; i++) {
+        nn_tensor *v = nn_predict(m, x), *strided = nn_predict(m, nn_transpose(nn_contiguous(nn_transpose(x, 0, 1)), 0, 1)), *from_fork = nn_predict(m, nn_share(f, x));
+        CHECK(!memcmp(nn_f32(v), nn_f32(y), 4500 * sizeof(float)) && !memcmp(nn_f32(strided), nn_f32(y), 4500 * sizeof(float)) && !memcmp(nn_f32(from_fork), nn_f32(y), 4500 * sizeof(float)));
+    }
+    CHECK(c->plans && !f->plans && nn_error(c) == NN_OK && nn_error(f) == NN_OK);
+    nn_fill(nn_no_grad(c, 1) ? NULL : w, 0); /* a plan sees weights that changed, whatever way */
+    nn_no_grad(c, 0);
+    z = nn_predict(m, x);
+    for (int i = 0; i < 5; i++) CHECK(nn_get(z, NN_SHAPE(i, 700)) == nn_get(b, NN_SHAPE(i)));
+    nn_model_plan(m, 0);
+    CHECK(!c->plans && !memcmp(nn_f32(nn_predict(m, x)), nn_f32(z), 4500 * sizeof(float)));
+
+    n = nn_model_new(c, in_f64, NULL); /* of other types */
+    FAILS(nn_model_dtype(n, NN_BF16), NN_ERR_DTYPE, "bf16");
+    CHECK(nn_model_dtype(n, NN_F64));
+    z = nn_predict(n, nn_cast(x, NN_F64));
+    CHECK(nn_dtype_of(z) == NN_BF16 && nn_dim(z, 1) == 900);
+    nn_model_plan(n, 1);
+    for (int i = 0; i < 3; i++) CHECK(total(nn_predict(n, nn_cast(x, NN_F64))) == total(z) && nn_error(c) == NN_OK);
+    FAILS(nn_predict_f32(n, nn_f32(x), NN_SHAPE(2, 3), out, 10), NN_ERR_DTYPE, "f32 and f64"); /* says so, instead of converting */
+
+    n = nn_model_new(c, looks, &look); /* a net that reads values stays as it is written */
+    nn_model_build(n, NN_F32, NN_SHAPE(1, 3));
+    look = 1;
+    nn_model_plan(n, 1);
+    for (int i = 0; i < 4; i++) CHECK(nn_numel(nn_predict(n, x)) == 1800 && nn_error(c) == NN_OK);
+
+    FAILS(nn_predict(empty, x), NN_ERR_ARG, "nn_enter");
+    FAILS(nn_forward(empty, x), NN_ERR_ARG, "nn_enter");
+    FAILS(nn_summary_text(empty, NN_F32, NN_SHAPE(1, 3), NULL, 0), NN_ERR_ARG, "nn_enter");
+    n = nn_model_new(c, gives_nothing, NULL);
+    FAILS(nn_predict(n, x), NN_ERR_NULL, "the network returned NULL");
+    CHECK(nn_predict(n, nn_slice(x, 0, 0, 1, 1)) != NULL && nn_error(c) == NN_OK); /* and it goes on */
+    n = nn_model_new(c, half_way, NULL); /* a model is made in its own context first */
+    CHECK(nn_predict(n, nn_share(f, x)) == NULL && failed_with(f, NN_ERR_CONTEXT, "build the model in its own context") && nn_error(c) == NN_OK);
+    nn_end(c);
+}
+
+// ---- the summary: a line a layer, one for each op outside of them, shared parameters once
+static nn_tensor *summed_net(nn_scope s, nn_tensor *x) {
+    x = nn_layer_linear(s, "fc", nn_reshape(x, NN_SHAPE(-1, 4)), 4);
+    x = nn_layer_linear(s, "fc", nn_relu(x), 4); /* the same parameters */
+    return nn_softmax(nn_layer_batchnorm(s, "bn", x), 1);
+}
+static void test_summary(void) {
+    nn_ctx   *c = quiet_ctx(1);
+    nn_model *m = nn_model_new(c, summed_net, NULL);
+    char      text[4000], small[10], *at;
+    int       n = nn_summary_text(m, NN_F32, NN_SHAPE(6, 2, 2), text, sizeof text);
+    CHECK(n == (int)strlen(text) && nn_summary_text(m, NN_F32, NN_SHAPE(6, 2, 2), small, sizeof small) == n && !strncmp(small, text, 9) && small[9] == 0);
+    CHECK(occurrences(text, "fc (shared)") == 2 && strstr(text, "\nrelu ") && strstr(text, "\nsoftmax ") && strstr(text, "\nbn ") && !strstr(text, "reshape"));
+    at = strstr(text, "\ntotal ");
+    CHECK(at && strtol(at + 48, NULL, 10) == 4 * 4 + 4 + 2 * 4); /* batchnorm's running values are no parameters */
+    CHECK(nn_model_count(m) >= 0 && nn_error(c) == NN_OK);
+    FAILS(nn_summary_text(m, NN_F32, NN_SHAPE(5, 3), text, sizeof text), NN_ERR_SHAPE, "");
+    nn_predict(m, ramps(c, NN_F32, NN_SHAPE(6, 2, 2)));
+    CHECK(nn_summary_text(m, NN_F32, NN_SHAPE(6, 2, 2), text, sizeof text) == n && nn_model_size(m) == 28 && nn_model_count(m) >= 6);
+    nn_end(c);
+}
+
+// ---- schedules at their ends
+static nn_tensor *one_weight(nn_scope s, nn_tensor *x) { return nn_mul(x, nn_param(s, "w", NN_SHAPE(2), nn_init_const(1))); }
+static void test_schedules(void) {
+    nn_ctx       *c = quiet_ctx(1);
+    nn_model     *m = nn_model_new(c, one_weight, NULL);
+    nn_optim     *o;
+    const int64_t at[9] = {2, 4, 6, 8, 10, 12, 14, 16, 18}, back[2] = {4, 4};
+    const float   lr[10] = {1, 0.5f, 0.25f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.05f, 0.01f}, below[2] = {1, -1};
+    nn_lr         a = nn_lr_linear(1, 0, 10), p = nn_lr_plateau(1, 0.5f, 1, 0.2f), nested[12];
+    nn_model_build(m, NN_F32, NN_SHAPE(2));
+    o = nn_sgd(m, 0.1f, 0);
+    CHECK(nn_set_lr(o, nn_lr_piecewise(at, lr, 8)) && nn_lr_at(nn_lr_piecewise(at, lr, 8), 17) == (double)lr[8] && nn_lr_at(nn_lr_piecewise(at, lr, 8), 3) == 0.5);
+    FAILS(nn_set_lr(o, nn_lr_piecewise(at, lr, 9)), NN_ERR_ARG, "n cannot be 9");
+    FAILS(nn_set_lr(o, nn_lr_piecewise(NULL, lr, 2)), NN_ERR_ARG, "n cannot be -1");
+    FAILS(nn_set_lr(o, nn_lr_piecewise(at, NULL, 2)), NN_ERR_ARG, "lr cannot be -1");
+    FAILS(nn_set_lr(o, nn_lr_piecewise(at, below, 1)), NN_ERR_ARG, "last cannot be -1");
+    FAILS(nn_set_lr(o, nn_lr_multistep(1, back, 2, 0.5f)), NN_ERR_ARG, "4");
+    FAILS(nn_set_lr(o, nn_lr_constant(INFINITY)), NN_ERR_ARG, "lr cannot be inf");
+    FAILS(nn_set_lr(o, nn_lr_constant((float)NAN)), NN_ERR_ARG, "lr cannot be");
+    FAILS(nn_set_lr(o, nn_lr_linear(1, INFINITY, 5)), NN_ERR_ARG, "last cannot be inf");
+    FAILS(nn_set_lr(o, nn_lr_cosine(1, 5, 4, 0)), NN_ERR_ARG, "cannot be 4");
+    FAILS(nn_set_lr(o, nn_lr_cosine(1, -1, 4, 0)), NN_ERR_ARG, "total");
+    FAILS(nn_set_lr(o, nn_lr_step(1, 0, 0.5f)), NN_ERR_ARG, "cannot be 0");
+    FAILS(nn_set_lr(o, nn_lr_one_cycle(1, 10, 1.5f)), NN_ERR_ARG, "cannot be 1.5");
+    FAILS(nn_set_lr(o, nn_lr_restarts(1, 10, 0.5f, 0)), NN_ERR_ARG, "cannot be 0.5");
+    FAILS(nn_set_lr(o, nn_lr_exponential(1, (float)NAN)), NN_ERR_ARG, "cannot be");
+    FAILS(nn_set_lr(o, nn_lr_then(&a, -1, &a)), NN_ERR_ARG, "cannot be -1");
+    FAILS(nn_set_lr(o, nn_lr_then(&a, 3, NULL)), NN_ERR_NULL, "");
+    FAILS(nn_set_lr(o, nn_lr_times(NULL, &a)), NN_ERR_NULL, "a schedule in it");
+    CHECK(nn_lr_at(nn_lr_then(NULL, 3, &a), 1) != nn_lr_at(a, 1) && nn_lr_at(nn_lr_times(&a, NULL), 1) != nn_lr_at(a, 1)); /* NaN */
+    nested[0] = a;
+    for (int i = 1; i < 12; i++) nested[i] = nn_lr_then(&nested[i - 1], 1, &a);
+    CHECK(nn_set_lr(o, nested[7]));
+    FAILS(nn_set_lr(o, nested[11]), NN_ERR_NULL, ""); /* a limit, so that one that contains itself is found */
+    nested[0] = nn_lr_constant(0);
+    FAILS(nn_set_lr(o, nn_lr_times(&a, &nested[0])), NN_ERR_ARG, "second's lr cannot be 0");
+    CHECK(nn_set_lr(o, p) && nn_get_lr(o) == 1);
+    for (int i = 0; i < 3; i++) nn_optim_metric(o, i == 0 ? INFINITY : 5); /* infinity is no better than at first */
+    CHECK(nn_get_lr(o) == 1);
+    nn_optim_metric(o, 5 * (1 - 0.5e-4)); /* better, by less than one in 10,000 */
+    nn_optim_metric(o, NAN);
+    CHECK(nn_get_lr(o) == 0.5);
+    for (int i = 0; i < 20; i++) nn_optim_metric(o, 5);
+    NEAR(nn_get_lr(o), 0.2, 1e-7); /* not below the least */
+    CHECK(nn_optim_metric(NULL, 1) == 0 && nn_get_lr(NULL) != 0 && nn_error(c) == NN_OK);
+    nn_end(c);
+}
+
+// ---- numbers of csv files, beside the C library's
+static void test_numbers(void) {
+    static const char *const list[] = {"0", "-0.5", "+3", ".5", "5.", "1e3", "1E-3", "-2.5e+2", "123456789012345678901234567890", "0.000000000000000000000000000000000000123", "1e-45", "3.4028235e38",
+                                       "0.1234567890123456789012345", "1e-400", "9007199254740993", "00012", "1e00000000000000000002", "0e99999999999"};
+    static const char *const wrong[] = {"1.2.3", "e5", "--1", "1e", ".", "+", "1x", "0x10"};
+    nn_ctx        *c = quiet_ctx(1);
+    nn_csv_options o = nn_csv_defaults();
+    char           text[200];
+    o.regression = 1;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        nn_data *d;
+        int      n = snprintf(text, sizeof text, "%s,1\n1,%s\n", list[i], list[i]);
+        d = nn_data_csv_text(c, text, (size_t)n, &o);
+        CHECK(nn_get(nn_data_x(d, 0, 1), NN_SHAPE(0, 0)) == (double)(float)strtod(list[i], NULL) && nn_get(nn_data_y(d, 1, 1), NN_SHAPE(0, 0)) == (double)(float)strtod(list[i], NULL));
+        nn_data_free(d);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        int n = snprintf(text, sizeof text, "1,1\n%s,1\n", wrong[i]);
+        FAILS(nn_data_csv_text(c, text, (size_t)n, &o), NN_ERR_FORMAT, "line 2");
+    }
+    nn_end(c);
+}
+
 int main(void) {
     long id = 0;
 #if !defined(_WIN32)
@@ -619,6 +1070,16 @@ int main(void) {
 #endif
     test_dropouts();
     test_sharing();
+    test_devices();
+    test_gradcheck();
+    test_states();
+    test_parallel();
+    test_ranks();
+    test_profile();
+    test_predictions();
+    test_summary();
+    test_schedules();
+    test_numbers();
     for (int i = 0; i < 3; i++) remove(path[i]);
     printf("more: %d passed, %d failed", passed, failed);
     if (skipped) printf(", %d skipped", skipped);
