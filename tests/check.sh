@@ -71,6 +71,17 @@ for isa in scalar sse2 avx2 avx512; do
     if grep -q "\\b$flag\\b" /proc/cpuinfo; then step "plans with NN_ISA=$isa" env NN_ISA=$isa $B/t_plan; else skip "plans with NN_ISA=$isa" "not on this machine"; fi
 done
 step "random programs, eager and planned" $B/t_plan --fuzz 300 5000
+for t in breadth optim; do # their formulas are kernels
+    step "build $t with all kernels" gcc -std=c99 -O1 $strict -I. -o $B/t_$t tests/test_$t.c -lm -lpthread
+    for isa in scalar sse2 avx2 avx512; do
+        case $isa in sse2) flag=sse2 ;; avx2) flag=avx2 ;; avx512) flag=avx512dq ;; *) flag=fpu ;; esac
+        if grep -q "\\b$flag\\b" /proc/cpuinfo; then step "$t with NN_ISA=$isa" env NN_ISA=$isa $B/t_$t; else skip "$t with NN_ISA=$isa" "not on this machine"; fi
+    done
+done
+for t in breadth optim data fit; do
+    step "build $t as C++" g++ -x c++ -std=c++11 -O0 $strict -DNN_NO_SIMD -I. -o $B/t_$t.cpp tests/test_$t.c -lm -lpthread
+    step "$t as C++" $B/t_$t.cpp
+done
 step "build tests, clang" build .clang clang -std=c99 -O2 $strict
 step "tests, clang" core "" .clang
 step "build tests without threads" build .nothreads gcc -std=c99 -O1 $strict -DNN_NO_THREADS
@@ -89,7 +100,7 @@ step "build ops without threads" gcc -std=c99 -O1 $strict -DNN_NO_THREADS -DNN_N
 step "ops without threads" $B/t_ops.nothreads
 step "build tests as C++" build .cpp g++ -x c++ -std=c++11 -O1 $strict
 step "tests as C++" core "" .cpp
-for t in core golden ops errors memory plan export draw; do
+for t in core golden breadth ops errors memory plan optim data fit more export draw; do
     case $t in ops) small= ;; *) small=-DNN_NO_SIMD ;; esac # the vector kernels are ops' matter
     step "build $t under ASan and UBSan" clang -std=c99 -g -O0 $small -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o $B/asan_$t tests/test_$t.c -lm -lpthread
     step "$t under ASan and UBSan" $B/asan_$t
@@ -106,10 +117,12 @@ step "build plan under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=threa
 step "random programs under TSan" $B/tsan_plan --fuzz 0 300
 step "build core under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_core tests/test_core.c -lm -lpthread
 step "core under TSan" $B/tsan_core
+step "build fit under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_fit tests/test_fit.c -lm -lpthread
+step "fit under TSan" $B/tsan_fit
 step "build threads example under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_threads examples/threads.c -lm -lpthread
 step "threads example under TSan" $B/tsan_threads
 step "build fuzz target" clang -g -O1 -DNN_NO_SIMD -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -o $B/fuzz tests/fuzz_files.c -lm -lpthread
-step "fuzz for a minute" $B/fuzz -max_total_time=60 -max_len=4096 -rss_limit_mb=2048
+for r in 0 1 2 3 4 5 6 7 8 9 10 11; do step "fuzz reader $r for 20 s" env FUZZ_READER=$r $B/fuzz -max_total_time=20 -max_len=4096 -rss_limit_mb=2048; done
 
 # -- other machines
 if have aarch64-linux-gnu-gcc && have qemu-aarch64; then
@@ -135,6 +148,7 @@ step "digits: the same without plans" sh -c "for e in 0 1; do NN_EAGER=\$e build
 step "demo reaches 97 %" sh -c "make -s demo 2> /dev/null | awk '/^test accuracy/ { a = \$3 } END { exit !(a >= 97) }'"
 step "demo: equal files for 1, 2 and 3 threads" sh -c "for t in 1 2 3; do NN_THREADS=\$t make -s demo > /dev/null 2>&1 && cp build/digits.safetensors $B/digits.\$t || exit 1; done; cmp $B/digits.1 $B/digits.2 && cmp $B/digits.1 $B/digits.3"
 step "export: equal accuracy" make -s export
+step "examples beat their plain baselines" sh tests/examples.sh check "${NN_DATA:-../shared/data}"
 step "make mnist says what it needs" sh -c "! make -s mnist MNIST= 2> $B/mnist.err && grep -q 'say where the data is' $B/mnist.err && ! make -s mnist MNIST=/nonexistent 2> $B/mnist.err && grep -q 'has no train-images' $B/mnist.err"
 data=${NN_DATA:-../shared/data}
 if [ -d "$data/mnist" ]; then
