@@ -4050,7 +4050,7 @@ typedef nn_tensor *(*nn__function)(nn_ctx *c, nn_tensor **x, void *user);
 /* The scalar that is differentiated: sum of f(x) * w with fixed uneven weights w; for order 2, the sum of its gradients, weighted again.
    0.618... steps through 0 ... 1 as evenly and irregularly as a step can (the golden ratio). */
 static nn_tensor *nn__weighted(nn_ctx *c, nn_tensor *y, double phase) {
-    nn_tensor *w = nn_arange(c, NN_F64, 0, (double)nn_numel(y), 1);
+    nn_tensor *w = y ? nn_arange(c, NN_F64, 0, (double)nn_numel(y), 1) : NULL;
     if (w)
         for (int64_t i = 0; i < w->size[0]; i++) {
             double u = 0.6180339887498949 * (double)(i + 1) + phase;
@@ -6494,6 +6494,7 @@ NN_API nn_tensor *nn_rmsnorm(nn_tensor *x, nn_tensor *weight, double eps) {
 static nn_tensor *nn__by_channel(const char *op, nn_tensor *x, nn_tensor *v, const char *name) { /* [C] -> [C,1,...], to broadcast with x [N,C,...] */
     nn__text t, u;
     nn_shape s = nn__shape_none();
+    if (!v) return NULL;
     if (v->ndim != 1 || v->size[0] != x->size[1])
         return nn__fail(x->ctx, op, NN__M_SHAPES_DIFFER, name, nn__shape_text(&t, v->ndim, v->size), "x's channels", nn__shape_text(&u, 1, x->size + 1)), (nn_tensor *)NULL;
     s.ndim   = x->ndim - 1;
@@ -7373,9 +7374,10 @@ NN_API nn_tensor *nn_tile(nn_tensor *x, int axis, int64_t n) {
     s        = nn_shape_of(y);
     s.dim[a] = n;
     y        = nn_expand(y, s);
+    if (!y) return NULL;
     s        = nn_shape_of(x);
-    s.dim[a] *= n < 0 ? 0 : n;
-    return y ? nn_reshape(y, s) : NULL;
+    s.dim[a] *= n;
+    return nn_reshape(y, s);
 }
 static nn_tensor *nn__triangle(const char *name, nn_tensor *x, int64_t k, int upper) {
     nn__text   t;
@@ -9454,7 +9456,7 @@ NN_API double nn_get_lr(const nn_optim *o) {
 }
 NN_API int nn_optim_metric(nn_optim *o, double value) { /* better: by more than one in 10,000, as in PyTorch */
     if (!o || !nn__ok(o->ctx)) return 0;
-    if (value < o->plateau[1] * (1 - 1e-4) || (o->plateau[1] == INFINITY && value < INFINITY)) { o->plateau[1] = value; o->plateau[2] = 0; }
+    if (value < o->plateau[1] * (1 - 1e-4)) { o->plateau[1] = value; o->plateau[2] = 0; }
     else if (++o->plateau[2] > (double)o->lr.total && o->lr.kind == NN__LR_PLATEAU) {
         o->plateau[0] *= (double)o->lr.a;
         o->plateau[2] = 0;
@@ -10030,10 +10032,16 @@ static size_t nn__word_copy(const nn__word *w, char *to) { /* with its 0, "" as 
     to[n] = 0;
     return n + 1;
 }
-static int nn__by_word(const void *a, const void *b) {
+static int nn__by_word(const void *a, const void *b) { /* as nn__word_copy would have them */
     const nn__word *x = (const nn__word *)a, *y = (const nn__word *)b;
-    int             d = memcmp(x->s, y->s, x->n < y->n ? x->n : y->n);
-    return d ? d : x->n < y->n ? -1 : x->n > y->n;
+    size_t          i = 0, j = 0;
+    while (i < x->n && j < y->n) {
+        unsigned char p = (unsigned char)x->s[i], q = (unsigned char)y->s[j];
+        if (p != q) return p < q ? -1 : 1;
+        i += 1 + (size_t)(x->quoted && p == '"' && i + 1 < x->n && x->s[i + 1] == '"');
+        j += 1 + (size_t)(y->quoted && q == '"' && j + 1 < y->n && y->s[j + 1] == '"');
+    }
+    return (i < x->n) - (j < y->n);
 }
 
 /* What a walk over the lines knows. x == NULL: check, count, and gather the classes' names; else fill x and y. */
@@ -11833,7 +11841,7 @@ static int nn__fit_resume(nn__fit *t, const char *path) {
     for (int i = 0; i < NN__FIT_STATE && fine; i++)
         if (i != 3 && i != 4 && i != 6 && i != 16 && i != 20 && !(s[i] >= 0 && s[i] < 9e15 && s[i] == floor(s[i]))) fine = 0; /* losses may be anything */
     if (f && !fine && !c->error) nn__fail(c, "resume", NN__M_FORMAT, path, "its state of training is not what it should be");
-    if (fine && (s[1] != s[17] || s[7] > s[1] || s[8] > s[1] || s[9] > 4294967295.0 || s[10] > 4294967295.0 || s[14] > s[19] || s[5] > s[19] || !(s[16] >= 0)))
+    if (fine && (s[1] != s[17] || s[7] > s[1] || s[8] >= (s[1] > 0 ? s[1] : 1) || s[9] > 4294967295.0 || s[10] > 4294967295.0 || s[14] > s[19] || s[5] > s[19] || !(s[16] >= 0)))
         fine = nn__fail(c, "resume", NN__M_FORMAT, path, "its state of training is not what it should be");
     done = fine ? (int)nn__min64((int64_t)s[17], t->f->epochs) : 0;
     if (fine && s[17] > t->f->epochs) fine = nn__fail(c, "resume", NN__M_FORMAT, path, "it has more epochs than are wanted");
@@ -11869,6 +11877,7 @@ static int nn__fit_epoch(nn__fit *t) {
     int      e = t->epoch;
     int64_t  classes = nn_data_classes(d);
     t->progress->epoch = e;
+    c->streams = 0; /* random numbers begin a step, whatever validation drew: as they do after a resume */
     t->progress->done  = t->samples;
     while (nn_data_next(d, &b)) {
         nn_tensor  *out[NN__STEP_OUTS] = {NULL, NULL, NULL};
@@ -11958,7 +11967,7 @@ static int nn__fit_epoch_end(nn__fit *t) {
         if (t->kept) nn__fit_copy(t, 0);
         if (f->best && !c->error) nn_save(t->m, f->best);
     }
-    if (value < t->mark - least || (t->mark == INFINITY && value < INFINITY)) {
+    if (value < t->mark - least) {
         t->mark = value;
         t->rest = 0;
     } else stop = f->patience && t->rest >= f->patience;
@@ -12049,7 +12058,7 @@ static void nn__fit_run(nn__fit *t, nn_fit_options *f) {
         if (there) nn__fit_resume(t, f->checkpoint);
     }
 #endif
-    while (!c->error && t->epoch < f->epochs && !(f->patience && t->rest >= f->patience) && nn__fit_epoch(t) && nn__fit_epoch_end(t)) nn_reset(c);
+    while (!c->error && t->epoch < f->epochs && !(f->patience && t->rest >= f->patience) && nn__fit_epoch(t) && nn__fit_epoch_end(t)) {}
     if (t->kept && t->best < INFINITY) nn__fit_copy(t, 1);
     nn__fit_release(t);
     nn__free(c, t->kept, t->kept_size);
@@ -12085,7 +12094,7 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
     if (f.lr == 0) f.lr = nn_recommend(m).lr;
     if (!f.batch && !d->batch_set) f.batch = nn_recommend(m).batch;
     t.train = d;
-    if (f.validation > 0 && !nn_data_split(d, floor((double)f.validation * 1e6 + 0.5) / 1e6, &t.train, &t.valid)) return h;
+    if (f.validation > 0 && !nn_data_split(d, (double)f.validation * (1 + 1e-7), &t.train, &t.valid)) return h;
     t.o = f.optim ? f.optim : nn__optim_short(m, NN_ADAMW, f.lr, 0, f.weight_decay == 0 ? 0.01f : f.weight_decay == NN_ZERO ? 0 : f.weight_decay);
     if (t.o && (!f.batch || nn_data_batch(t.train, f.batch, drop_last)) && nn__history_new(c, f.epochs, &h)) {
         t.m = m; t.f = &f; t.h = &h; t.progress = &p;

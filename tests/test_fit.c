@@ -919,9 +919,9 @@ static void test_resume(void) {
             training_free(&t);
         }
         /* the same program goes on */
-        for (int stop = 3 + k % 5; stop < full.batches; stop += 11) {
+        for (int stop = 5; stop < full.batches; stop += 9) { /* from a checkpoint that is older than what it knows */
             t = new_training(&scenarios[k]);
-            t.checkpoint = BROKE; t.every = 2; t.twice = 1; t.stop_batch = stop;
+            t.checkpoint = BROKE; t.every = 3; t.twice = 1; t.stop_batch = stop;
             remove(BROKE);
             train(&t);
             snprintf(how, sizeof how, "stopped after batch %d, and on", stop);
@@ -1725,6 +1725,56 @@ static int note_values(void *user, const nn_history *h) {
     (void)user; (void)h;
     return 1;
 }
+/* The learning rate of nn_lr_plateau follows the loss that is watched; training that was stopped after any epoch ends as the one that was not */
+static int stop_at_epoch(void *user, const nn_history *h) { return h->epochs != *(const int *)user; }
+static void test_resumed_patience(void) {
+    int lowered = 0, early = 0;
+    for (int k = 0; k < 8; k++) {
+        nn_history     h;
+        double         rate = 0.9f, best = INFINITY, curve[2][LONG], got;
+        int            bad = 0, held = k & 1, patience = 2 + k % 3, epochs = 0, at = 0;
+        unsigned char *want = NULL, *now;
+        size_t         n = 0, m;
+        for (int stop = 0; stop <= epochs; stop++) { /* 0: not at all */
+            small p = small_new(net_small, SAMPLES), q;
+            for (int again = 0; again < 1 + (stop > 0); again++) {
+                if (again) { nn_end(p.c); q = small_new(net_small, SAMPLES); p = q; }
+                p.f = quiet_fit(LONG, 8);
+                p.f.optim = nn_sgd(p.m, 0.9f, k < 4 ? 0.8f : 0.5f);
+                nn_set_lr(p.f.optim, nn_lr_plateau(0.9f, 0.75f, k % 2, 1e-3f));
+                p.f.patience = patience; p.f.min_delta = k & 2 ? 0.05f : 0; p.f.validation = held ? 0.25f : 0; p.f.checkpoint = stop ? BROKE : NULL; p.f.resume = again;
+                p.f.on_epoch = stop && !again ? stop_at_epoch : NULL; p.f.user = &stop;
+                if (!again) remove(BROKE);
+                h = nn_fit(p.m, p.d, &p.f);
+                CHECK(nn_error(p.c) == NN_OK);
+            }
+            got = nn_get_lr(p.f.optim);
+            now = all_weights(p.c, p.m, &m);
+            if (!stop) {
+                at = h.best; epochs = h.epochs; want = now; n = m;
+                early += epochs < LONG;
+                memcpy(curve[0], h.loss, (size_t)epochs * sizeof(double));
+                memcpy(curve[1], h.valid_loss, (size_t)epochs * sizeof(double));
+                for (int e = 0; e < epochs; e++) { /* lower after more than so many epochs without a better one */
+                    double value = curve[held][e];
+                    if (value < best * (1 - 1e-4)) { best = value; bad = 0; }
+                    else if (++bad > k % 2) { rate *= 0.75; bad = 0; }
+                }
+                lowered += rate < 0.9f;
+                NEAR(got, rate < (double)1e-3f ? (double)1e-3f : rate, 1e-9);
+                rate = got;
+            } else {
+                CHECK(h.epochs == epochs && h.best == at && got == rate && now && want && n == m && !memcmp(now, want, n));
+                CHECK(!memcmp(curve[0], h.loss, (size_t)epochs * sizeof(double)) && (!held || !memcmp(curve[1], h.valid_loss, (size_t)epochs * sizeof(double))));
+                free(now);
+            }
+            FINISH(p.c);
+        }
+        free(want);
+    }
+    CHECK(lowered > 3 && early > 3);
+    remove(BROKE);
+}
 static void test_small_losses(void) { /* best is the least loss, also where losses are small */
     for (int k = 0; k < 3; k++) {
         small          p = small_new(net_small, SAMPLES);
@@ -2072,7 +2122,7 @@ int main(int argc, char **argv) {
     PART("damaged", test_damaged(); test_other_checkpoints(); test_best_later(); test_odd_weights())
     PART("memory", test_memory())
     PART("warnings", test_warnings(); test_named_layer(); test_progress())
-    PART("patience", test_patience(); test_small_losses())
+    PART("patience", test_patience(); test_resumed_patience(); test_small_losses())
     PART("metrics", test_metrics())
     PART("history", test_history())
 #undef PART
