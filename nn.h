@@ -12020,6 +12020,14 @@ static nn_tensor *nn__fit_balance(nn_model *m, nn_data *d) {
     return w;
 }
 
+static int nn__file_is_there(const char *path) {
+#if !defined(NN_NO_STDIO)
+    FILE *f = fopen(path, "rb");
+    return f ? fclose(f) == 0 : 0;
+#else
+    return path != NULL; /* opening it will say that there are no files */
+#endif
+}
 /* Nothing is left of steps before: no gradients, and random numbers begin a step */
 static void nn__fit_release(nn__fit *t) {
     nn_reset(t->m->ctx);
@@ -12051,13 +12059,7 @@ static void nn__fit_run(nn__fit *t, nn_fit_options *f) {
     nn_data_rewind(t->train);
     t->best  = t->mark = INFINITY;
     nn__fit_release(t);
-#if !defined(NN_NO_STDIO)
-    if (f->resume && !c->error) {
-        FILE *there = fopen(f->checkpoint, "rb");
-        if (there) fclose(there);
-        if (there) nn__fit_resume(t, f->checkpoint);
-    }
-#endif
+    if (f->resume && !c->error && nn__file_is_there(f->checkpoint)) nn__fit_resume(t, f->checkpoint);
     while (!c->error && t->epoch < f->epochs && !(f->patience && t->rest >= f->patience) && nn__fit_epoch(t) && nn__fit_epoch_end(t)) {}
     if (t->kept && t->best < INFINITY) nn__fit_copy(t, 1);
     nn__fit_release(t);
