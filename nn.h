@@ -10096,7 +10096,7 @@ static int nn__csv_line(nn__csv *w, const char *s, const char *stop, int64_t row
                 missing = 1;
             }
             s = after;
-            if (w->x) nn__store(w->x->dtype, w->x->st->data, row * inputs + k, v * (double)w->o.scale);
+            if (w->x && row < w->rows) nn__store(w->x->dtype, w->x->st->data, row * inputs + k, v * (double)w->o.scale); /* lines that are left out may come after the last sample */
         }
         if (k < w->columns - 1 ? s >= stop || *s++ != w->o.separator : s != stop) { *wrong = "another number of columns than the first line"; return 0; }
     }
