@@ -4928,9 +4928,9 @@ NN_API nn_tensor *nn_atan2(nn_tensor *y, nn_tensor *x) { return nn__apply2(&nn__
 
 /* -- hypot:  z = sqrt(x^2 + y^2)                      dx = dz x / z, dy = dz y / z -- */
 static void nn__grad_hypot(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
-    nn_tensor *g = nn_div(dy[0], nn_add(n->out[0], nn_same(n->out[0], nn_scalar_like(n->out[0], 0)))); /* at (0, 0): 0 */
-    if (nn_wants(n, 0)) dx[0] = nn_mul(g, n->in[0]);
-    if (nn_wants(n, 1)) dx[1] = nn_mul(g, n->in[1]);
+    nn_tensor *z = nn_add(n->out[0], nn_same(n->out[0], nn_scalar_like(n->out[0], 0))); /* at (0, 0): 0 */
+    if (nn_wants(n, 0)) dx[0] = nn_mul(dy[0], nn_div(n->in[0], z));
+    if (nn_wants(n, 1)) dx[1] = nn_mul(dy[0], nn_div(n->in[1], z));
 }
 NN__BINARY(hypot, NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__grad_hypot, nn__sample_binary);
 NN_API nn_tensor *nn_hypot(nn_tensor *x, nn_tensor *y) { return nn__apply2(&nn__op_hypot, x, y, NULL); }
@@ -5401,19 +5401,19 @@ static int nn__shape_recur(nn_node *n, nn_spec *out) {
     return nn__check_real(n, n->n_in);
 }
 static void nn__recur_rows(void *arg, int64_t begin, int64_t end, int worker) {
-    nn_node    *n = (nn_node *)arg;
-    nn_dtype    d = n->out[0]->dtype;
-    const void *b = nn__data(n->in[0]), *a = n->n_in == 2 ? nn__data(n->in[1]) : NULL;
-    int64_t     row = n->in[0]->ndim ? n->in[0]->size[n->in[0]->ndim - 1] : 1;
+    nn_node *n = (nn_node *)arg;
+    int64_t  row = n->in[0]->ndim ? n->in[0]->size[n->in[0]->ndim - 1] : 1;
     (void)worker;
-    for (int64_t r = begin; r < end; r++) {
-        double y = 0;
-        for (int64_t i = r * row; i < (r + 1) * row; i++) {
-            y = (a && i > r * row ? nn__load(d, a, i) : 1) * y + nn__load(d, b, i);
-            nn__store(d, nn__data(n->out[0]), i, y);
-            if (a) y = nn__load(d, nn__data(n->out[0]), i); /* as the gradient will see it */
-        }
+#define NN__RECUR(T)                                                                                                        \
+    for (int64_t r = begin; r < end; r++) {                                                                                 \
+        const T *b = (const T *)nn__data(n->in[0]) + r * row, *a = n->n_in == 2 ? (const T *)nn__data(n->in[1]) + r * row : NULL; \
+        T       *to = (T *)nn__data(n->out[0]) + r * row;                                                                   \
+        double   y = 0;                                                                                                     \
+        for (int64_t i = 0; i < row && !a; i++) to[i] = (T)(y += (double)b[i]);                                             \
+        for (int64_t i = 0; i < row && a; i++) to[i] = (T)((i ? (double)a[i] * (double)to[i - 1] : 0) + (double)b[i]); /* y as the gradient will see it */ \
     }
+    if (n->out[0]->dtype == NN_F64) NN__RECUR(double) else NN__RECUR(float)
+#undef NN__RECUR
 }
 static void nn__run_recur(nn_node *n) {
     int64_t row = n->in[0]->ndim ? n->in[0]->size[n->in[0]->ndim - 1] : 1;

@@ -2,10 +2,11 @@
 # make coverage: which lines of nn.h the tests run. Compiles each test named with gcc's --coverage and without optimisation,
 # runs it, and adds up the counts: a line is covered if any test ran it. Prints the figure, the same for each set of
 # kernels, the lines that no test ran with their functions, and the lines that were not compiled here, by condition: those
-# stand in no figure. Fails below LEAST per cent. Needs gcc, gcov and python3; some four minutes.
+# stand in no figure. Fails below LEAST per cent of lines. BRANCHES=1 also lists lines that were run, but with a branch
+# that always went the same way. Needs gcc, gcov and python3; some four minutes.
 # "ops" is compiled with every kernel of this machine, which it runs by turns; the others with the scalar ones.
 cd "$(dirname "$0")/.." || exit 1
-B=build/coverage
+B=build/gcov
 rm -rf $B; mkdir -p $B
 export B NN_QUIET=1
 printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -I T sh -c '
@@ -104,6 +105,13 @@ print("\nKernels, each set by itself:")
 for name, lines in sorted(sets.items()):
     print(f"  {name:11} {percent(sum(max(k) > 0 for k in lines.values()), len(lines)):5.1f} % of {len(lines)} lines")
 figure = percent(ran, len(counts))
-print(f"\ncoverage: {figure:.1f} % of the lines of nn.h ({ran} of {len(counts)}), {percent(len(functions) - len(never), len(functions)):.1f} % of its functions")
+print(f"\ncoverage: {figure:.1f} % of the lines of nn.h ({ran} of {len(counts)}), {percent(len(functions) - len(never), len(functions)):.1f} % of its functions, "
+      f"{percent(sum(k > 0 for k in branches.values()), len(branches)):.1f} % of the ways that its branches go")
+if os.environ.get("BRANCHES"):  # to find what a line that was run left out
+    missed = {}
+    for (n, name, i), k in branches.items(): missed.setdefault(n, []).append((k == 0, name))
+    for n in sorted(missed):
+        if counts.get(n) and any(out for out, _ in missed[n]):
+            print(f"  {n} {sum(out for out, _ in missed[n])}/{len(missed[n])} {missed[n][0][1]}: {source[n - 1].strip()[:120]}")
 sys.exit(figure < least)
 END_OF_PYTHON

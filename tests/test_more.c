@@ -1056,6 +1056,74 @@ static void test_numbers(void) {
     nn_end(c);
 }
 
+// ---- one row by packed weights, in a plan that need not be exact: other sums, near the true ones; exact: the bits of nn_predict
+typedef struct row_sizes { int64_t in, out; nn_act act; } row_sizes;
+static nn_tensor *row_net(nn_scope s, nn_tensor *x) {
+    const row_sizes *r = (const row_sizes *)nn_user(s);
+    return nn_layer_linear_act(s, "fc", x, r->out, r->act);
+}
+static void test_one_row(void) {
+    static const char *const isas[]  = {"scalar", "sse2", "avx2", "avx512", "neon"};
+    static const row_sizes   sizes[] = {{1, 1, NN_ACT_NONE}, {5, 3, NN_ACT_NONE}, {7, 16, NN_ACT_RELU}, {64, 33, NN_ACT_TANH}, {130, 70, NN_ACT_NONE}, {401, 97, NN_ACT_RELU}, {700, 130, NN_ACT_NONE}};
+    for (size_t k = 0; k < sizeof isas / sizeof *isas; k++)
+        for (int f64 = 0; f64 < 2; f64++) {
+            nn_config g = nn_config_defaults();
+            nn_ctx   *c;
+            g.quiet   = 1;
+            g.threads = 1;
+            g.isa     = isas[k];
+            c = nn_begin(&g);
+            if (nn_error(c)) { nn_end(c); continue; } /* not on this machine, or left out */
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+                row_sizes  r    = sizes[i];
+                nn_dtype   real = f64 ? NN_F64 : NN_F32;
+                nn_model  *m    = nn_model_new(c, row_net, &r);
+                nn_tensor *x    = ramps(c, real, NN_SHAPE(1, r.in)), *y, *eager, *w, *b;
+                double     worst = 0, bound = 0;
+                nn_model_dtype(m, real);
+                nn_model_build(m, real, NN_SHAPE(1, r.in));
+                nn_model_pack(m, 1);
+                w = nn_model_tensor(m, c, "fc.weight"); b = nn_model_tensor(m, c, "fc.bias");
+                for (int exact = 0; exact < 2; exact++) {
+                    nn_plan_options o = nn_plan_defaults();
+                    nn_plan        *p;
+                    o.exact = exact;
+                    p = nn_plan_begin(c, &o);
+                    y = nn_predict(m, nn_plan_input(p, "x", x));
+                    CHECK(nn_plan_end(p, &y, 1));
+                    for (int turn = 0; turn < 2; turn++) { /* the weights change between runs */
+                        CHECK(nn_plan_run(p));
+                        eager = nn_predict(m, x);
+                        worst = bound = 0;
+                        for (int64_t j = 0; j < r.out; j++) {
+                            double v = nn_get(b, NN_SHAPE(j)), size = fabs(v);
+                            for (int64_t q = 0; q < r.in; q++) {
+                                double part = nn_get(x, NN_SHAPE(0, q)) * nn_get(w, NN_SHAPE(j, q));
+                                v += part;
+                                size += fabs(part);
+                            }
+                            if (r.act == NN_ACT_RELU && v < 0) v = 0;
+                            if (r.act == NN_ACT_TANH) v = tanh(v);
+                            v = fabs(v - nn_get(y, NN_SHAPE(0, j)));
+                            if (v > worst) worst = v;
+                            if (size > bound) bound = size;
+                        }
+                        CHECK(worst <= (bound + 1) * (f64 ? 1e-14 : 1e-6));
+                        if (exact) CHECK(!memcmp(nn_ptr(y), nn_ptr(eager), (size_t)r.out * nn_dtype_size(real)));
+                        nn_no_grad(c, 1);
+                        nn_assign(w, nn_scale(w, 1.5));
+                        nn_no_grad(c, 0);
+                    }
+                    nn_plan_free(p);
+                }
+                CHECK(nn_error(c) == NN_OK);
+                if (nn_error(c)) { printf("   %s, %d to %d: %s\n", isas[k], (int)r.in, (int)r.out, nn_error_text(c)); nn_error_clear(c); }
+                nn_model_free(m);
+            }
+            nn_end(c);
+        }
+}
+
 int main(void) {
     long id = 0;
 #if !defined(_WIN32)
@@ -1080,6 +1148,7 @@ int main(void) {
     test_summary();
     test_schedules();
     test_numbers();
+    test_one_row();
     for (int i = 0; i < 3; i++) remove(path[i]);
     printf("more: %d passed, %d failed", passed, failed);
     if (skipped) printf(", %d skipped", skipped);
