@@ -123,16 +123,17 @@ step "build plan with NN_DEBUG" gcc -std=c99 -O1 $strict -DNN_DEBUG -DNN_NO_SIMD
 step "plan with NN_DEBUG" $B/debug_plan
 step "build plan as C++, without threads" g++ -x c++ -std=c++11 -O1 $strict -DNN_NO_THREADS -DNN_NO_SIMD -I. -o $B/t_plan.cpp tests/test_plan.c -lm
 step "plan as C++, without threads" $B/t_plan.cpp
-step "build plan under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_plan tests/test_plan.c -lm -lpthread
+step "build plan under TSan" clang -std=c99 -g -O0 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_plan tests/test_plan.c -lm -lpthread
 step "random programs under TSan" $B/tsan_plan --fuzz 0 300
-step "build core under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_core tests/test_core.c -lm -lpthread
+step "build core under TSan" clang -std=c99 -g -O0 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_core tests/test_core.c -lm -lpthread
 step "core under TSan" $B/tsan_core
-step "build fit under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_fit tests/test_fit.c -lm -lpthread
+step "build fit under TSan" clang -std=c99 -g -O0 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_fit tests/test_fit.c -lm -lpthread
 step "fit under TSan" $B/tsan_fit
-step "build threads example under TSan" clang -std=c99 -g -O1 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_threads examples/threads.c -lm -lpthread
+step "build threads example under TSan" clang -std=c99 -g -O0 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_threads examples/threads.c -lm -lpthread
 step "threads example under TSan" $B/tsan_threads
-step "build fuzz target" clang -g -O1 -DNN_NO_SIMD -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -o $B/fuzz tests/fuzz_files.c -lm -lpthread
-for r in 0 1 2 3 4 5 6 7 8 9 10 11; do step "fuzz reader $r for 20 s" env FUZZ_READER=$r $B/fuzz -max_total_time=20 -max_len=4096 -rss_limit_mb=2048; done
+step "build fuzz target" clang -g -O0 -DNN_NO_SIMD -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -o $B/fuzz tests/fuzz_files.c -lm -lpthread
+for r in 0 1 2 3 4 5 6 7 8 9 10 11; do echo $r; done | xargs -P 2 -I % sh -c "FUZZ_READER=% $B/fuzz -max_total_time=20 -max_len=4096 -rss_limit_mb=2048 > $B/fuzz.% 2>&1; echo \$? > $B/fuzz.%.status"
+for r in 0 1 2 3 4 5 6 7 8 9 10 11; do step "fuzz reader $r for 20 s" sh -c "tail -n 15 $B/fuzz.$r; exit \$(cat $B/fuzz.$r.status)"; done
 
 # -- other machines
 if have aarch64-linux-gnu-gcc && have qemu-aarch64; then
@@ -147,7 +148,7 @@ if have x86_64-w64-mingw32-gcc; then
 else skip "Windows" "no x86_64-w64-mingw32-gcc"; fi
 
 # -- the examples, on real input
-step "examples compile" make -s all
+step "examples compile" make -s -j2 all
 step "xor" build/xor
 for e in autodiff custom_op threads cpp; do step "$e" build/$e; done
 step "plan reaches 96 %" sh -c "build/plan $B | awk '/^test accuracy/ { a = \$3 } END { exit !(a >= 96) }'"
