@@ -47,6 +47,7 @@ int main(int argc, char **argv) {
     config.seed    = argc > 2 ? (uint64_t)atoi(argv[2]) : 1;
     csv.scale      = 1 / 16.0f;                                      /* pixels are 0 ... 16 */
     fit.epochs     = 60;
+    fit.batch      = 32;
     fit.lr         = 0.003f;
     fit.validation = 0.1f;
 
