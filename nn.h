@@ -35,11 +35,11 @@
 //   >>ops list         all of them
 //   >>losses           losses by name, metrics
 //   >>models           names, parameters, scopes, initial values, summary
-//   >>layers           linear, dropout, layer norm
-//   >>optim            SGD, Adam, AdamW, clipping, schedules
-//   >>data             arrays, csv, idx, batches, splits
-//   >>files            safetensors
-//   >>train            fit, evaluate
+//   >>layers           linear, embedding, norms, scaling, weight norm
+//   >>optim            a formula for each optimiser, averages, clipping, schedules
+//   >>data             arrays, csv, idx, npy, text, sets on the disk, batches, splits, scaling
+//   >>files            safetensors, npy, npz
+//   >>train            fit, evaluate, history, checkpoints
 //   >>profile          where the time goes, and how far from the machine's limits
 //   >>plan             a step, recorded once: passes, memory, recomputation, running
 //   >>export           a model as one C file without nn.h
@@ -7053,14 +7053,15 @@ static int  nn__sample_scatter(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
     return 1;
 }
 static const nn_op nn__op_scatter_add = {"scatter_add", 2, 1, sizeof(nn__scatter), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_scatter, nn__run_scatter, nn__grad_scatter, NULL, nn__cost_input, nn__sample_scatter, 0};
-NN_API nn_tensor *nn_scatter_add(nn_tensor *x, int axis, nn_tensor *index, int64_t size) {
+static nn_tensor *nn__add_into(const nn_op *op, nn_tensor *x, int axis, nn_tensor *index, int64_t size) {
     nn__scatter s;
     int64_t     a = axis;
-    if (!nn__ok_tensor("scatter_add", x) || !nn__check_axis(x->ctx, "scatter_add", &a, x->ndim)) return NULL;
+    if (!nn__ok_tensor(op->name, x) || !nn__check_axis(x->ctx, op->name, &a, x->ndim)) return NULL;
     s.axis = a;
     s.size = size;
-    return nn__apply2(&nn__op_scatter_add, x, index, &s);
+    return nn__apply2(op, x, index, &s);
 }
+NN_API nn_tensor *nn_scatter_add(nn_tensor *x, int axis, nn_tensor *index, int64_t size) { return nn__add_into(&nn__op_scatter_add, x, axis, index, size); }
 
 /* -- one_hot:  [...] -> [..., classes]                constant -- */
 typedef struct nn__one_hot { int64_t classes, dtype; } nn__one_hot;
@@ -7248,14 +7249,7 @@ static int  nn__sample_index_add(nn_ctx *c, nn_dtype real, int k, nn_sample *s) 
     return 1;
 }
 static const nn_op nn__op_index_add = {"index_add", 2, 1, sizeof(nn__scatter), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_index_add, nn__run_index_add, nn__grad_index_add, NULL, nn__cost_input, nn__sample_index_add, 0};
-NN_API nn_tensor *nn_index_add(nn_tensor *x, int axis, nn_tensor *index, int64_t size) {
-    nn__scatter s;
-    int64_t     a = axis;
-    if (!nn__ok_tensor("index_add", x) || !nn__check_axis(x->ctx, "index_add", &a, x->ndim)) return NULL;
-    s.axis = a;
-    s.size = size;
-    return nn__apply2(&nn__op_index_add, x, index, &s);
-}
+NN_API nn_tensor *nn_index_add(nn_tensor *x, int axis, nn_tensor *index, int64_t size) { return nn__add_into(&nn__op_index_add, x, axis, index, size); }
 
 /* -- made of those above -- */
 NN_API nn_tensor *nn_flip(nn_tensor *x, nn_shape axes) {
@@ -9277,7 +9271,7 @@ struct nn_optim {
 static void nn__optim_destroy(nn__object *o) { nn_optim_free((nn_optim *)((char *)o - offsetof(nn_optim, object))); }
 
 /* -- schedules: the rate is a function of the step -- */
-enum { NN__LR_CONSTANT, NN__LR_COSINE, NN__LR_STEP, NN__LR_POINTS, NN__LR_PIECES, NN__LR_EXPONENTIAL, NN__LR_INVERSE, NN__LR_POLYNOMIAL, NN__LR_CYCLE, NN__LR_RESTARTS, NN__LR_PLATEAU, NN__LR_THEN,
+enum { NN__LR_CONSTANT, NN__LR_COSINE, NN__LR_STEP, NN__LR_MULTISTEP, NN__LR_PIECES, NN__LR_EXPONENTIAL, NN__LR_INVERSE, NN__LR_POLYNOMIAL, NN__LR_CYCLE, NN__LR_RESTARTS, NN__LR_PLATEAU, NN__LR_THEN,
        NN__LR_TIMES };
 static nn_lr nn__lr(int kind, float lr, float a, float b, int64_t total, float last) {
     nn_lr s;
@@ -9297,7 +9291,7 @@ static nn_lr nn__lr_at_points(nn_lr s, const int64_t *at, int n) { /* n < 0 or t
     for (int i = 0; i < s.n && i < NN_LR_POINTS; i++) s.at[i] = at[i];
     return s;
 }
-NN_API nn_lr nn_lr_multistep(float lr, const int64_t *at, int n, float factor) { return nn__lr_at_points(nn__lr(NN__LR_POINTS, lr, factor, 0, 0, 0), at, n); }
+NN_API nn_lr nn_lr_multistep(float lr, const int64_t *at, int n, float factor) { return nn__lr_at_points(nn__lr(NN__LR_MULTISTEP, lr, factor, 0, 0, 0), at, n); }
 NN_API nn_lr nn_lr_piecewise(const int64_t *at, const float *lr, int n) {
     nn_lr s = nn__lr_at_points(nn__lr(NN__LR_PIECES, lr ? lr[0] : -1, 0, 0, 0, 0), at, n);
     for (int i = 0; lr && i < s.n && i < NN_LR_POINTS; i++) s.value[i] = lr[i];
@@ -9331,7 +9325,7 @@ NN_API double nn_lr_at(nn_lr s, int64_t step) {
         if (step < s.warmup) return base * (t + 1) / (double)s.warmup;
         return step >= s.total ? last : nn__lr_cosine_at(base, last, (double)(step - s.warmup) / (double)(s.total - s.warmup));
     case NN__LR_STEP: return base * pow(a, floor(t / total));
-    case NN__LR_POINTS: return base * pow(a, passed);
+    case NN__LR_MULTISTEP: return base * pow(a, passed);
     case NN__LR_PIECES: return passed < s.n ? (double)s.value[passed] : last;
     case NN__LR_EXPONENTIAL: return base * pow(a, t);
     case NN__LR_INVERSE: return base / (1 + a * t / total);
