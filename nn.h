@@ -29,6 +29,8 @@
 //   >>ops elementwise  one formula each
 //   >>ops reduce       sums, extremes, running sums, sorting
 //   >>ops linear       matmul, linear
+//   >>ops conv         layouts, windows, convolution and its two gradients, transposed convolution
+//   >>ops pool         pooling, resizing, borders, pixel shuffle
 //   >>ops norm         softmax, layer norm, losses, dropout
 //   >>ops move         views, copies, gather, concat
 //   >>ops matrix       small matrices: Cholesky, triangular solve, inverse, determinant
@@ -671,6 +673,30 @@ typedef struct nn_loss_options { /* each loss reads those that it names */
     int          full;          /* poisson, gaussian_nll: 1: with the terms that do not depend on the prediction */
 } nn_loss_options;
 
+/* A window that moves over a grid: x [N,C,L], [N,C,H,W] or [N,C,D,H,W]. Of each shape below, one number is for every axis behind C, or
+   each axis has its own; padding may also name begin and end of each (top, bottom, left, right). Nothing: the default. */
+typedef struct nn_conv_options {
+    nn_shape stride, dilation; /* NN_SHAPE(2), NN_SHAPE(2, 1); nothing: 1 */
+    nn_shape padding;          /* zeros round x; nothing: none */
+    int      same;             /* 1: as much padding as makes ceil(size / stride) of a size, the odd one at the end (Keras "same", ONNX SAME_UPPER) */
+    int64_t  groups;           /* 0: 1; C: depthwise */
+    nn_shape output_padding;   /* transposed only: so much longer at the end */
+    int      no_bias;          /* layers only */
+    nn_act   act;              /* taken of the result, in the same pass where that is possible */
+    int      exact;            /* 1: 3x3 kernels sum plain products, without Winograd's transforms (see the manual's chapter on numerics) */
+} nn_conv_options;
+
+typedef struct nn_pool_options {
+    nn_shape kernel;           /* needed */
+    nn_shape stride;           /* nothing: kernel */
+    nn_shape padding, dilation;/* of a maximum, padding never wins */
+    int      same;             /* as above */
+    int      ceil;             /* 1: a last window may reach over the end, if it begins inside */
+    int      exclude_padding;  /* average: 1: divide by the elements of x in the window only */
+    double   divisor;          /* average: divide by this; 0: as said */
+} nn_pool_options;
+typedef enum { NN_NEAREST, NN_LINEAR, NN_CUBIC } nn_resizing; /* of each axis: bilinear, trilinear, bicubic (a = -0.75) */
+
 enum { NN_LR_POINTS = 8 };
 typedef struct nn_lr {         /* made by nn_lr_... */
     int     kind, n;
@@ -1026,6 +1052,32 @@ NN_API nn_tensor  *nn_cholesky_logdet(nn_tensor *l);              /* ln det(l l^
 NN_API nn_tensor  *nn_inverse(nn_tensor *x);                      /* singular: an error */
 NN_API nn_tensor  *nn_det(nn_tensor *x);                          /* gradient: det x^-T, so of singular matrices none */
 
+/* -- grids: x [N,C,L], [N,C,H,W] or [N,C,D,H,W]. Channels-last (NHWC) is a property of strides: nn_channels_last(x) has x's shape, but a
+   point's channels are neighbours in memory; these ops and element-wise ones then compute and answer in that layout. -- */
+NN_API nn_tensor  *nn_channels_last(nn_tensor *x);                /* nn_contiguous(x) is the way back */
+NN_API int         nn_is_channels_last(const nn_tensor *x);
+NN_API nn_conv_options nn_conv_defaults(void);
+NN_API nn_pool_options nn_pool_defaults(void);
+/* weight [O,C/groups,K...], bias [O] or NULL -> [N,O,...], (size + padding - dilation (kernel-1) - 1) / stride + 1, rounded down, along each axis. Options NULL: defaults */
+NN_API nn_tensor  *nn_conv(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, const nn_conv_options *options);
+/* The gradient of nn_conv by its input, as a layer of its own: weight [C,O/groups,K...] -> [N,O,...], (size-1) stride - padding + dilation (kernel-1) + output_padding + 1; same: size stride */
+NN_API nn_tensor  *nn_conv_transposed(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, const nn_conv_options *options);
+NN_API nn_tensor  *nn_max_pool(nn_tensor *x, int64_t kernel, int64_t stride, int64_t padding); /* gradient: to the first of equal maxima */
+NN_API nn_tensor  *nn_avg_pool(nn_tensor *x, int64_t kernel, int64_t stride, int64_t padding);
+NN_API nn_tensor  *nn_max_pool_with(nn_tensor *x, const nn_pool_options *options, nn_tensor **index); /* index (NULL: not wanted): i64, y's shape, where in its channel's plane each came from, row by row */
+NN_API nn_tensor  *nn_avg_pool_with(nn_tensor *x, const nn_pool_options *options);
+NN_API nn_tensor  *nn_lp_pool_with(nn_tensor *x, double p, const nn_pool_options *options); /* (sum x^p)^(1/p) */
+NN_API nn_tensor  *nn_max_unpool(nn_tensor *y, nn_tensor *index, nn_shape size); /* y put back to where it came from, zeros elsewhere; size: NN_SHAPE(H, W) */
+NN_API nn_tensor  *nn_adaptive_max_pool(nn_tensor *x, nn_shape size, nn_tensor **index); /* to NN_SHAPE(h, w), by windows from floor(i H/h) to ceil((i+1) H/h) */
+NN_API nn_tensor  *nn_adaptive_avg_pool(nn_tensor *x, nn_shape size);
+NN_API nn_tensor  *nn_global_max_pool(nn_tensor *x);              /* [N,C,...] -> [N,C] */
+NN_API nn_tensor  *nn_global_avg_pool(nn_tensor *x);
+NN_API nn_tensor  *nn_resize(nn_tensor *x, nn_shape size, nn_resizing how, int align_corners); /* to NN_SHAPE(h, w); align_corners: ends meet ends, else pixels are areas; as PyTorch's interpolate */
+NN_API nn_tensor  *nn_pixel_shuffle(nn_tensor *x, int64_t r);     /* [N,C r^2,H,W] -> [N,C,H r,W r]; Shi et al. 2016 */
+NN_API nn_tensor  *nn_pixel_unshuffle(nn_tensor *x, int64_t r);   /* back */
+NN_API nn_tensor  *nn_pad_sides(nn_tensor *x, nn_shape padding, double value); /* behind C: NN_SHAPE(1), one an axis, or begin and end of each; negative crops */
+NN_API nn_tensor  *nn_pad_sides_with(nn_tensor *x, nn_shape padding, nn_padding how);
+
 /* -- norms, losses, dropout -- */
 NN_API nn_tensor  *nn_rmsnorm(nn_tensor *x, nn_tensor *weight, double eps); /* over the last axis; Zhang and Sennrich 2019 */
 NN_API nn_tensor  *nn_groupnorm(nn_tensor *x, int groups, nn_tensor *weight, nn_tensor *bias, double eps); /* x [N,C,...], weight and bias [C], may be NULL; groups = C: instance norm; Wu and He 2018 */
@@ -1142,6 +1194,12 @@ NN_API nn_tensor  *nn_layer_embedding(nn_scope s, const char *name, nn_tensor *i
 NN_API nn_tensor  *nn_layer_rmsnorm(nn_scope s, const char *name, nn_tensor *x);                      /* weight [n], eps 1e-6 */
 NN_API nn_tensor  *nn_layer_batchnorm(nn_scope s, const char *name, nn_tensor *x);                    /* [N,C,...]; weight, bias, running_mean, running_var [C] */
 NN_API nn_tensor  *nn_layer_groupnorm(nn_scope s, const char *name, nn_tensor *x, int groups);        /* [N,C,...]; weight, bias [C] */
+/* [N,C,...] -> [N,out,...]; weight [out,C/groups,K...], bias [out]. In short: nn_layer_conv(s, "conv1", x, 64, 7, 2, 3) has 64 kernels of 7 along every axis, stride 2, padding 3 */
+NN_API nn_tensor  *nn_layer_conv(nn_scope s, const char *name, nn_tensor *x, int64_t out, int64_t kernel, int64_t stride, int64_t padding);
+NN_API nn_tensor  *nn_layer_conv_with(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options);
+NN_API nn_tensor  *nn_layer_conv_transposed(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options); /* weight [C,out/groups,K...] */
+NN_API nn_tensor  *nn_layer_conv_separable(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options); /* "depthwise" [C,1,K...], then "pointwise" [out,C,1...] with bias; Chollet 2017 */
+NN_API nn_tensor  *nn_layer_attention_pool(nn_scope s, const char *name, nn_tensor *x);               /* [N,T,D] -> [N,D]: mean weighted by softmax over T of x . weight + bias; weight [1,D], bias [1] */
 NN_API nn_tensor  *nn_layer_bilinear(nn_scope s, const char *name, nn_tensor *x, nn_tensor *y, int64_t out); /* x^T W y + b, [...,n] [...,m]; weight [out,n,m], bias [out] */
 NN_API nn_tensor  *nn_layer_scale(nn_scope s, const char *name, nn_tensor *x, int back);              /* (x - shift) / scale by feature, or back; buffers shift, scale [n], see nn_scale_fit */
 NN_API nn_tensor  *nn_weight_norm(nn_scope s, const char *name, nn_shape shape, nn_init init);        /* a parameter as g v / |v|, |v| over all axes but the first: name_g, name_v; Salimans and Kingma 2016 */
@@ -1538,6 +1596,10 @@ static const char nn__this_copy = 'n';
     X(PROBABILITY,     NN_ERR_ARG,     "probability %g is outside 0 ... 1") \
     X(ARANGE,          NN_ERR_ARG,     "arange from %g to %g by %g") \
     X(OPTION,          NN_ERR_ARG,     "%s cannot be %g") \
+    X(GRID,            NN_ERR_SHAPE,   "%s: %d sizes for %d axes behind the channels") \
+    X(GRID_SIZE,       NN_ERR_ARG,     "%s of axis %d is %lld; it must be %s") \
+    X(WINDOW,          NN_ERR_SHAPE,   "x %s: a kernel of %lld, dilation %lld, is wider than axis %d, which has %lld and padding %lld + %lld") \
+    X(GROUPS,          NN_ERR_SHAPE,   "%lld groups do not divide %s, which has %lld channels") \
     X(ISA,             NN_ERR_ARG,     "instruction set '%s' is unknown or not on this machine") \
     X(OP_OUTPUT,       NN_ERR_ARG,     "the op's rules are incomplete: %s") \
     X(IN_PLACE,        NN_ERR_GRAD,    "in-place change of a tensor that needs a gradient; use nn_no_grad or nn_detach") \
@@ -5979,6 +6041,96 @@ NN_API int nn_act_named(const char *name) {
         if (!strcmp(name, nn__acts[i].name) || (name[0] && !strcmp(name, nn__acts[i].other))) return i;
     return -1;
 }
+
+/* ---- >>ops conv -------------------------------------------------------------------------------------
+   Grids have up to three axes behind N and C. Layout is a matter of strides: an op takes its tensors contiguous, as [N,C,...] or, where its
+   attribute says `last`, as [N,...,C]; what stands here turns the one view into the other, without a copy. */
+enum { NN__GRID = 3 }; /* axes at most */
+
+NN_API int nn_is_channels_last(const nn_tensor *x) {
+    int64_t step;
+    if (!x || x->ndim < 3 || x->stride[1] != 1) return 0;
+    step = x->size[1];
+    for (int i = x->ndim - 1; i >= 0; i--) {
+        if (i == 1) continue;
+        if (x->size[i] > 1 && x->stride[i] != step) return 0;
+        step *= x->size[i];
+    }
+    return !nn_is_contiguous(x); /* with one channel both layouts are the same bytes */
+}
+static nn_tensor *nn__to_last(nn_tensor *x) { /* [N,C,...] -> [N,...,C], a view */
+    nn_shape axes = nn_shape_of(x);
+    if (!x) return NULL;
+    for (int i = 1; i < x->ndim; i++) axes.dim[i] = i + 1 < x->ndim ? i + 1 : 1;
+    axes.dim[0] = 0;
+    return nn_permute(x, axes);
+}
+static nn_tensor *nn__from_last(nn_tensor *x) { /* [N,...,C] -> [N,C,...], a view */
+    nn_shape axes = nn_shape_of(x);
+    if (!x) return NULL;
+    for (int i = 2; i < x->ndim; i++) axes.dim[i] = i - 1;
+    axes.dim[0] = 0;
+    axes.dim[1] = x->ndim - 1;
+    return nn_permute(x, axes);
+}
+NN_API nn_tensor *nn_channels_last(nn_tensor *x) {
+    nn__text t;
+    if (!nn__ok_tensor("channels_last", x)) return NULL;
+    if (x->ndim < 3) return nn__fail(x->ctx, "channels_last", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "at least 3"), (nn_tensor *)NULL;
+    return nn_is_channels_last(x) ? x : nn__from_last(nn_contiguous(nn__to_last(x)));
+}
+
+/* x must have 1 to 3 axes behind N and C. How many; 0: failed */
+static int nn__grid_axes(const char *op, nn_tensor *x) {
+    nn__text t;
+    if (!nn__ok_tensor(op, x)) return 0;
+    if (x->ndim < 3 || x->ndim > 2 + NN__GRID) return nn__fail(x->ctx, op, NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "3 to 5");
+    return x->ndim - 2;
+}
+/* A shape of an options struct, one number for each of `axes` axes (or with `sides`, two), none below `least`; nothing given: `otherwise`. 0: failed */
+static int nn__grid_sizes(nn_ctx *c, const char *op, const char *name, nn_shape given, int axes, int sides, int64_t least, int64_t otherwise, int64_t *out) {
+    int n = axes << sides;
+    if (given.ndim != 0 && given.ndim != 1 && given.ndim != axes && given.ndim != n) return nn__fail(c, op, NN__M_GRID, name, given.ndim, axes);
+    for (int i = 0; i < n; i++) {
+        int64_t v = given.ndim == 0 ? otherwise : given.ndim == 1 ? given.dim[0] : given.ndim == n ? given.dim[i] : given.dim[i / 2];
+        if (v < least || v > INT32_MAX) return nn__fail(c, op, NN__M_GRID_SIZE, name, i >> sides, (long long)v, least > 0 ? "at least 1" : least == 0 ? "at least 0" : "an int32");
+        out[i] = v;
+    }
+    return 1;
+}
+
+/* How a window moves, axis by axis: attributes of convolutions and of pooling */
+typedef struct nn__window { int64_t kernel[NN__GRID], stride[NN__GRID], dilation[NN__GRID], before[NN__GRID], after[NN__GRID]; } nn__window;
+
+/* Fills w's stride, dilation and padding for x's sizes from what options say; kernel is there. stride_else: where none is given; NULL: 1. 0: failed */
+static int nn__window_of(nn_tensor *x, const char *op, int axes, nn_shape stride, const int64_t *stride_else, nn_shape dilation, nn_shape padding, int same, nn__window *w) {
+    int64_t sides[2 * NN__GRID];
+    nn_ctx *c = x->ctx;
+    if (!nn__grid_sizes(c, op, "stride", stride, axes, 0, 1, 1, w->stride) || !nn__grid_sizes(c, op, "dilation", dilation, axes, 0, 1, 1, w->dilation) ||
+        !nn__grid_sizes(c, op, "padding", padding, axes, 1, 0, 0, sides)) return 0;
+    for (int i = 0; i < axes; i++) {
+        int64_t size = x->size[2 + i], reach, need;
+        if (stride.ndim == 0 && stride_else) w->stride[i] = stride_else[i];
+        w->before[i] = sides[2 * i];
+        w->after[i]  = sides[2 * i + 1];
+        if (!same) continue;
+        reach = w->dilation[i] * (w->kernel[i] - 1) + 1;
+        need  = nn__max64(0, (nn__ceil_div(size, w->stride[i]) - 1) * w->stride[i] + reach - size);
+        w->before[i] = need / 2;
+        w->after[i]  = need - need / 2;
+    }
+    return 1;
+}
+/* How many places a window has along axis i, of `size`; 0, with a message, where it is wider */
+static int64_t nn__window_places(nn_ctx *c, const char *op, const nn_tensor *x, const nn__window *w, int i, int64_t size) {
+    nn__text t;
+    int64_t  room = size + w->before[i] + w->after[i] - w->dilation[i] * (w->kernel[i] - 1) - 1;
+    if (room < 0)
+        return nn__fail(c, op, NN__M_WINDOW, nn__shape_text(&t, x->ndim, x->size), (long long)w->kernel[i], (long long)w->dilation[i], i, (long long)size, (long long)w->before[i], (long long)w->after[i]);
+    return room / w->stride[i] + 1;
+}
+
+/* ---- >>ops pool ------------------------------------------------------------------------------------- */
 
 /* ---- >>ops norm -------------------------------------------------------------------------------------
    Ops over the rows of the last axis; each row is one call of a kernel. */
