@@ -5859,14 +5859,16 @@ static void nn__linear_grad(nn_node *n, nn_tensor *dz, nn_tensor **dx) {
     if (nn_wants(n, 1)) dx[1] = nn_matmul(nn_transpose(nn__rows(dz), 0, 1), nn__rows(x));
     if (n->n_in > 2 && nn_wants(n, 2)) dx[2] = nn_sum(nn__rows(dz), NN_AXES(0), 0);
 }
-static void nn__grad_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
-    nn_tensor *y = n->out[0], *dz = dy[0];
-    switch (*(const int *)n->attr) { /* GELU is not fused where a gradient is wanted, see nn_linear_act */
-    case NN_ACT_RELU: dz = nn_mul(dz, nn_positive(y)); break;
-    case NN_ACT_SIGMOID: dz = nn_mul(dz, nn_sub(y, nn_square(y))); break;
-    case NN_ACT_TANH: dz = nn_mul(dz, nn_affine(nn_square(y), -1, 1)); break;
-    default: break;
+static nn_tensor *nn__act_back(int act, nn_tensor *y, nn_tensor *dy) { /* dy act'(z); y = act(z) is enough to know for what nn__act_fused lets through */
+    switch (act) {
+    case NN_ACT_RELU: return nn_mul(dy, nn_positive(y));
+    case NN_ACT_SIGMOID: return nn_mul(dy, nn_sub(y, nn_square(y)));
+    case NN_ACT_TANH: return nn_mul(dy, nn_affine(nn_square(y), -1, 1));
+    default: return dy;
     }
+}
+static void nn__grad_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *dz = nn__act_back(*(const int *)n->attr, n->out[0], dy[0]);
     if (dz) nn__linear_grad(n, dz, dx);
 }
 /* linear_back: dy, y, x, w [, r] -> dx + r, dw, db in one node: those that attr wants, the others empty. A plan may have dw added to
@@ -5948,13 +5950,15 @@ static int nn__sample_linear(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
 }
 static const nn_op nn__op_linear = {"linear", -2, 1, sizeof(int), NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_linear, nn__run_linear, nn__grad_linear, nn__grad_fast_linear,
                                     nn__cost_linear, nn__sample_linear, 0};
+/* act, where the op itself can take it. GELU's gradient needs what it was applied to, which the fused pass does not keep. */
+static int nn__act_fused(nn_act act, nn_tensor *x, nn_tensor *weight, nn_tensor *bias) {
+    if (act < NN_ACT_GELU) return act;
+    return act > NN_ACT_GELU || (x && weight && !x->ctx->no_grad && (x->needs_grad || weight->needs_grad || (bias && bias->needs_grad))) ? NN_ACT_NONE : act;
+}
 NN_API nn_tensor *nn_linear_act(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, nn_act act) {
     nn_tensor *in[3], *y;
-    int        fused = act;
+    int        fused = nn__act_fused(act, x, weight, bias);
     in[0] = x; in[1] = weight; in[2] = bias;
-    /* GELU's gradient needs what it was applied to, which the fused pass does not keep */
-    if (act > NN_ACT_GELU) fused = NN_ACT_NONE; /* has no fused form */
-    if (act == NN_ACT_GELU && x && weight && !x->ctx->no_grad && (x->needs_grad || weight->needs_grad || (bias && bias->needs_grad))) fused = NN_ACT_NONE;
     if ((unsigned)act >= NN_ACTS) return nn__fail(x ? x->ctx : NULL, "linear", NN__M_OPTION, "act", (double)act), (nn_tensor *)NULL;
     if (!nn_apply(&nn__op_linear, in, bias ? 3 : 2, &fused, &y)) return NULL;
     return fused == (int)act ? y : nn_activate(y, act);
@@ -6128,6 +6132,242 @@ static int64_t nn__window_places(nn_ctx *c, const char *op, const nn_tensor *x, 
     if (room < 0)
         return nn__fail(c, op, NN__M_WINDOW, nn__shape_text(&t, x->ndim, x->size), (long long)w->kernel[i], (long long)w->dilation[i], i, (long long)size, (long long)w->before[i], (long long)w->after[i]);
     return room / w->stride[i] + 1;
+}
+
+/* -- conv:  y[n,o,p] = act(b[o] + sum of x[n,c,p stride + t dilation - before] w[o,c,t] over channels c and taps t)
+   With its two gradients it makes three ops, each linear in both operands and closed under differentiation:
+      y  = conv(x, w)             x' = conv_input(dy, w)           w'    = conv_weight(x, dy)
+      dx = conv_input(dy, w)      d(dy) = conv(dx', w)             dx    = conv_input(dy, dw')
+      dw = conv_weight(x, dy)     dw    = conv_weight(dx', dy)     d(dy) = conv(x, dw')                      -- */
+enum { NN__X_LAST = 1, NN__Y_LAST = 2 }; /* which side of a convolution is [N,...,C] */
+typedef struct nn__conv {
+    nn__window w;
+    int64_t    size[NN__GRID], groups; /* of x */
+    int32_t    axes, last, act, exact;
+} nn__conv;
+
+enum { NN__CONV, NN__CONV_INPUT, NN__CONV_WEIGHT }; /* the three */
+static nn_tensor *nn__conv_apply(int which, nn_tensor *x, nn_tensor *y, const nn__conv *a); /* without act */
+static nn_tensor *nn__by_channel(const char *op, nn_tensor *x, nn_tensor *v, const char *name); /* >>ops norm */
+
+static int64_t nn__conv_channels(const nn_tensor *x, int last) { return x->size[last ? x->ndim - 1 : 1]; }
+/* The shape of one side: N, channels, and sizes */
+static nn_shape nn__conv_side(int axes, int last, int64_t n, int64_t channels, const int64_t *size) {
+    nn_shape s = nn__shape_none();
+    s.ndim   = axes + 2;
+    s.dim[0] = n;
+    s.dim[last ? axes + 1 : 1] = channels;
+    for (int i = 0; i < axes; i++) s.dim[last ? 1 + i : 2 + i] = size[i];
+    return s;
+}
+static int nn__conv_places(nn_ctx *c, const nn__conv *a, const nn_tensor *x, int64_t *size) {
+    for (int i = 0; i < a->axes; i++)
+        if (!(size[i] = nn__window_places(c, "conv", x, &a->w, i, a->size[i]))) return 0;
+    return 1;
+}
+/* Do the weight [O,C/groups,K...], the channels on its two sides and the bias go together? */
+static int nn__conv_fits(nn_node *n, const nn_tensor *x, const nn_tensor *w, int64_t in, int64_t out, const nn_tensor *bias) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    nn__text        t, u;
+    if (w->ndim != a->axes + 2) return nn__fail(n->ctx, n->op->name, NN__M_RANK, "weight", nn__shape_text(&t, w->ndim, w->size), a->axes == 1 ? "3" : a->axes == 2 ? "4" : "5");
+    if (a->groups < 1 || in % a->groups) return nn__fail(n->ctx, n->op->name, NN__M_GROUPS, (long long)a->groups, "x", (long long)in);
+    if (out % a->groups) return nn__fail(n->ctx, n->op->name, NN__M_GROUPS, (long long)a->groups, "the weight", (long long)out);
+    if (w->size[1] != in / a->groups)
+        return nn__fail(n->ctx, n->op->name, NN__M_SIZES_DIFFER, nn__shape_text(&t, x->ndim, x->size), "weight", nn__shape_text(&u, w->ndim, w->size), (long long)(in / a->groups), (long long)w->size[1]);
+    for (int i = 0; i < a->axes; i++)
+        if (w->size[2 + i] != a->w.kernel[i]) return nn__fail(n->ctx, n->op->name, NN__M_GRID_SIZE, "kernel", i, (long long)w->size[2 + i], "as the window says");
+    if (bias && (bias->ndim != 1 || bias->size[0] != out))
+        return nn__fail(n->ctx, n->op->name, NN__M_SHAPES_DIFFER, "bias", nn__shape_text(&t, bias->ndim, bias->size), "weight's rows", nn__shape_text(&u, 1, &out));
+    return nn__check_real(n, n->n_in);
+}
+static int nn__shape_conv(nn_node *n, nn_spec *out) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    nn_tensor      *x = n->in[0], *w = n->in[1];
+    int64_t         size[NN__GRID];
+    if (!nn__conv_fits(n, x, w, nn__conv_channels(x, a->last & NN__X_LAST), w->size[0], n->n_in > 2 ? n->in[2] : NULL)) return 0;
+    if (!nn__conv_places(n->ctx, a, x, size)) return 0;
+    out->dtype = x->dtype;
+    out->shape = nn__conv_side(a->axes, a->last & NN__Y_LAST, x->size[0], w->size[0], size);
+    return 1;
+}
+static int nn__shape_conv_input(nn_node *n, nn_spec *out) { /* dy, w -> x */
+    const nn__conv *a = (const nn__conv *)n->attr;
+    nn_tensor      *y = n->in[0], *w = n->in[1];
+    int64_t         channels = w->ndim > 1 ? w->size[1] * a->groups : 0;
+    if (!nn__conv_fits(n, y, w, channels, nn__conv_channels(y, a->last & NN__Y_LAST), NULL)) return 0;
+    out->dtype = y->dtype;
+    out->shape = nn__conv_side(a->axes, a->last & NN__X_LAST, y->size[0], channels, a->size);
+    return 1;
+}
+static int nn__shape_conv_weight(nn_node *n, nn_spec *out) { /* x, dy -> w */
+    const nn__conv *a = (const nn__conv *)n->attr;
+    out->dtype = n->in[0]->dtype;
+    out->shape = nn__conv_side(a->axes, 0, nn__conv_channels(n->in[1], a->last & NN__Y_LAST), nn__conv_channels(n->in[0], a->last & NN__X_LAST) / a->groups, a->w.kernel);
+    return nn__check_real(n, 2);
+}
+/* plain loops: for each place, tap and pair of channels once */
+static void nn__conv_naive(nn_node *n, int which) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    nn_tensor *x = which == 1 ? n->out[0] : n->in[0], *w = which == 2 ? n->out[0] : n->in[1], *y = which == 0 ? n->out[0] : n->in[which == 1 ? 0 : 1], *out = n->out[0];
+    int xl = a->last & NN__X_LAST, yl = a->last & NN__Y_LAST;
+    int64_t N = x->size[0], C = nn__conv_channels(x, xl), O = nn__conv_channels(y, yl), g = a->groups, C1 = C / g, O1 = O / g, xs[3] = {1,1,1}, ys[3] = {1,1,1}, k[3] = {1,1,1}, st[3] = {1,1,1}, di[3] = {1,1,1}, be[3] = {0,0,0};
+    int64_t xp, yp, kp;
+    double *acc = (double *)calloc((size_t)nn_numel(out) + 1, sizeof *acc);
+    for (int i = 0; i < a->axes; i++) { xs[i] = x->size[(xl ? 1 : 2) + i]; ys[i] = y->size[(yl ? 1 : 2) + i]; k[i] = a->w.kernel[i]; st[i] = a->w.stride[i]; di[i] = a->w.dilation[i]; be[i] = a->w.before[i]; }
+    xp = xs[0] * xs[1] * xs[2]; yp = ys[0] * ys[1] * ys[2]; kp = k[0] * k[1] * k[2];
+    for (int64_t b = 0; b < N; b++)
+      for (int64_t o = 0; o < O; o++)
+        for (int64_t p = 0; p < yp; p++) {
+            int64_t p0 = p / (ys[1] * ys[2]), p1 = p / ys[2] % ys[1], p2 = p % ys[2], yi = yl ? (b * yp + p) * O + o : (b * O + o) * yp + p;
+            for (int64_t t = 0; t < kp; t++) {
+                int64_t q0 = p0 * st[0] + t / (k[1] * k[2]) * di[0] - be[0], q1 = p1 * st[1] + t / k[2] % k[1] * di[1] - be[1], q2 = p2 * st[2] + t % k[2] * di[2] - be[2], q;
+                if (q0 < 0 || q0 >= xs[0] || q1 < 0 || q1 >= xs[1] || q2 < 0 || q2 >= xs[2]) continue;
+                q = (q0 * xs[1] + q1) * xs[2] + q2;
+                for (int64_t c = 0; c < C1; c++) {
+                    int64_t cc = o / O1 * C1 + c, xi = xl ? (b * xp + q) * C + cc : (b * C + cc) * xp + q, wi = (o * C1 + c) * kp + t;
+                    if (which == 0) acc[yi] += nn__load(x->dtype, nn__data(x), xi) * nn__load(w->dtype, nn__data(w), wi);
+                    else if (which == 1) acc[xi] += nn__load(y->dtype, nn__data(y), yi) * nn__load(w->dtype, nn__data(w), wi);
+                    else acc[wi] += nn__load(x->dtype, nn__data(x), xi) * nn__load(y->dtype, nn__data(y), yi);
+                }
+            }
+        }
+    for (int64_t i = 0; i < nn_numel(out); i++) {
+        if (which == 0 && n->n_in > 2) acc[i] += nn__load(y->dtype, nn__data(n->in[2]), yl ? i % O : i / yp % O);
+        nn__store(out->dtype, nn__data(out), i, acc[i]);
+    }
+    if (which == 0 && a->act) { nn__unary_fn f = nn__act_kernel(nn__kernels_for(n->ctx, out->dtype), a->act); f(nn__data(out), nn__data(out), nn_numel(out), NULL); }
+    free(acc);
+}
+static void nn__run_conv(nn_node *n) { nn__conv_naive(n, 0); }
+static void nn__run_conv_input(nn_node *n) { nn__conv_naive(n, 1); }
+static void nn__run_conv_weight(nn_node *n) { nn__conv_naive(n, 2); }
+
+static nn_tensor *nn__sum_channels(nn_tensor *y, int last) { /* [N,C,...] -> [C] */
+    nn_shape axes = nn__shape_none();
+    if (!y) return NULL;
+    for (int i = 0; i < y->ndim; i++)
+        if (i != (last ? y->ndim - 1 : 1)) axes.dim[axes.ndim++] = i;
+    return nn_sum(y, axes, 0);
+}
+static void nn__conv_grads(nn_node *n, nn_tensor *dz, nn_tensor **dx) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    if (nn_wants(n, 0)) dx[0] = nn__conv_apply(NN__CONV_INPUT, dz, n->in[1], a);
+    if (nn_wants(n, 1)) dx[1] = nn__conv_apply(NN__CONV_WEIGHT, n->in[0], dz, a);
+    if (n->n_in > 2 && nn_wants(n, 2)) dx[2] = nn__sum_channels(dz, a->last & NN__Y_LAST);
+}
+static void nn__grad_conv(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__conv_grads(n, nn__act_back(((const nn__conv *)n->attr)->act, n->out[0], dy[0]), dx); }
+static void nn__grad_conv_input(nn_node *n, nn_tensor **dx, nn_tensor **d) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    if (nn_wants(n, 0)) d[0] = nn__conv_apply(NN__CONV, dx[0], n->in[1], a);
+    if (nn_wants(n, 1)) d[1] = nn__conv_apply(NN__CONV_WEIGHT, dx[0], n->in[0], a);
+}
+static void nn__grad_conv_weight(nn_node *n, nn_tensor **dw, nn_tensor **d) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    if (nn_wants(n, 0)) d[0] = nn__conv_apply(NN__CONV_INPUT, n->in[1], dw[0], a);
+    if (nn_wants(n, 1)) d[1] = nn__conv_apply(NN__CONV, n->in[0], dw[0], a);
+}
+static nn_cost nn__cost_conv(const nn_node *n) { /* the largest of the three tensors is not in question: places, channels and taps are */
+    const nn_tensor *y = n->op->shape == nn__shape_conv ? n->out[0] : n->op->shape == nn__shape_conv_input ? n->in[0] : n->in[1];
+    const nn_tensor *w = n->op->shape == nn__shape_conv_weight ? n->out[0] : n->in[1];
+    nn_cost          cost = nn__cost_bytes(n);
+    cost.flops = 2.0 * (double)nn_numel(y) * (double)nn__count(w->ndim - 1, w->size + 1) + (n->n_in > 2 ? (double)nn_numel(y) : 0);
+    return cost;
+}
+enum { NN__CONV_SAMPLES = 10 };
+static int nn__sample_conv_of(nn_ctx *c, nn_dtype real, int k, nn_sample *s, int which) {
+    /*                                 axes   N  C   O  groups  size        kernel     stride     dilation   before     after      last act */
+    static const int8_t t[NN__CONV_SAMPLES][23] = {
+        {2, 2, 3, 4, 1, 5, 6, 0, 3, 3, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 0}, {2, 1, 2, 5, 1, 7, 5, 0, 3, 2, 0, 2, 1, 0, 1, 2, 0, 0, 1, 1, 0, 0, NN_ACT_RELU},
+        {1, 2, 4, 6, 2, 9, 0, 0, 3, 0, 0, 2, 0, 0, 2, 0, 0, 2, 0, 1, 0, 0, NN_ACT_TANH}, {3, 1, 2, 3, 1, 3, 4, 3, 2, 3, 2, 1, 2, 1, 1, 1, 2, 1, 0, 1, 1, 0, NN_ACT_NONE},
+        {2, 2, 3, 3, 3, 6, 5, 0, 3, 3, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 3, 0}, {2, 1, 5, 3, 1, 4, 4, 0, 1, 1, 0, 2, 2, 0, 1, 1, 0, 0, 0, 0, 0, 3, 0},
+        {2, 2, 17, 18, 1, 9, 6, 0, 3, 3, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 0}, {2, 0, 2, 3, 1, 4, 4, 0, 3, 3, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 0},
+        {2, 1, 1, 2, 1, 8, 7, 0, 5, 4, 0, 3, 2, 0, 1, 1, 0, 2, 2, 1, 1, 1, NN_ACT_SIGMOID}, {2, 1, 4, 4, 2, 5, 5, 0, 3, 3, 0, 1, 1, 0, 1, 1, 0, 2, 2, 3, 3, 2, 0}};
+    nn__conv *a = (nn__conv *)nn__arena(c, sizeof *a);
+    int64_t   places[NN__GRID];
+    nn_shape  x, w, y;
+    if (k >= NN__CONV_SAMPLES || !a) return 0;
+    memset(a, 0, sizeof *a);
+    a->axes = t[k][0]; a->groups = t[k][4]; a->last = t[k][21]; a->act = which == 0 ? t[k][22] : NN_ACT_NONE;
+    for (int i = 0; i < a->axes; i++) {
+        a->size[i] = t[k][5 + i]; a->w.kernel[i] = t[k][8 + i]; a->w.stride[i] = t[k][11 + i]; a->w.dilation[i] = t[k][14 + i];
+        a->w.before[i] = t[k][17 + i]; a->w.after[i] = t[k][19 + i];
+        places[i] = (a->size[i] + a->w.before[i] + a->w.after[i] - a->w.dilation[i] * (a->w.kernel[i] - 1) - 1) / a->w.stride[i] + 1;
+    }
+    x = nn__conv_side(a->axes, a->last & NN__X_LAST, t[k][1], t[k][2], a->size);
+    y = nn__conv_side(a->axes, a->last & NN__Y_LAST, t[k][1], t[k][3], places);
+    w = nn__conv_side(a->axes, 0, t[k][3], t[k][2] / a->groups, a->w.kernel);
+    s->in[0] = nn__sample_values(c, real, which == 1 ? y : x, k, -1, 1);
+    s->in[1] = nn__sample_values(c, real, which == 2 ? y : w, k + 1, -1, 1);
+    s->n_in  = 2;
+    if (which == 0 && k != 4) s->in[s->n_in++] = nn__sample_values(c, real, NN_SHAPE(t[k][3]), k + 2, -1, 1);
+    s->attr = a;
+    return 1;
+}
+static int nn__sample_conv(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_conv_of(c, real, k, s, 0); }
+static int nn__sample_conv_input(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_conv_of(c, real, k, s, 1); }
+static int nn__sample_conv_weight(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_conv_of(c, real, k, s, 2); }
+static const nn_op nn__op_conv = {"conv", -2, 1, sizeof(nn__conv), NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_conv, nn__run_conv, nn__grad_conv, NULL, nn__cost_conv, nn__sample_conv, 0};
+static const nn_op nn__op_conv_input = {"conv_input", 2, 1, sizeof(nn__conv), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_conv_input, nn__run_conv_input, nn__grad_conv_input, NULL, nn__cost_conv, nn__sample_conv_input, 0};
+static const nn_op nn__op_conv_weight = {"conv_weight", 2, 1, sizeof(nn__conv), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_conv_weight, nn__run_conv_weight, nn__grad_conv_weight, NULL, nn__cost_conv,
+                                         nn__sample_conv_weight, 0};
+
+static nn_tensor *nn__conv_apply(int which, nn_tensor *x, nn_tensor *y, const nn__conv *a) {
+    nn__conv plain = *a;
+    plain.act = NN_ACT_NONE;
+    return nn__apply2(which == NN__CONV ? &nn__op_conv : which == NN__CONV_INPUT ? &nn__op_conv_input : &nn__op_conv_weight, x, y, &plain);
+}
+
+NN_API nn_conv_options nn_conv_defaults(void) { nn_conv_options o; memset(&o, 0, sizeof o); return o; }
+
+/* What x, the weight and the options say of a convolution; of a transposed one (`op` says which) x is on the other side */
+static int nn__conv_of(const char *op, nn_tensor *x, nn_tensor *w, const nn_conv_options *o, nn__conv *a) {
+    nn__text t;
+    memset(a, 0, sizeof *a);
+    a->axes = nn__grid_axes(op, x);
+    if (!a->axes || !nn__ok_arg(x->ctx, op, w, "weight")) return 0;
+    if (w->ndim != x->ndim) return nn__fail(x->ctx, op, NN__M_RANK, "weight", nn__shape_text(&t, w->ndim, w->size), a->axes == 1 ? "3" : a->axes == 2 ? "4" : "5");
+    if ((unsigned)o->act >= NN_ACTS) return nn__fail(x->ctx, op, NN__M_OPTION, "act", (double)o->act);
+    a->groups = o->groups ? o->groups : 1;
+    a->exact  = o->exact != 0;
+    for (int i = 0; i < a->axes; i++) {
+        a->w.kernel[i] = w->size[2 + i];
+        a->size[i]     = x->size[2 + i];
+        if (a->w.kernel[i] < 1 || a->w.kernel[i] > INT32_MAX) return nn__fail(x->ctx, op, NN__M_GRID_SIZE, "kernel", i, (long long)a->w.kernel[i], "at least 1");
+    }
+    return nn__window_of(x, op, a->axes, o->stride, NULL, o->dilation, o->padding, o->same, &a->w);
+}
+NN_API nn_tensor *nn_conv(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, const nn_conv_options *options) {
+    nn_conv_options o = options ? *options : nn_conv_defaults();
+    nn_tensor      *in[3], *y;
+    nn__conv        a;
+    int             last = nn_is_channels_last(x);
+    if (!nn__conv_of("conv", x, weight, &o, &a)) return NULL;
+    in[0] = last ? nn__to_last(x) : x; in[1] = weight; in[2] = bias;
+    a.last = last ? NN__X_LAST | NN__Y_LAST : 0;
+    a.act  = nn__act_fused(o.act, x, weight, bias);
+    if (!nn_apply(&nn__op_conv, in, bias ? 3 : 2, &a, &y)) return NULL;
+    if (a.act != (int)o.act) y = nn_activate(y, o.act);
+    return last ? nn__from_last(y) : y;
+}
+NN_API nn_tensor *nn_conv_transposed(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, const nn_conv_options *options) {
+    nn_conv_options o = options ? *options : nn_conv_defaults();
+    nn_tensor      *y;
+    nn__conv        a;
+    int64_t         more[NN__GRID];
+    int             last = nn_is_channels_last(x);
+    if (!nn__conv_of("conv_transposed", x, weight, &o, &a) || !nn__grid_sizes(x->ctx, "conv_transposed", "output_padding", o.output_padding, a.axes, 0, 0, 0, more)) return NULL;
+    for (int i = 0; i < a.axes; i++) {
+        int64_t reach = a.w.dilation[i] * (a.w.kernel[i] - 1) + 1, n = a.size[i], need = nn__max64(0, (n - 1) * a.w.stride[i] + reach - n * a.w.stride[i]);
+        if (more[i] >= a.w.stride[i]) return nn__fail(x->ctx, "conv_transposed", NN__M_GRID_SIZE, "output_padding", i, (long long)more[i], "less than the stride"), (nn_tensor *)NULL;
+        if (o.same) { a.w.before[i] = need / 2; a.w.after[i] = need - need / 2; }
+        a.size[i] = o.same ? n * a.w.stride[i] : (n - 1) * a.w.stride[i] - a.w.before[i] - a.w.after[i] + reach + more[i];
+        if (a.size[i] < 1) return nn__fail(x->ctx, "conv_transposed", NN__M_GRID_SIZE, "the result", i, (long long)a.size[i], "at least 1"), (nn_tensor *)NULL;
+    }
+    a.last = last ? NN__X_LAST | NN__Y_LAST : 0;
+    y = nn__apply2(&nn__op_conv_input, last ? nn__to_last(x) : x, weight, &a);
+    if (last) y = nn__from_last(y);
+    if (y && bias) y = nn_add(y, nn__by_channel("conv_transposed", y, bias, "bias"));
+    return o.act == NN_ACT_NONE ? y : nn_activate(y, o.act);
 }
 
 /* ---- >>ops pool ------------------------------------------------------------------------------------- */
@@ -7893,7 +8133,7 @@ NN_API nn_tensor *nn_det(nn_tensor *x) { return nn__apply1(&nn__op_det, x, NULL)
 /* ---- >>ops list -------------------------------------------------------------------------------------
    Every op of this file. The op test walks this list: values, gradients, second order, instruction sets, threads. */
 #define NN__OTHER_OPS(X) \
-    X(sum) X(max) X(matmul) X(linear) X(linear_back) X(matmul_i8) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
+    X(sum) X(max) X(matmul) X(linear) X(linear_back) X(matmul_i8) X(conv) X(conv_input) X(conv_weight) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
     X(cross_entropy) X(cross_entropy_back) X(mse) X(mse_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
     X(expand) X(copy) X(assign) X(cast) X(concat) X(gather) X(scatter_add) X(one_hot) X(compare) X(logic) X(where) \
     X(recur) X(count_nonzero) X(argmax) X(sort) X(scatter) X(index_select) X(index_add) X(cholesky) X(triangular_solve) X(inverse) X(det)
@@ -9036,6 +9276,60 @@ NN_API nn_tensor *nn_layer_groupnorm(nn_scope s, const char *name, nn_tensor *x,
     nn_scope   l = nn_in(s, name);
     nn_tensor *w = nn_param(l, "weight", NN_SHAPE(n), nn_init_const(1)), *b = nn_param(l, "bias", NN_SHAPE(n), nn_init_zeros());
     return b ? nn_leave(l, nn_groupnorm(x, groups, w, b, 1e-5)) : NULL;
+}
+
+static nn_shape nn__kernel_shape(nn_tensor *x, nn_shape kernel, int64_t out, int64_t in) { /* [out,in,K...]: one number in kernel is for every axis */
+    nn_shape s = nn__shape_none();
+    s.ndim   = x->ndim;
+    s.dim[0] = out;
+    s.dim[1] = in;
+    for (int i = 2; i < s.ndim; i++) s.dim[i] = kernel.dim[kernel.ndim == 1 ? 0 : i - 2];
+    return s;
+}
+/* A convolution of x as a layer: weight [out,C/groups,K...], or of a transposed one [C,out/groups,K...], and bias */
+static nn_tensor *nn__layer_conv(nn_scope l, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options, int transposed) {
+    nn_conv_options o = options ? *options : nn_conv_defaults();
+    const char     *op = transposed ? "conv_transposed" : "conv";
+    int64_t         in = nn_dim(x, 1), groups = o.groups ? o.groups : 1, k[NN__GRID];
+    nn_shape        shape;
+    nn_init         init;
+    nn_tensor      *w, *b;
+    int             axes;
+    if (!nn__ok_arg(l.ctx, op, x, "x") || !(axes = nn__grid_axes(op, x)) || !nn__grid_sizes(l.ctx, op, "kernel", kernel, axes, 0, 1, 0, k)) return NULL;
+    if (groups < 1 || in % groups) return nn__fail(l.ctx, op, NN__M_GROUPS, (long long)groups, "x", (long long)in), (nn_tensor *)NULL;
+    if (out < 1 || out % groups) return nn__fail(l.ctx, op, NN__M_GROUPS, (long long)groups, "the weight", (long long)out), (nn_tensor *)NULL;
+    shape = transposed ? nn__kernel_shape(x, kernel, in, out / groups) : nn__kernel_shape(x, kernel, out, in / groups);
+    init  = nn_init_fan_in(nn__count(shape.ndim - 1, shape.dim + 1)); /* as PyTorch counts it, also where it is transposed */
+    w = nn_param(l, "weight", shape, init);
+    b = o.no_bias ? NULL : nn_param(l, "bias", NN_SHAPE(out), init);
+    if (!w || (!b && !o.no_bias)) return NULL;
+    return transposed ? nn_conv_transposed(x, w, b, &o) : nn_conv(x, w, b, &o);
+}
+NN_API nn_tensor *nn_layer_conv_with(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options) {
+    nn_scope l = nn_in(s, name);
+    return nn_leave(l, nn__layer_conv(l, x, out, kernel, options, 0));
+}
+NN_API nn_tensor *nn_layer_conv(nn_scope s, const char *name, nn_tensor *x, int64_t out, int64_t kernel, int64_t stride, int64_t padding) {
+    nn_conv_options o = nn_conv_defaults();
+    o.stride  = NN_SHAPE(stride);
+    o.padding = NN_SHAPE(padding);
+    return nn_layer_conv_with(s, name, x, out, NN_SHAPE(kernel), &o);
+}
+NN_API nn_tensor *nn_layer_conv_transposed(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options) {
+    nn_scope l = nn_in(s, name);
+    return nn_leave(l, nn__layer_conv(l, x, out, kernel, options, 1));
+}
+NN_API nn_tensor *nn_layer_conv_separable(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options) {
+    nn_conv_options deep = options ? *options : nn_conv_defaults(), point = nn_conv_defaults();
+    nn_scope        l = nn_in(s, name), d = nn_in(l, "depthwise"), p;
+    point.act     = deep.act;
+    point.no_bias = deep.no_bias;
+    deep.act      = NN_ACT_NONE;
+    deep.no_bias  = 1;
+    deep.groups   = nn_dim(x, 1);
+    x = nn_leave(d, nn__layer_conv(d, x, nn_dim(x, 1), kernel, &deep, 0));
+    p = nn_in(l, "pointwise");
+    return nn_leave(l, nn_leave(p, nn__layer_conv(p, x, out, NN_SHAPE(1), &point, 0)));
 }
 
 NN_API nn_tensor *nn_layer_bilinear(nn_scope s, const char *name, nn_tensor *x, nn_tensor *y, int64_t out) {
