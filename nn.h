@@ -1407,6 +1407,7 @@ NN_API nn_backend  nn_backend_null(nn_null_counts *counts);       /* counts its 
 static int64_t nn__min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t nn__max64(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t nn__ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t nn__round16(int64_t n) { return (n + 15) / 16 * 16; }
 static size_t  nn__round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 NN_API double nn_time(void) {
@@ -3128,6 +3129,25 @@ typedef struct nn__low {
     int          path;
 } nn__low;
 
+/* A sweep of a convolution over a grid (see >>ops conv): each place of y is a sum over taps, and over the channels of a group, of what lies in x at
+   place * step + offset of the tap. Three axes always; those that are not there have size 1. Strides in elements. */
+typedef struct nn__side { void *data; int64_t batch, channel, at[3], size[3]; } nn__side;
+typedef struct nn__sweep {
+    nn__side       x, y;
+    int64_t        groups, c, o;            /* channels of a group, in x and in y */
+    int64_t        places[3], step[3];      /* how many; from one to the next in x ... */
+    int64_t        first[3], every[3];      /* ... and in y */
+    int64_t        low[3], span[3];         /* the least offset of a tap; from it to the largest, and one */
+    int64_t        block[3], blocks[3];     /* places are done in blocks: their size, their number */
+    int64_t        panels, splits;          /* a panel is as many of y's channels as a microkernel has columns; jobs of a block, each some of the panels */
+    int64_t        k, run, runs;            /* a place's sum: runs of `run` neighbours each; k = run * runs */
+    const int64_t *off;                     /* of each run, in a block's strip of x (pixels of c channels, rows and planes full) */
+    const void    *w;                       /* packed: [group][panel][k][columns] */
+    const void    *bias;                    /* [groups * o], or NULL */
+    nn__unary_fn   act;
+    size_t         room;                    /* elements of a strip */
+} nn__sweep;
+
 /* op(name): unary y = f(x, p); binary z = f(x, y, p), each operand's stride 0 or 1. n < 0: -n values, stored past the caches. */
 #define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(gelu_tanh) X(sin) X(cos) X(affine) X(positive) X(abs) \
     X(sign) X(floor) X(ceil) X(round) X(trunc) X(reciprocal) X(rsqrt) X(expm1) X(log1p) \
@@ -3181,6 +3201,9 @@ typedef struct nn__kernel_set {
     size_t (*gemm_packed)(int64_t k, int64_t n);   /* bytes of a whole packed B */
     void   (*gemm_pack)(const nn__gemm *g, void *packed);
     int    gemm_rows, gemm_columns; /* of the microkernel: where C may be cut */
+    void   (*conv_pack)(const void *w, int64_t lane, int64_t lanes, int64_t sum, int64_t sums, int64_t taps, const int32_t *tap, int64_t count, void *packed); /* one panel */
+    void   (*conv)(const nn__sweep *p, int64_t job, void *scratch);
+    void   (*conv_weight)(const nn__sweep *p, int64_t block, int64_t first, int64_t channels, void *dw, void *scratch);
     double (*peak)(int64_t turns);  /* multiply-adds from registers, as fast as they come: how many FLOPs it did */
     void   (*widen)(const void *x, void *y, int64_t n, int f16);  /* rows of f16 or bf16 to f32; these four: f32 sets only */
     void   (*narrow)(const void *x, void *y, int64_t n, int f16);
@@ -3722,13 +3745,34 @@ static int nn__run(nn_node *n, int device, int half) {
     return n->ctx->profiling ? nn__profile_note(n, start) : 1;
 }
 
+static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn_tensor **out);
+static nn_tensor *nn__to_last(nn_tensor *x); /* >>ops conv */
+static nn_tensor *nn__from_last(nn_tensor *x);
+/* An element-wise op on channels-last tensors: the same op on views whose last axis are the channels, so that its result is like them. */
+static int nn__apply_last(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn_tensor **out) {
+    nn_tensor *view[3];
+    int        rank = 0;
+    for (int i = 0; i < n_in; i++) rank = in[i]->ndim > rank ? in[i]->ndim : rank;
+    for (int i = 0; i < n_in; i++) {
+        view[i] = in[i];
+        while (view[i] && view[i]->ndim && view[i]->ndim < rank) view[i] = nn_unsqueeze(view[i], 0); /* broadcast as before */
+        if (view[i] && view[i]->ndim) view[i] = nn__to_last(view[i]);
+        if (!view[i]) return 0;
+    }
+    if (!nn__apply(c, op, view, n_in, attr, out)) return 0;
+    for (int i = 0; i < op->n_out; i++)
+        if (!(out[i] = nn__from_last(out[i]))) return 0;
+    return 1;
+}
+
 static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn_tensor **out) {
     nn_spec    spec[NN__MAX_OUT];
     nn_tensor *made[NN__MAX_OUT] = {NULL, NULL, NULL, NULL};
     nn_node    n; /* here until it is clear that the tape wants it */
-    int        wanted = 0, device = 0, half = 0;
+    int        wanted = 0, device = 0, half = 0, last = 0;
     for (int i = 0; i < n_in; i++) { /* c is known to be fine */
         if (!NN__LIKELY(nn__live(c, in[i]))) return !nn__operand_bad(c, op->name, in[i], i);
+        last |= in[i]->ndim > 2 && in[i]->stride[in[i]->ndim - 1] != 1;
         if (in[i]->st->device) device = in[i]->st->device;
         wanted |= in[i]->needs_grad;
         half |= in[i]->dtype == NN_F16 || in[i]->dtype == NN_BF16;
@@ -3736,6 +3780,12 @@ static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const
     if (device)
         for (int i = 0; i < n_in; i++)
             if (in[i]->st->device != device && in[i]->ndim) return nn__fail(c, op->name, NN__M_DEVICES_DIFFER, in[i]->st->device, device);
+    if (last && (op->flags & (NN_OP_MAP | NN_OP_RANDOM | NN_OP_WRITES)) == NN_OP_MAP && n_in <= 3) {
+        int first = 0; /* the first operand of the highest rank decides */
+        for (int i = 1; i < n_in; i++)
+            if (in[i]->ndim > in[first]->ndim) first = i;
+        if (nn_is_channels_last(in[first])) return nn__apply_last(c, op, in, n_in, attr, out);
+    }
     wanted = wanted && !c->no_grad && !(op->flags & (NN_OP_NO_GRAD | NN_OP_WRITES));
     n.op       = op;
     n.ctx      = c;
@@ -4339,16 +4389,17 @@ NN_API nn_backend nn_backend_null(nn_null_counts *counts) {
    the op's attributes (only affine has some), NN__K(exp) is the exp of the set being compiled. */
 #define NN__MAP (NN_OP_MAP | NN_OP_FLOAT)
 
-static int nn__check_real(nn_node *n, int count) { /* the first `count` inputs: real, and of one dtype */
+static int nn__check_reals(nn_ctx *c, const char *op, nn_tensor **in, int count) { /* real, and of one dtype */
     for (int i = 0; i < count; i++) {
-        if (!nn__is_real(n->in[i]->dtype)) return nn__fail(n->ctx, n->op->name, NN__M_NOT_REAL, i + 1, nn_dtype_name(n->in[i]->dtype));
-        if (n->in[i]->dtype != n->in[0]->dtype) return nn__fail(n->ctx, n->op->name, NN__M_DTYPES_DIFFER, nn_dtype_name(n->in[0]->dtype), nn_dtype_name(n->in[i]->dtype));
+        if (!nn__is_real(in[i]->dtype)) return nn__fail(c, op, NN__M_NOT_REAL, i + 1, nn_dtype_name(in[i]->dtype));
+        if (in[i]->dtype != in[0]->dtype) return nn__fail(c, op, NN__M_DTYPES_DIFFER, nn_dtype_name(in[0]->dtype), nn_dtype_name(in[i]->dtype));
     }
 #if defined(NN_NO_F64)
-    if (count && n->in[0]->dtype == NN_F64) return nn__fail(n->ctx, n->op->name, NN__M_NO_F64);
+    if (count && in[0]->dtype == NN_F64) return nn__fail(c, op, NN__M_NO_F64);
 #endif
     return 1;
 }
+static int nn__check_real(nn_node *n, int count) { return nn__check_reals(n->ctx, n->op->name, n->in, count); }
 
 static int nn__is_shape(const nn_tensor *x, const nn_shape *s) { return x->ndim == s->ndim && !memcmp(x->size, s->dim, (size_t)x->ndim * sizeof x->size[0]); }
 /* z: the common shape of the first xn axes of x and the first yn of y */
@@ -5959,7 +6010,7 @@ NN_API nn_tensor *nn_linear_act(nn_tensor *x, nn_tensor *weight, nn_tensor *bias
     nn_tensor *in[3], *y;
     int        fused = nn__act_fused(act, x, weight, bias);
     in[0] = x; in[1] = weight; in[2] = bias;
-    if ((unsigned)act >= NN_ACTS) return nn__fail(x ? x->ctx : NULL, "linear", NN__M_OPTION, "act", (double)act), (nn_tensor *)NULL;
+    if ((unsigned)act >= NN_ACTS) return nn__fail(x ? x->ctx : NULL, "linear", NN__M_OPTION, "act", (double)(int)act), (nn_tensor *)NULL;
     if (!nn_apply(&nn__op_linear, in, bias ? 3 : 2, &fused, &y)) return NULL;
     return fused == (int)act ? y : nn_activate(y, act);
 }
@@ -6038,7 +6089,7 @@ static const struct nn__act { const char *name, *other; nn_tensor *(*f)(nn_tenso
     {"softmax", "", nn__act_softmax}};
 NN_API nn_tensor *nn_activate(nn_tensor *x, nn_act act) {
     if ((unsigned)act < NN_ACTS) return nn__acts[act].f(x);
-    return nn__fail(x ? x->ctx : NULL, "activate", NN__M_OPTION, "act", (double)act), (nn_tensor *)NULL;
+    return nn__fail(x ? x->ctx : NULL, "activate", NN__M_OPTION, "act", (double)(int)act), (nn_tensor *)NULL;
 }
 NN_API int nn_act_named(const char *name) {
     for (int i = 0; name && i < NN_ACTS; i++)
@@ -6165,38 +6216,39 @@ static int nn__conv_places(nn_ctx *c, const nn__conv *a, const nn_tensor *x, int
         if (!(size[i] = nn__window_places(c, "conv", x, &a->w, i, a->size[i]))) return 0;
     return 1;
 }
-/* Do the weight [O,C/groups,K...], the channels on its two sides and the bias go together? */
-static int nn__conv_fits(nn_node *n, const nn_tensor *x, const nn_tensor *w, int64_t in, int64_t out, const nn_tensor *bias) {
-    const nn__conv *a = (const nn__conv *)n->attr;
-    nn__text        t, u;
-    if (w->ndim != a->axes + 2) return nn__fail(n->ctx, n->op->name, NN__M_RANK, "weight", nn__shape_text(&t, w->ndim, w->size), a->axes == 1 ? "3" : a->axes == 2 ? "4" : "5");
-    if (a->groups < 1 || in % a->groups) return nn__fail(n->ctx, n->op->name, NN__M_GROUPS, (long long)a->groups, "x", (long long)in);
-    if (out % a->groups) return nn__fail(n->ctx, n->op->name, NN__M_GROUPS, (long long)a->groups, "the weight", (long long)out);
-    if (w->size[1] != in / a->groups)
-        return nn__fail(n->ctx, n->op->name, NN__M_SIZES_DIFFER, nn__shape_text(&t, x->ndim, x->size), "weight", nn__shape_text(&u, w->ndim, w->size), (long long)(in / a->groups), (long long)w->size[1]);
+/* Do x, the weight [O,C/groups,K...] and the bias go together? transposed: x is on the side of O, and the result on that of C */
+static int nn__conv_fits(nn_ctx *c, const char *op, const nn__conv *a, nn_tensor **in, int n, int transposed) {
+    nn_tensor *x = in[0], *w = in[1], *bias = n > 2 ? in[2] : NULL;
+    int64_t    channels = nn__conv_channels(x, a->last & (transposed ? NN__Y_LAST : NN__X_LAST)), out, want;
+    nn__text   t, u;
+    if (w->ndim != a->axes + 2) return nn__fail(c, op, NN__M_RANK, "weight", nn__shape_text(&t, w->ndim, w->size), a->axes == 1 ? "3" : a->axes == 2 ? "4" : "5");
+    if (a->groups < 1 || channels % a->groups) return nn__fail(c, op, NN__M_GROUPS, (long long)a->groups, "x", (long long)channels);
+    if (w->size[0] % a->groups) return nn__fail(c, op, NN__M_GROUPS, (long long)a->groups, "the weight", (long long)w->size[0]);
+    want = transposed ? channels : channels / a->groups;
+    if (w->size[!transposed] != want)
+        return nn__fail(c, op, NN__M_SIZES_DIFFER, nn__shape_text(&t, x->ndim, x->size), "weight", nn__shape_text(&u, w->ndim, w->size), (long long)want, (long long)w->size[!transposed]);
     for (int i = 0; i < a->axes; i++)
-        if (w->size[2 + i] != a->w.kernel[i]) return nn__fail(n->ctx, n->op->name, NN__M_GRID_SIZE, "kernel", i, (long long)w->size[2 + i], "as the window says");
+        if (w->size[2 + i] != a->w.kernel[i]) return nn__fail(c, op, NN__M_GRID_SIZE, "kernel", i, (long long)w->size[2 + i], "as the window says");
+    if (a->groups > channels && channels > 0) return nn__fail(c, op, NN__M_GROUPS, (long long)a->groups, "x", (long long)channels);
+    out = !transposed ? w->size[0] : channels ? w->size[1] * a->groups : 0;
     if (bias && (bias->ndim != 1 || bias->size[0] != out))
-        return nn__fail(n->ctx, n->op->name, NN__M_SHAPES_DIFFER, "bias", nn__shape_text(&t, bias->ndim, bias->size), "weight's rows", nn__shape_text(&u, 1, &out));
-    return nn__check_real(n, n->n_in);
+        return nn__fail(c, op, NN__M_SHAPES_DIFFER, "bias", nn__shape_text(&t, bias->ndim, bias->size), "the result's channels", nn__shape_text(&u, 1, &out));
+    return nn__check_reals(c, op, in, n);
 }
 static int nn__shape_conv(nn_node *n, nn_spec *out) {
     const nn__conv *a = (const nn__conv *)n->attr;
-    nn_tensor      *x = n->in[0], *w = n->in[1];
+    nn_tensor      *x = n->in[0];
     int64_t         size[NN__GRID];
-    if (!nn__conv_fits(n, x, w, nn__conv_channels(x, a->last & NN__X_LAST), w->size[0], n->n_in > 2 ? n->in[2] : NULL)) return 0;
-    if (!nn__conv_places(n->ctx, a, x, size)) return 0;
+    if (!nn__conv_fits(n->ctx, "conv", a, n->in, n->n_in, 0) || !nn__conv_places(n->ctx, a, x, size)) return 0;
     out->dtype = x->dtype;
-    out->shape = nn__conv_side(a->axes, a->last & NN__Y_LAST, x->size[0], w->size[0], size);
+    out->shape = nn__conv_side(a->axes, a->last & NN__Y_LAST, x->size[0], n->in[1]->size[0], size);
     return 1;
 }
 static int nn__shape_conv_input(nn_node *n, nn_spec *out) { /* dy, w -> x */
     const nn__conv *a = (const nn__conv *)n->attr;
-    nn_tensor      *y = n->in[0], *w = n->in[1];
-    int64_t         channels = w->ndim > 1 ? w->size[1] * a->groups : 0;
-    if (!nn__conv_fits(n, y, w, channels, nn__conv_channels(y, a->last & NN__Y_LAST), NULL)) return 0;
-    out->dtype = y->dtype;
-    out->shape = nn__conv_side(a->axes, a->last & NN__X_LAST, y->size[0], channels, a->size);
+    if (!nn__conv_fits(n->ctx, "conv_input", a, n->in, 2, 1)) return 0;
+    out->dtype = n->in[0]->dtype;
+    out->shape = nn__conv_side(a->axes, a->last & NN__X_LAST, n->in[0]->size[0], n->in[1]->size[1] * a->groups, a->size);
     return 1;
 }
 static int nn__shape_conv_weight(nn_node *n, nn_spec *out) { /* x, dy -> w */
@@ -6205,42 +6257,307 @@ static int nn__shape_conv_weight(nn_node *n, nn_spec *out) { /* x, dy -> w */
     out->shape = nn__conv_side(a->axes, 0, nn__conv_channels(n->in[1], a->last & NN__Y_LAST), nn__conv_channels(n->in[0], a->last & NN__X_LAST) / a->groups, a->w.kernel);
     return nn__check_real(n, 2);
 }
-/* plain loops: for each place, tap and pair of channels once */
-static void nn__conv_naive(nn_node *n, int which) {
+/* How it runs. Any of the three is a sweep, or several, over a grid of places (nn__sweep; the kernels stand in >>kernels):
+     conv          the places are y's; x is what they read, step is the stride
+     conv_input    the places are x's, and dy is read. A tap reaches a place of x only where place + before - tap dilation is a multiple of the
+                   stride, so the places go in as many classes as the stride has remainders, each a sweep with its own taps and step 1
+     conv_weight   as conv, but the sum is over the places: they are steps of k. Blocks of places are summed in a number of parts that depends
+                   on the shape alone, the parts then in their order
+   Block sizes keep a strip and its results in the second cache; they change no bit of conv and conv_input. */
+enum { NN__STRIP = 96 << 10, NN__PLACES = 512, NN__TAPS_MOST = 1 << 20 }; /* elements of a strip, places of a block, at most where they can be; taps of a kernel */
+
+typedef struct nn__convolution {          /* one run of an op */
+    nn_ctx               *ctx;
+    const nn__kernel_set *k;
+    nn__sweep              p;
+    int64_t               batch, jobs;
+    size_t                element;
+    const void           *weight;         /* to pack: of lane l, sum s, tap t at l lane + s sum + t */
+    int64_t               lane, sum, taps, count;
+    const int32_t        *tap;            /* count of them, in the order of the runs */
+    char                 *packed;
+    int64_t               part, parts, slice, slices; /* conv_weight: blocks of a part; channels of a slice */
+    char                 *partial;
+    size_t                partial_size;
+} nn__convolution;
+
+static nn__side nn__side_of(const nn_tensor *x, int last) {
+    nn__side s;
+    int64_t  step = 1;
+    int      axes = x->ndim - 2;
+    s.data    = nn__data((nn_tensor *)(uintptr_t)x);
+    s.channel = 1;
+    if (last) step = x->size[axes + 1];
+    for (int d = 2; d >= 0; d--) {
+        int there = d - (3 - axes); /* axes that are not there come first */
+        s.size[d] = there < 0 ? 1 : x->size[(last ? 1 : 2) + there];
+        s.at[d]   = step;
+        step *= s.size[d];
+    }
+    if (!last) { s.channel = step; step *= x->size[1]; }
+    s.batch = step;
+    return s;
+}
+
+/* The taps of a sweep, sorted by their offset in x, as runs: offset and kernel index of each. kernel k along axis d lies at off[d][k], or takes no part
+   (INT64_MIN). 0: out of memory; count 0: no taps. */
+static int nn__sweep_taps(nn__convolution *v, const int64_t *kernel, int64_t *const off[3], int ascending, int merge) {
+    nn__sweep *p = &v->p;
+    int64_t   n[3], *run, cols, rows, at = 0, dense;
+    int32_t  *tap;
+    for (int d = 0; d < 3; d++) { /* of each axis: how many, the least and the largest */
+        int64_t least = INT64_MAX, most = INT64_MIN;
+        n[d] = 0;
+        for (int64_t k = 0; k < kernel[d]; k++) {
+            if (off[d][k] == INT64_MIN) continue;
+            n[d]++;
+            least = nn__min64(least, off[d][k]);
+            most  = nn__max64(most, off[d][k]);
+        }
+        p->low[d]  = n[d] ? least : 0;
+        p->span[d] = n[d] ? most - least + 1 : 1;
+    }
+    v->count = n[0] * n[1] * n[2];
+    if (!v->count) return 1;
+    dense = merge && p->span[2] == n[2]; /* neighbours along the last axis: one run */
+    p->run  = dense ? n[2] * p->c : p->c;
+    p->runs = dense ? n[0] * n[1] : v->count;
+    p->k    = p->run * p->runs;
+    run = (int64_t *)nn__arena(v->ctx, (size_t)p->runs * sizeof *run + (size_t)v->count * sizeof *tap);
+    if (!run) return 0;
+    tap    = (int32_t *)(run + p->runs);
+    p->off = run;
+    v->tap = tap;
+    cols = (p->block[2] - 1) * p->step[2] + p->span[2];
+    rows = (p->block[1] - 1) * p->step[1] + p->span[1];
+    for (int64_t a = 0; a < kernel[0]; a++)
+        for (int64_t b = 0; b < kernel[1]; b++)
+            for (int64_t e = 0; e < kernel[2]; e++) {
+                int64_t i = ascending ? a : kernel[0] - 1 - a, j = ascending ? b : kernel[1] - 1 - b, k = ascending ? e : kernel[2] - 1 - e;
+                if (off[0][i] == INT64_MIN || off[1][j] == INT64_MIN || off[2][k] == INT64_MIN) continue;
+                if (!dense || at % n[2] == 0) run[dense ? at / n[2] : at] = (((off[0][i] - p->low[0]) * rows + off[1][j] - p->low[1]) * cols + off[2][k] - p->low[2]) * p->c;
+                tap[at++] = (int32_t)((i * kernel[1] + j) * kernel[2] + k);
+            }
+    return 1;
+}
+
+/* Sizes of blocks: whole rows where a strip of them stays small, else pieces of rows */
+static void nn__sweep_blocks(nn__convolution *v, const int64_t *span, int64_t places_of_o) {
+    nn__sweep *p = &v->p;
+    int64_t   tile = v->k->gemm_rows, area = span[0] * p->c, most = nn__max64(tile, NN__PLACES * 64 / nn__max64(64, places_of_o));
+    p->block[0] = 1;
+    p->block[2] = p->places[2];
+    if (p->block[2] > most || area * span[1] * (p->block[2] * p->step[2] + span[2]) > NN__STRIP) {
+        int64_t fits = (NN__STRIP / nn__max64(1, area * span[1]) - span[2]) / p->step[2] / tile * tile;
+        p->block[2] = nn__min64(p->places[2], nn__max64(tile, nn__min64(fits, most / tile * tile)));
+    }
+    p->block[1] = 1;
+    while (p->block[1] < p->places[1] && (p->block[1] + 1) * p->block[2] <= most &&
+           area * (p->block[1] * p->step[1] + span[1]) * ((p->block[2] - 1) * p->step[2] + span[2]) <= NN__STRIP) p->block[1]++;
+    for (int d = 0; d < 3; d++) {
+        p->blocks[d] = nn__ceil_div(p->places[d], nn__max64(1, p->block[d]));
+        if (d == 1) p->block[d] = nn__ceil_div(p->places[d], nn__max64(1, p->blocks[d])); /* evenly */
+        p->blocks[d] = nn__ceil_div(p->places[d], nn__max64(1, p->block[d]));
+    }
+}
+
+static size_t nn__conv_room(nn__convolution *v, int64_t columns) { /* scratch of a worker: strip, results, and one number a place or row */
+    nn__sweep *p = &v->p;
+    int64_t   places = p->block[0] * p->block[1] * p->block[2];
+    double    strip = p->c; /* may be far too large */
+    for (int d = 0; d < 3; d++) strip *= (double)((p->block[d] - 1) * p->step[d] + p->span[d]);
+    if (strip > 1e15) return SIZE_MAX / 2; /* which no allocator has */
+    p->room = (size_t)nn__round16((int64_t)strip);
+    return (p->room + (size_t)nn__round16(places * columns)) * v->element + (size_t)places * sizeof(int64_t);
+}
+
+static void nn__conv_pack_part(void *arg, int64_t begin, int64_t end, int worker) { /* pieces: panels of groups */
+    nn__convolution *v = (nn__convolution *)arg;
+    nn__sweep        *p = &v->p;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t g = i / p->panels, j = i % p->panels * v->k->gemm_columns;
+        v->k->conv_pack((const char *)v->weight + (size_t)(g * p->o * p->c * v->taps + j * v->lane) * v->element, v->lane, p->o - j, v->sum, p->c, v->taps, v->tap, v->count,
+                        v->packed + (size_t)(i * p->k * v->k->gemm_columns) * v->element);
+    }
+}
+static void nn__conv_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__convolution *v = (nn__convolution *)arg;
+    for (int64_t i = begin; i < end; i++) v->k->conv(&v->p, i, v->ctx->scratch[worker]);
+}
+/* Packs the weights and runs the sweep. 0: out of memory */
+static int nn__sweep_run(nn__convolution *v) {
+    nn__sweep *p = &v->p;
+    int64_t   blocks = v->batch * p->groups * p->blocks[0] * p->blocks[1] * p->blocks[2], columns = v->k->gemm_columns;
+    size_t    size;
+    p->panels = nn__ceil_div(p->o, columns);
+    p->splits = nn__max64(1, nn__min64(p->panels, 4 * v->ctx->workers / nn__max64(1, blocks)));
+    size      = (size_t)(p->groups * p->panels * p->k * columns) * v->element;
+    if (blocks == 0 || p->o == 0) return 1;
+    if (!(v->packed = (char *)nn__pool_get(v->ctx, size))) return 0;
+    p->w = v->packed;
+    if (nn__scratch(v->ctx, v->ctx->workers, nn__conv_room(v, columns))) {
+        nn__parallel(v->ctx, p->groups * p->panels, (double)(p->k * columns), nn__conv_pack_part, v);
+        nn__parallel(v->ctx, blocks * p->splits, 0.02 * (double)(p->k * p->o / p->splits) * (double)(p->block[0] * p->block[1] * p->block[2]), nn__conv_part, v);
+    }
+    nn__pool_put(v->ctx, v->packed, size);
+    return !v->ctx->error;
+}
+
+/* What a run of either op has in common. sizes of axes that are not there: 1 */
+static void nn__convolution_of(nn_node *n, nn__convolution *v, const nn_tensor *x, const nn_tensor *y, int64_t *const axis[5]) {
     const nn__conv *a = (const nn__conv *)n->attr;
-    nn_tensor *x = which == 1 ? n->out[0] : n->in[0], *w = which == 2 ? n->out[0] : n->in[1], *y = which == 0 ? n->out[0] : n->in[which == 1 ? 0 : 1], *out = n->out[0];
-    int xl = a->last & NN__X_LAST, yl = a->last & NN__Y_LAST;
-    int64_t N = x->size[0], C = nn__conv_channels(x, xl), O = nn__conv_channels(y, yl), g = a->groups, C1 = C / g, O1 = O / g, xs[3] = {1,1,1}, ys[3] = {1,1,1}, k[3] = {1,1,1}, st[3] = {1,1,1}, di[3] = {1,1,1}, be[3] = {0,0,0};
-    int64_t xp, yp, kp;
-    double *acc = (double *)calloc((size_t)nn_numel(out) + 1, sizeof *acc);
-    for (int i = 0; i < a->axes; i++) { xs[i] = x->size[(xl ? 1 : 2) + i]; ys[i] = y->size[(yl ? 1 : 2) + i]; k[i] = a->w.kernel[i]; st[i] = a->w.stride[i]; di[i] = a->w.dilation[i]; be[i] = a->w.before[i]; }
-    xp = xs[0] * xs[1] * xs[2]; yp = ys[0] * ys[1] * ys[2]; kp = k[0] * k[1] * k[2];
-    for (int64_t b = 0; b < N; b++)
-      for (int64_t o = 0; o < O; o++)
-        for (int64_t p = 0; p < yp; p++) {
-            int64_t p0 = p / (ys[1] * ys[2]), p1 = p / ys[2] % ys[1], p2 = p % ys[2], yi = yl ? (b * yp + p) * O + o : (b * O + o) * yp + p;
-            for (int64_t t = 0; t < kp; t++) {
-                int64_t q0 = p0 * st[0] + t / (k[1] * k[2]) * di[0] - be[0], q1 = p1 * st[1] + t / k[2] % k[1] * di[1] - be[1], q2 = p2 * st[2] + t % k[2] * di[2] - be[2], q;
-                if (q0 < 0 || q0 >= xs[0] || q1 < 0 || q1 >= xs[1] || q2 < 0 || q2 >= xs[2]) continue;
-                q = (q0 * xs[1] + q1) * xs[2] + q2;
-                for (int64_t c = 0; c < C1; c++) {
-                    int64_t cc = o / O1 * C1 + c, xi = xl ? (b * xp + q) * C + cc : (b * C + cc) * xp + q, wi = (o * C1 + c) * kp + t;
-                    if (which == 0) acc[yi] += nn__load(x->dtype, nn__data(x), xi) * nn__load(w->dtype, nn__data(w), wi);
-                    else if (which == 1) acc[xi] += nn__load(y->dtype, nn__data(y), yi) * nn__load(w->dtype, nn__data(w), wi);
-                    else acc[wi] += nn__load(x->dtype, nn__data(x), xi) * nn__load(y->dtype, nn__data(y), yi);
-                }
+    const int64_t  *from[5];
+    memset(v, 0, sizeof *v);
+    v->ctx     = n->ctx;
+    v->k       = nn__kernels_for(n->ctx, n->out[0]->dtype);
+    v->element = nn__dtypes[n->out[0]->dtype].size;
+    v->batch   = x->size[0];
+    v->p.groups = a->groups;
+    v->p.c      = nn__conv_channels(x, a->last & NN__X_LAST) / a->groups;
+    v->p.o      = nn__conv_channels(y, a->last & NN__Y_LAST) / a->groups;
+    v->p.x      = nn__side_of(x, a->last & NN__X_LAST);
+    v->p.y      = nn__side_of(y, a->last & NN__Y_LAST);
+    from[0] = a->w.kernel; from[1] = a->w.stride; from[2] = a->w.dilation; from[3] = a->w.before; from[4] = a->w.after;
+    for (int i = 0; i < 5; i++)
+        for (int d = 0; d < 3; d++) axis[i][d] = d < 3 - a->axes ? i < 3 : from[i][d - (3 - a->axes)];
+    v->taps = axis[0][0] * axis[0][1] * axis[0][2];
+}
+/* The offsets of a kernel along each axis, in one piece of the arena */
+static int nn__conv_offsets(nn_ctx *c, const int64_t *kernel, int64_t **off) {
+    off[0] = (int64_t *)nn__arena(c, (size_t)(kernel[0] + kernel[1] + kernel[2]) * sizeof *off[0]);
+    off[1] = off[0] ? off[0] + kernel[0] : NULL;
+    off[2] = off[0] ? off[1] + kernel[1] : NULL;
+    return off[0] != NULL;
+}
+/* Places of y, as conv and conv_weight go over them */
+static int nn__conv_forward(nn_node *n, nn__convolution *v, const nn_tensor *x, const nn_tensor *y, int64_t places_of_o) {
+    int64_t  axis[5][3], *const in[5] = {axis[0], axis[1], axis[2], axis[3], axis[4]}, *off[3];
+    nn__sweep *p = &v->p;
+    nn__convolution_of(n, v, x, y, in);
+    if (!nn__conv_offsets(v->ctx, axis[0], off)) return 0;
+    for (int d = 0; d < 3; d++) {
+        p->places[d] = p->y.size[d];
+        p->step[d]   = axis[1][d];
+        p->every[d]  = 1;
+        p->span[d]   = (axis[0][d] - 1) * axis[2][d] + 1;
+        for (int64_t k = 0; k < axis[0][d]; k++) off[d][k] = k * axis[2][d] - axis[3][d];
+    }
+    nn__sweep_blocks(v, p->span, places_of_o);
+    return nn__sweep_taps(v, axis[0], off, 1, 1);
+}
+static void nn__run_conv(nn_node *n) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    nn__convolution v;
+    if (nn_numel(n->out[0]) == 0 || !nn__conv_forward(n, &v, n->in[0], n->out[0], 64)) return;
+    v.weight = nn__data(n->in[1]);
+    v.lane   = v.p.c * v.taps;
+    v.sum    = v.taps;
+    v.p.bias = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
+    v.p.act  = nn__act_kernel(v.k, a->act);
+    nn__sweep_run(&v);
+}
+static void nn__run_conv_input(nn_node *n) {
+    nn__convolution v;
+    int64_t         axis[5][3], *const in[5] = {axis[0], axis[1], axis[2], axis[3], axis[4]}, *off[3], classes;
+    nn__sweep       *p = &v.p;
+    nn__side        swap;
+    if (nn_numel(n->out[0]) == 0) return;
+    nn__convolution_of(n, &v, n->out[0], n->in[0], in);
+    if (!nn__conv_offsets(v.ctx, axis[0], off)) return;
+    swap = p->x; p->x = p->y; p->y = swap;                       /* dy is read, x written */
+    classes = p->c; p->c = p->o; p->o = classes;
+    v.weight = nn__data(n->in[1]);
+    v.lane   = v.taps;
+    v.sum    = p->o * v.taps;
+    classes  = axis[1][0] * axis[1][1] * axis[1][2];
+    if (nn_numel(n->in[0]) == 0 || axis[1][0] > axis[0][0] || axis[1][1] > axis[0][1] || axis[1][2] > axis[0][2] || axis[2][0] * axis[2][1] * axis[2][2] > 1) nn__fill_data(n->out[0], 0); /* places without taps */
+    if (nn_numel(n->in[0]) == 0) return;
+    for (int64_t i = 0; i < classes; i++) {
+        int64_t rest[3] = {i / axis[1][2] / axis[1][1], i / axis[1][2] % axis[1][1], i % axis[1][2]};
+        int     some = 1;
+        for (int d = 0; d < 3; d++) { /* the places of x whose remainder this is, and the taps that reach them */
+            int64_t stride = axis[1][d], any = 0;
+            p->first[d]  = rest[d];
+            p->every[d]  = stride;
+            p->step[d]   = 1;
+            p->places[d] = p->y.size[d] > rest[d] ? (p->y.size[d] - rest[d] - 1) / stride + 1 : 0;
+            for (int64_t k = 0; k < axis[0][d]; k++) {
+                int64_t at = rest[d] + axis[3][d] - k * axis[2][d];
+                off[d][k] = at % stride ? INT64_MIN : at / stride;
+                any |= off[d][k] != INT64_MIN;
+            }
+            some = some && any && p->places[d] > 0;
+        }
+        if (!some) continue;
+        for (int d = 0; d < 3; d++) { /* spans, for the blocks */
+            int64_t least = INT64_MAX, most = INT64_MIN;
+            for (int64_t k = 0; k < axis[0][d]; k++)
+                if (off[d][k] != INT64_MIN) { least = nn__min64(least, off[d][k]); most = nn__max64(most, off[d][k]); }
+            p->span[d] = most - least + 1;
+        }
+        nn__sweep_blocks(&v, p->span, 64);
+        if (!nn__sweep_taps(&v, axis[0], off, 0, 1) || !nn__sweep_run(&v)) return;
+    }
+}
+
+/* -- the weight's gradient -- */
+static void nn__conv_weight_part(void *arg, int64_t begin, int64_t end, int worker) { /* pieces: parts times slices of channels */
+    nn__convolution *v = (nn__convolution *)arg;
+    nn__sweep        *p = &v->p;
+    int64_t          each = p->blocks[0] * p->blocks[1] * p->blocks[2], blocks = v->batch * each;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t part = i / v->slices, first = i % v->slices * v->slice, channels = nn__min64(v->slice, p->c - first);
+        for (int64_t g = 0; g < p->groups; g++) {
+            char *dw = v->partial + (size_t)part * v->partial_size + (size_t)((g * p->c + first) * v->count * p->o) * v->element;
+            memset(dw, 0, (size_t)(channels * v->count * p->o) * v->element);
+            for (int64_t b = part * v->part; b < nn__min64(blocks, (part + 1) * v->part); b++)
+                v->k->conv_weight(p, (b / each * p->groups + g) * each + b % each, first, channels, dw, v->ctx->scratch[worker]);
+        }
+    }
+}
+/* dw[o][c][tap] from the parts' [slice][run][tap of the run][c][o] */
+static void nn__conv_weight_sum(void *arg, int64_t begin, int64_t end, int worker) { /* pieces: input channels of all groups */
+    nn__convolution *v = (nn__convolution *)arg;
+    nn__sweep        *p = &v->p;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t g = i / p->c, c = i % p->c, first = c / v->slice * v->slice, channels = nn__min64(v->slice, p->c - first);
+        for (int64_t t = 0; t < v->count; t++) {
+            char *row = v->partial + (size_t)(((g * p->c + first) * v->count + t * channels + c - first) * p->o) * v->element;
+            for (int64_t part = 1; part < v->parts; part++) v->k->add(row, 1, row + (size_t)part * v->partial_size, 1, row, p->o, NULL);
+            for (int64_t o = 0; o < p->o; o++) {
+                int64_t to = ((g * p->o + o) * p->c + c) * v->taps + v->tap[t];
+                if (v->element == 4) ((float *)(uintptr_t)v->weight)[to] = ((float *)(void *)row)[o];
+                else ((double *)(uintptr_t)v->weight)[to] = ((double *)(void *)row)[o];
             }
         }
-    for (int64_t i = 0; i < nn_numel(out); i++) {
-        if (which == 0 && n->n_in > 2) acc[i] += nn__load(y->dtype, nn__data(n->in[2]), yl ? i % O : i / yp % O);
-        nn__store(out->dtype, nn__data(out), i, acc[i]);
     }
-    if (which == 0 && a->act) { nn__unary_fn f = nn__act_kernel(nn__kernels_for(n->ctx, out->dtype), a->act); f(nn__data(out), nn__data(out), nn_numel(out), NULL); }
-    free(acc);
 }
-static void nn__run_conv(nn_node *n) { nn__conv_naive(n, 0); }
-static void nn__run_conv_input(nn_node *n) { nn__conv_naive(n, 1); }
-static void nn__run_conv_weight(nn_node *n) { nn__conv_naive(n, 2); }
+static void nn__run_conv_weight(nn_node *n) {
+    nn__convolution v;
+    nn__sweep       *p = &v.p;
+    int64_t         blocks;
+    size_t          room;
+    if (nn_numel(n->out[0]) == 0) return;
+    if (nn_numel(n->in[0]) == 0 || nn_numel(n->in[1]) == 0) { nn__fill_data(n->out[0], 0); return; }
+    if (!nn__conv_forward(n, &v, n->in[0], n->in[1], nn__conv_channels(n->in[1], ((const nn__conv *)n->attr)->last & NN__Y_LAST) / ((const nn__conv *)n->attr)->groups)) return;
+    v.weight       = nn__data(n->out[0]);
+    v.partial_size = (size_t)nn_numel(n->out[0]) * v.element;
+    v.slice        = p->c <= 96 ? p->c : 64;
+    v.slices       = nn__ceil_div(p->c, v.slice);
+    blocks         = v.batch * p->blocks[0] * p->blocks[1] * p->blocks[2];
+    v.parts        = nn__max64(1, nn__min64(nn__min64(blocks, 16), (int64_t)(((size_t)8 << 20) / v.partial_size)));
+    v.part         = nn__ceil_div(blocks, v.parts);
+    v.parts        = nn__ceil_div(blocks, v.part);
+    room           = (size_t)v.parts * v.partial_size;
+    if (!(v.partial = (char *)nn__pool_get(v.ctx, room))) return;
+    if (nn__scratch(v.ctx, v.ctx->workers, nn__conv_room(&v, p->o))) {
+        nn__parallel(v.ctx, v.parts * v.slices, 0.02 * (double)(p->groups * p->k * p->o / v.slices) * (double)(v.part * p->block[0] * p->block[1] * p->block[2]), nn__conv_weight_part, &v);
+        nn__parallel(v.ctx, p->groups * p->c, (double)(v.count * p->o * v.parts), nn__conv_weight_sum, &v);
+    }
+    nn__pool_put(v.ctx, v.partial, room);
+}
 
 static nn_tensor *nn__sum_channels(nn_tensor *y, int last) { /* [N,C,...] -> [C] */
     nn_shape axes = nn__shape_none();
@@ -6326,7 +6643,7 @@ static int nn__conv_of(const char *op, nn_tensor *x, nn_tensor *w, const nn_conv
     a->axes = nn__grid_axes(op, x);
     if (!a->axes || !nn__ok_arg(x->ctx, op, w, "weight")) return 0;
     if (w->ndim != x->ndim) return nn__fail(x->ctx, op, NN__M_RANK, "weight", nn__shape_text(&t, w->ndim, w->size), a->axes == 1 ? "3" : a->axes == 2 ? "4" : "5");
-    if ((unsigned)o->act >= NN_ACTS) return nn__fail(x->ctx, op, NN__M_OPTION, "act", (double)o->act);
+    if ((unsigned)o->act >= NN_ACTS) return nn__fail(x->ctx, op, NN__M_OPTION, "act", (double)(int)o->act);
     a->groups = o->groups ? o->groups : 1;
     a->exact  = o->exact != 0;
     for (int i = 0; i < a->axes; i++) {
@@ -6351,18 +6668,21 @@ NN_API nn_tensor *nn_conv(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, cons
 }
 NN_API nn_tensor *nn_conv_transposed(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, const nn_conv_options *options) {
     nn_conv_options o = options ? *options : nn_conv_defaults();
-    nn_tensor      *y;
+    nn_tensor      *in[3], *y;
     nn__conv        a;
     int64_t         more[NN__GRID];
     int             last = nn_is_channels_last(x);
     if (!nn__conv_of("conv_transposed", x, weight, &o, &a) || !nn__grid_sizes(x->ctx, "conv_transposed", "output_padding", o.output_padding, a.axes, 0, 0, 0, more)) return NULL;
     for (int i = 0; i < a.axes; i++) {
-        int64_t reach = a.w.dilation[i] * (a.w.kernel[i] - 1) + 1, n = a.size[i], need = nn__max64(0, (n - 1) * a.w.stride[i] + reach - n * a.w.stride[i]);
+        int64_t reach = a.w.dilation[i] * (a.w.kernel[i] - 1) + 1, n = a.size[i], need = nn__max64(0, reach - a.w.stride[i]);
+        if ((double)n * (double)a.w.stride[i] + (double)reach > 1e15) return nn__fail(x->ctx, "conv_transposed", NN__M_GRID_SIZE, "the stride", i, (long long)a.w.stride[i], "smaller: the result would be too large"), (nn_tensor *)NULL;
         if (more[i] >= a.w.stride[i]) return nn__fail(x->ctx, "conv_transposed", NN__M_GRID_SIZE, "output_padding", i, (long long)more[i], "less than the stride"), (nn_tensor *)NULL;
         if (o.same) { a.w.before[i] = need / 2; a.w.after[i] = need - need / 2; }
         a.size[i] = o.same ? n * a.w.stride[i] : (n - 1) * a.w.stride[i] - a.w.before[i] - a.w.after[i] + reach + more[i];
         if (a.size[i] < 1) return nn__fail(x->ctx, "conv_transposed", NN__M_GRID_SIZE, "the result", i, (long long)a.size[i], "at least 1"), (nn_tensor *)NULL;
     }
+    in[0] = x; in[1] = weight; in[2] = bias;
+    if (!nn__conv_fits(x->ctx, "conv_transposed", &a, in, bias ? 3 : 2, 1)) return NULL;
     a.last = last ? NN__X_LAST | NN__Y_LAST : 0;
     y = nn__apply2(&nn__op_conv_input, last ? nn__to_last(x) : x, weight, &a);
     if (last) y = nn__from_last(y);
@@ -16044,10 +16364,14 @@ static inline NN__UNUSED void nn__fetch(const void *p, int64_t ahead) { __builti
 // Steps of k in a block, for 512-bit and for smaller vectors; rows of B fetched ahead. KC is part of the results' bits.
 enum { NN__GEMM_KC512 = 384, NN__GEMM_KC256 = NN__GEMM_KC_LEAST, NN__GEMM_AHEAD = 8 };
 
+enum { NN__ANY, NN__UNIT, NN__EVEN }; // how a microkernel reads A
+
 // One tile of C as the microkernels see it: at most MR rows, and one strip of columns.
 typedef struct nn__gemm_tile {
     int64_t k;
     const void *a; int64_t a_row, a_col;
+    const int64_t *at;                      // convolution: how far each row is from a, instead of a_row apart; NULL: a product
+    const int64_t *run; int64_t runs;       // its k goes in runs of k steps of A, these far from a; B's rows just go on
     const void *b; int64_t b_row;
     void *packed;                           // where a tile that packs B on its way leaves it
     void *c; int64_t c_row;
@@ -17821,17 +18145,21 @@ static void NN__K(gemm_finish)(NN__R *c, int64_t n, nn__unary_fn act, const NN__
 
 // The microkernel: C[rows,cols] (+)= A[rows,k] B[k,cols], with mr, nv and the flags known to the compiler: it becomes straight
 // code with acc in registers. nv vectors of columns, all full, except that nv == 1 may be partial. Rows past t->rows
-// are computed from the last real row and not stored. unit: A's elements of one step are adjacent (a_row == 1) and
-// all mr rows real. keep: leave B packed in t->packed.
-NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, const int nv, const int unit, const int keep) {
+// are computed from the last real row and not stored. way: how A is read. NN__ANY: through a pointer to each row. With all mr rows
+// real, NN__UNIT: A's elements of one step are adjacent (a_row == 1); NN__EVEN: rows lie a_row apart, three of them share a pointer, so that
+// the pointers fit the registers. keep: leave B packed in t->packed.
+NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, const int nv, const int way, const int keep) {
     const NN__R *a = (const NN__R *)t->a, *b = (const NN__R *)t->b;
     const int64_t a_col = t->a_col, b_row = t->b_row;
     const int rows = t->rows, cols = t->cols;
     const NN__R *row[NN__K(gemm_mr)];
+    const char *trio[(NN__K(gemm_mr) + 2) / 3];         // EVEN: of rows 0, 3, 6 ...
+    const int64_t apart = t->a_row * (int64_t)sizeof(NN__R), onward = a_col * (int64_t)sizeof(NN__R);
     NN__V acc[NN__K(gemm_mr)][NN__K(gemm_wv)], bv[NN__K(gemm_wv)];
     NN__GEMM_UNROLL
     for (int i = 0; i < mr; i++) {
-        row[i] = a + (i < rows ? i : rows - 1) * t->a_row;
+        const int r = i < rows ? i : rows - 1;
+        row[i] = a + (t->at ? t->at[r] : r * t->a_row);
         NN__GEMM_UNROLL
         for (int j = 0; j < nv; j++) acc[i][j] = nn__v_zero();
     }
@@ -17846,22 +18174,33 @@ NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, con
     // (As integers, since the address may lie past the end of B, where prefetching is harmless but a pointer is not.)
     const uintptr_t ahead = (uintptr_t)(NN__GEMM_AHEAD * b_row * (int64_t)sizeof(NN__R));
     NN__R *packed = (NN__R *)t->packed;
-    int64_t q = 0;
-    for (int64_t p = t->k; p > 0; p--, q += a_col, b += b_row) {
-        NN__GEMM_UNROLL
-        for (int j = 0; j < nv; j++) {
-            if (j * NN__K(gemm_bytes) % 64 == 0) __builtin_prefetch((const void *)((uintptr_t)(b + j * NN__W) + ahead));
-            bv[j] = nv == 1 ? nn__v_load_n(b, cols) : nn__v_load(b + j * NN__W);
-            if (keep) nn__v_store(packed + j * NN__W, bv[j]);
-        }
-        if (keep) packed += nv * NN__W;
-        NN__GEMM_UNROLL
-        for (int i = 0; i < mr; i++) {
-            const NN__V av = nn__v_set1(unit ? a[q + i] : row[i][q]);
+    int64_t q = 0, run = 0;
+    do {
+        if (t->run) q = t->run[run];
+        if (way == NN__EVEN) {
             NN__GEMM_UNROLL
-            for (int j = 0; j < nv; j++) acc[i][j] = nn__v_fma(av, bv[j], acc[i][j]);
+            for (int g = 0; g < (mr + 2) / 3; g++) trio[g] = (const char *)(a + q) + 3 * g * apart;
         }
-    }
+        for (int64_t p = t->k; p > 0; p--, b += b_row) {
+            NN__GEMM_UNROLL
+            for (int j = 0; j < nv; j++) {
+                if (j * NN__K(gemm_bytes) % 64 == 0) __builtin_prefetch((const void *)((uintptr_t)(b + j * NN__W) + ahead));
+                bv[j] = nv == 1 ? nn__v_load_n(b, cols) : nn__v_load(b + j * NN__W);
+                if (keep) nn__v_store(packed + j * NN__W, bv[j]);
+            }
+            if (keep) packed += nv * NN__W;
+            NN__GEMM_UNROLL
+            for (int i = 0; i < mr; i++) {
+                const NN__V av = nn__v_set1(way == NN__UNIT ? a[q + i] : way == NN__EVEN ? *(const NN__R *)(trio[i / 3] + i % 3 * apart) : row[i][q]);
+                NN__GEMM_UNROLL
+                for (int j = 0; j < nv; j++) acc[i][j] = nn__v_fma(av, bv[j], acc[i][j]);
+            }
+            if (way == NN__EVEN) {
+                NN__GEMM_UNROLL
+                for (int g = 0; g < (mr + 2) / 3; g++) trio[g] += onward;
+            } else q += a_col;
+        }
+    } while (++run < t->runs);
     NN__R *c = (NN__R *)t->c;
     const NN__R *const bias = (const NN__R *)t->bias;
     const int64_t c_row = t->c_row;
@@ -17870,7 +18209,7 @@ NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, con
     for (int i = 0; i < mr; i++) {
         NN__GEMM_UNROLL                                 // (no break at i == rows: clang would not unroll such a loop)
         for (int j = 0; j < nv; j++) {
-            if (!unit && i >= rows) continue;
+            if (way == NN__ANY && i >= rows) continue;
             NN__V v = acc[i][j];
             if (add) v = nn__v_add(nv == 1 ? nn__v_load_n(c, cols) : nn__v_load(c + j * NN__W), v);
             if (bias) v = nn__v_add(v, nv == 1 ? nn__v_load_n(bias, cols) : nn__v_load(bias + j * NN__W));
@@ -17884,19 +18223,20 @@ NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, con
         for (int i = 0; i < rows; i++) NN__K(gemm_finish)((NN__R *)t->c + i * c_row, cols, t->act, residual ? residual + i * t->r_row : NULL);
 }
 
-#define NN__GEMM_MICRO(name, mr, nv, unit, keep) \
-    NN__GEMM_NOINLINE void NN__K(name)(const nn__gemm_tile *t) { NN__K(gemm_micro)(t, mr, nv, unit, keep); }
-NN__GEMM_MICRO(gemm_micro_packed, NN__K(gemm_mr), NN__K(gemm_nv), 1, 0)
-NN__GEMM_MICRO(gemm_micro_keep, NN__K(gemm_mr), NN__K(gemm_nv), 0, 1)
-NN__GEMM_MICRO(gemm_micro_r, NN__K(gemm_mr), NN__K(gemm_nv), 0, 0)
-NN__GEMM_MICRO(gemm_micro_h, NN__K(gemm_mh), NN__K(gemm_nv), 0, 0)
-NN__GEMM_MICRO(gemm_micro_q, NN__K(gemm_mq), NN__K(gemm_nv), 0, 0)
-NN__GEMM_MICRO(gemm_micro_1, 1, NN__K(gemm_nv), 0, 0)
-NN__GEMM_MICRO(gemm_micro_wide, 1, NN__K(gemm_wv), 0, 0)
-NN__GEMM_MICRO(gemm_edge_r, NN__K(gemm_mr), 1, 0, 0)
-NN__GEMM_MICRO(gemm_edge_h, NN__K(gemm_mh), 1, 0, 0)
-NN__GEMM_MICRO(gemm_edge_q, NN__K(gemm_mq), 1, 0, 0)
-NN__GEMM_MICRO(gemm_edge_1, 1, 1, 0, 0)
+#define NN__GEMM_MICRO(name, mr, nv, way, keep) \
+    NN__GEMM_NOINLINE void NN__K(name)(const nn__gemm_tile *t) { NN__K(gemm_micro)(t, mr, nv, way, keep); }
+NN__GEMM_MICRO(gemm_micro_packed, NN__K(gemm_mr), NN__K(gemm_nv), NN__UNIT, 0)
+NN__GEMM_MICRO(gemm_micro_even, NN__K(gemm_mr), NN__K(gemm_nv), NN__EVEN, 0)
+NN__GEMM_MICRO(gemm_micro_keep, NN__K(gemm_mr), NN__K(gemm_nv), NN__ANY, 1)
+NN__GEMM_MICRO(gemm_micro_r, NN__K(gemm_mr), NN__K(gemm_nv), NN__ANY, 0)
+NN__GEMM_MICRO(gemm_micro_h, NN__K(gemm_mh), NN__K(gemm_nv), NN__ANY, 0)
+NN__GEMM_MICRO(gemm_micro_q, NN__K(gemm_mq), NN__K(gemm_nv), NN__ANY, 0)
+NN__GEMM_MICRO(gemm_micro_1, 1, NN__K(gemm_nv), NN__ANY, 0)
+NN__GEMM_MICRO(gemm_micro_wide, 1, NN__K(gemm_wv), NN__ANY, 0)
+NN__GEMM_MICRO(gemm_edge_r, NN__K(gemm_mr), 1, NN__ANY, 0)
+NN__GEMM_MICRO(gemm_edge_h, NN__K(gemm_mh), 1, NN__ANY, 0)
+NN__GEMM_MICRO(gemm_edge_q, NN__K(gemm_mq), 1, NN__ANY, 0)
+NN__GEMM_MICRO(gemm_edge_1, 1, 1, NN__ANY, 0)
 #undef NN__GEMM_MICRO
 
 // One tile of up to MR rows and NR columns: picks the smallest microkernel which covers the rows; columns which do not
@@ -17904,7 +18244,8 @@ NN__GEMM_MICRO(gemm_edge_1, 1, 1, 0, 0)
 static void NN__K(gemm_tile)(nn__gemm_tile *t) {
     const int rows = t->rows, cols = t->cols;
     if (cols == NN__K(gemm_nr)) {
-        if (rows == NN__K(gemm_mr) && t->a_row == 1) NN__K(gemm_micro_packed)(t);
+        if (rows == NN__K(gemm_mr) && t->a_row == 1 && !t->at) NN__K(gemm_micro_packed)(t);
+        else if (rows == NN__K(gemm_mr) && !t->at) NN__K(gemm_micro_even)(t);
         else if (rows > NN__K(gemm_mh)) NN__K(gemm_micro_r)(t);
         else if (rows > NN__K(gemm_mq)) NN__K(gemm_micro_h)(t);
         else if (rows > 1) NN__K(gemm_micro_q)(t);
@@ -18297,6 +18638,197 @@ NN__UNUSED static int NN__K(gemm_small)(const nn__gemm *g) {
         for (int64_t i = 0; i < m; i++) NN__K(gemm_finish)(c + i * g->c_row, n, g->act, g->residual ? (const NN__R *)g->residual + i * g->r_row : NULL);
     return 1;
 }
+
+// ---- convolution -----------------------------------------------------------------------------------------------
+// A convolution is a matrix product whose A is not written down: row i is a place, its k elements lie in x in runs of neighbours, one run
+// for each row of the kernel, when x's channels are neighbours. So a block of places first gets its strip of x: the part of x under the
+// windows of its places, channels last, zeros where the windows reach over the border. Then the microkernel of the matrix product goes over
+// it, its rows the places, its k the runs. Nothing else is packed, and x is never unrolled into a matrix.
+//
+//        strip, [rows][cols][c]                  places 0, 1, 2 of a row, kernel 3x3, step 1: their first run
+//        +--------------------------+            0:  |c c c|c c c|c c c|
+//        | 0 0 0 0 0 0 0 0 0 0 0 0 0|            1:        |c c c|c c c|c c c|
+//        | 0 x x x x x x x x x x x 0|            2:              |c c c|c c c|c c c|
+//        | 0 x x x x x x x x x x x 0|                a place is step * c elements on; the next run one row of the strip down
+//        +--------------------------+
+
+// out[i][0..c) = x[channel * 0..c)[i], i < n: rows of channels become pixels of c channels. x's pixels are `at` apart.
+static void NN__K(conv_turn)(NN__R *out, const NN__R *x, int64_t channel, int64_t at, int64_t c, int64_t n) {
+    int64_t j = 0;
+    if (channel == 1 || (c == 1 && at == 1)) {
+        if (at == c) memcpy(out, x, (size_t)(n * c) * sizeof *out);
+        else for (int64_t i = 0; i < n; i++) memcpy(out + i * c, x + i * at, (size_t)c * sizeof *out);
+        return;
+    }
+    for (; j + NN__W <= c; j += NN__W) {
+        const NN__R *row[NN__W];
+        int64_t i = 0;
+        for (int q = 0; q < NN__W; q++) row[q] = x + (j + q) * channel;
+        if (at == 1) i = NN__K(gemm_turn)(out + j, c, row, n);
+        for (; i < n; i++)
+            for (int q = 0; q < NN__W; q++) out[i * c + j + q] = row[q][i * at];
+    }
+    for (; j < c; j++)
+        for (int64_t i = 0; i < n; i++) out[i * c + j] = x[j * channel + i * at];
+}
+// y[channel * j][i] = buf[i][j], i < n, j < c: the way back; buf's pixels are `row` apart.
+static void NN__K(conv_turn_back)(NN__R *y, int64_t channel, int64_t at, const NN__R *buf, int64_t row, int64_t c, int64_t n) {
+    if (channel == 1) {
+        for (int64_t i = 0; i < n; i++) memcpy(y + i * at, buf + i * row, (size_t)c * sizeof *y);
+        return;
+    }
+    int64_t i = 0;
+    for (; i < n && at == 1 && n >= NN__W; i += NN__W) {
+        const NN__R *pixel[NN__W];
+        int64_t j;
+        if (i + NN__W > n) i = n - NN__W;               // the last ones once more
+        for (int q = 0; q < NN__W; q++) pixel[q] = buf + (i + q) * row;
+        for (j = NN__K(gemm_turn)(y + i, channel, pixel, c); j < c; j++)
+            for (int q = 0; q < NN__W; q++) y[j * channel + i + q] = pixel[q][j];
+    }
+    for (int64_t j = 0; j < c && i < n; j++)
+        for (int64_t q = i; q < n; q++) y[j * channel + q * at] = buf[q * row + j];
+}
+
+// Where a block of places begins, and how many it has along each axis
+static void NN__K(conv_block)(const nn__sweep *p, int64_t block, int64_t *at, int64_t *n) {
+    for (int d = 2; d >= 0; d--) {
+        at[d] = block % p->blocks[d] * p->block[d];
+        n[d]  = nn__min64(p->block[d], p->places[d] - at[d]);
+        block /= p->blocks[d];
+    }
+}
+// The strip of n places from `at` on: [planes][rows][cols][c], of the c channels from x on.
+static void NN__K(conv_strip)(const nn__sweep *p, const NN__R *x, int64_t c, const int64_t *at, const int64_t *n, NN__R *strip) {
+    int64_t begin[3], count[3], cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = (p->block[1] - 1) * p->step[1] + p->span[1];
+    for (int d = 0; d < 3; d++) {
+        begin[d] = at[d] * p->step[d] + p->low[d];
+        count[d] = (n[d] - 1) * p->step[d] + p->span[d];
+    }
+    const int64_t left = nn__min64(nn__max64(0, -begin[2]), count[2]), stop = nn__max64(left, nn__min64(count[2], p->x.size[2] - begin[2]));
+    for (int64_t z = 0; z < count[0]; z++)
+        for (int64_t r = 0; r < count[1]; r++) {
+            const int64_t zi = begin[0] + z, ri = begin[1] + r;
+            NN__R *to = strip + (z * rows + r) * cols * c;
+            if (zi < 0 || zi >= p->x.size[0] || ri < 0 || ri >= p->x.size[1] || left == stop) { memset(to, 0, (size_t)(count[2] * c) * sizeof *to); continue; }
+            memset(to, 0, (size_t)(left * c) * sizeof *to);
+            NN__K(conv_turn)(to + left * c, x + zi * p->x.at[0] + ri * p->x.at[1] + (begin[2] + left) * p->x.at[2], p->x.channel, p->x.at[2], c, stop - left);
+            memset(to + stop * c, 0, (size_t)((count[2] - stop) * c) * sizeof *to);
+        }
+}
+
+// A panel of weights: packed[i * sums + s][lane] = w[lane][s][tap[i]], i < count. Lanes past the last hold zero.
+NN__UNUSED static void NN__K(conv_pack)(const void *weight, int64_t lane, int64_t lanes, int64_t sum, int64_t sums, int64_t taps, const int32_t *tap, int64_t count, void *out) {
+    enum { MOST = 64 };
+    const NN__R *w = (const NN__R *)weight;
+    NN__R *packed = (NN__R *)out, turned[MOST * NN__W];
+    for (int64_t j = 0; j < NN__K(gemm_nr); j += NN__W) {
+        const NN__R *row[NN__W];
+        for (int64_t s = 0; s < sums; s++) {
+            int64_t k = 0;
+            for (int q = 0; q < NN__W; q++) row[q] = w + nn__min64(j + q, lanes - 1) * lane + s * sum;
+            if (taps <= MOST && j + NN__W <= lanes) {
+                for (k = NN__K(gemm_turn)(turned, NN__W, row, taps); k < taps; k++)
+                    for (int q = 0; q < NN__W; q++) turned[k * NN__W + q] = row[q][k];
+                for (int64_t i = 0; i < count; i++) nn__v_store(packed + (i * sums + s) * NN__K(gemm_nr) + j, nn__v_load(turned + tap[i] * NN__W));
+            } else
+                for (int64_t i = 0; i < count; i++)
+                    for (int q = 0; q < NN__W; q++) packed[(i * sums + s) * NN__K(gemm_nr) + j + q] = j + q < lanes ? row[q][tap[i]] : 0;
+        }
+    }
+}
+
+// The places of a block times one panel of weights, into buf[place][columns].
+static void NN__K(conv_panel)(const nn__sweep *p, const NN__R *strip, const int64_t *n, nn__gemm_tile *t, NN__R *buf, int64_t *at) {
+    const int64_t nr = NN__K(gemm_nr), mr = NN__K(gemm_mr), cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = (p->block[1] - 1) * p->step[1] + p->span[1];
+    const int64_t whole = nn__ceil_div(n[2], mr) * mr * 10, places = n[0] * n[1] * n[2];
+    t->c_row = nr;
+    if (whole <= n[2] * 12) {                           // tiles stay within a row: even steps
+        for (int64_t i = 0; i < n[0] * n[1]; i++)
+            for (int64_t j = 0; j < n[2]; j += t->rows) {
+                t->rows = (int)nn__min64(mr, n[2] - j);
+                t->a = strip + ((i / n[1] * p->step[0] * rows + i % n[1] * p->step[1]) * cols + j * p->step[2]) * p->c;
+                t->c = buf + (i * n[2] + j) * nr;
+                NN__K(gemm_tile)(t);
+            }
+        return;
+    }
+    for (int64_t i = 0; i < places; i++) at[i] = ((i / (n[1] * n[2]) * p->step[0] * rows + i / n[2] % n[1] * p->step[1]) * cols + i % n[2] * p->step[2]) * p->c;
+    t->a = strip;
+    for (int64_t i = 0; i < places; i += t->rows) {
+        t->rows = (int)nn__min64(mr, places - i);
+        t->at   = at + i;
+        t->c    = buf + i * nr;
+        NN__K(gemm_tile)(t);
+    }
+    t->at = NULL;
+}
+
+// One job: some panels of a block of places, from strip to result.
+NN__UNUSED static void NN__K(conv)(const nn__sweep *p, int64_t job, void *scratch) {
+    const int64_t nr = NN__K(gemm_nr), split = job % p->splits, block = job / p->splits % (p->blocks[0] * p->blocks[1] * p->blocks[2]);
+    const int64_t rest = job / p->splits / (p->blocks[0] * p->blocks[1] * p->blocks[2]), g = rest % p->groups, b = rest / p->groups;
+    const NN__R *x = (const NN__R *)p->x.data + b * p->x.batch + g * p->c * p->x.channel;
+    NN__R *strip = (NN__R *)scratch, *buf = strip + p->room;
+    int64_t at[3], n[3];
+    nn__gemm_tile t;
+    NN__K(conv_block)(p, block, at, n);
+    const int64_t places = n[0] * n[1] * n[2], whole = p->every[2] == 1 && p->y.channel != 1 && (n[2] == p->y.size[2] || n[1] == 1) && n[0] == 1 && p->every[1] == 1; // neighbours in y too
+    int64_t *const row_at = (int64_t *)(void *)(buf + nn__round16(p->block[0] * p->block[1] * p->block[2] * nr));
+    NN__K(conv_strip)(p, x, p->c, at, n, strip);
+    memset(&t, 0, sizeof t);
+    t.k = p->run; t.run = p->off; t.runs = p->runs;
+    t.a_row = p->step[2] * p->c; t.a_col = 1;
+    t.b_row = nr;
+    for (int64_t j = p->panels * split / p->splits; j < p->panels * (split + 1) / p->splits; j++) {
+        NN__R *y = (NN__R *)p->y.data + b * p->y.batch + (g * p->o + j * nr) * p->y.channel;
+        t.cols = (int)nn__min64(nr, p->o - j * nr);
+        t.b    = (const NN__R *)p->w + (g * p->panels + j) * p->k * nr;
+        t.bias = p->bias ? (const NN__R *)p->bias + g * p->o + j * nr : NULL;
+        NN__K(conv_panel)(p, strip, n, &t, buf, row_at);
+        if (p->act && t.cols == nr) p->act(buf, buf, places * nr, NULL);
+        else for (int64_t i = 0; i < places && p->act; i++) p->act(buf + i * nr, buf + i * nr, t.cols, NULL);
+        for (int64_t i = 0; i < n[0] * n[1]; i++) {
+            const int64_t z = p->first[0] + (at[0] + i / n[1]) * p->every[0], r = p->first[1] + (at[1] + i % n[1]) * p->every[1], q = p->first[2] + at[2] * p->every[2];
+            NN__K(conv_turn_back)(y + z * p->y.at[0] + r * p->y.at[1] + q * p->y.at[2], p->y.channel, p->every[2] * p->y.at[2], buf + i * n[2] * nr, nr, t.cols, whole ? places : n[2]);
+            if (whole) break;
+        }
+    }
+}
+
+// The part of the weight's gradient that a block of places gives, for the channels of x from `first` on: dw[run][element][o] += x's elements times
+// y's channels, over the places. Here a place is a step of k; y is dy, p->w not used.
+NN__UNUSED static void NN__K(conv_weight)(const nn__sweep *p, int64_t block, int64_t first, int64_t channels, void *out, void *scratch) {
+    const int64_t nr = NN__K(gemm_nr), mr = NN__K(gemm_mr), each = p->blocks[0] * p->blocks[1] * p->blocks[2], b = block / each / p->groups, g = block / each % p->groups;
+    const int64_t cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = (p->block[1] - 1) * p->step[1] + p->span[1];
+    const NN__R *x = (const NN__R *)p->x.data + b * p->x.batch + (g * p->c + first) * p->x.channel, *dy = (const NN__R *)p->y.data + b * p->y.batch + g * p->o * p->y.channel;
+    NN__R *strip = (NN__R *)scratch, *buf = strip + p->room, *dw = (NN__R *)out;
+    const int64_t run = p->run / p->c * channels;       // as many taps, of fewer channels
+    int64_t at[3], n[3], *const start = (int64_t *)(void *)(buf + nn__round16(p->block[0] * p->block[1] * p->block[2] * p->o));
+    nn__gemm_tile t;
+    NN__K(conv_block)(p, block % each, at, n);
+    NN__K(conv_strip)(p, x, channels, at, n, strip);
+    memset(&t, 0, sizeof t);
+    t.k = n[2]; t.run = start; t.runs = n[0] * n[1];
+    for (int64_t i = 0; i < t.runs; i++) {
+        start[i] = (i / n[1] * p->step[0] * rows + i % n[1] * p->step[1]) * cols * channels;
+        NN__K(conv_turn)(buf + i * n[2] * p->o, dy + (at[0] + i / n[1]) * p->y.at[0] + (at[1] + i % n[1]) * p->y.at[1] + at[2] * p->y.at[2], p->y.channel, p->y.at[2], p->o, n[2]);
+    }
+    t.a_row = 1; t.a_col = p->step[2] * channels;
+    t.b_row = p->o; t.c_row = p->o;
+    t.add = 1;
+    for (int64_t j = 0; j < p->o; j += nr)
+        for (int64_t r = 0; r < p->runs; r++)
+            for (int64_t m = 0; m < run; m += t.rows) {
+                t.rows = (int)nn__min64(mr, run - m);
+                t.cols = (int)nn__min64(nr, p->o - j);
+                t.a = strip + p->off[r] / p->c * channels + m;
+                t.b = buf + j;
+                t.c = dw + (r * run + m) * p->o + j;
+                NN__K(gemm_tile)(&t);
+            }
+}
+
 #undef NN__GEMM_MR16
 #undef nn__v_fold
 #undef nn__v_pieces
@@ -19010,7 +19542,8 @@ static const nn__kernel_set NN__K(set) = {
     NN__OPTIM_KERNELS(NN__X)
 #undef NN__X
     NN__K(uniform),
-    NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_row), NN__K(gemm_small), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr), NN__K(peak),
+    NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_row), NN__K(gemm_small), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr),
+    NN__K(conv_pack), NN__K(conv), NN__K(conv_weight), NN__K(peak),
 #if NN__PASS_F64
     NULL, NULL, NULL, NULL};
 #else
