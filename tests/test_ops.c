@@ -663,6 +663,41 @@ static void ref_layernorm(const arr *in, int n_in, const void *attr, arr *out, d
     }
     *roundings = 2 * (double)n + 8;
 }
+/* Element i's channel, and its set of those that share statistics (nn__norm_attr says which) */
+static int64_t channel_of(nn_shape s, int last, int64_t i) {
+    int64_t index[NN_MAX_DIMS];
+    split_index(s, i, index);
+    return index[last ? s.ndim - 1 : 1];
+}
+static void ref_channel_affine(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    (void)n_in;
+    out[0] = make(in[0].s);
+    for (int64_t i = 0; i < in[0].n; i++) {
+        int64_t c = channel_of(in[0].s, *(const int32_t *)attr, i);
+        out[0].v[i] = in[0].v[i] * in[1].v[c] + in[2].v[c];
+        out[0].m[i] = fabs(in[0].v[i] * in[1].v[c]) + fabs(in[2].v[c]);
+    }
+    *roundings = 2;
+}
+static void ref_norm(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    const nn__norm_attr *a = (const nn__norm_attr *)attr;
+    int64_t c = in[1].n, groups = a->groups ? a->groups : c, sets = groups * (a->groups ? in[0].s.dim[0] : 1), n = sets ? in[0].n / sets : 1, batch = in[0].s.dim[0] ? in[0].s.dim[0] : 1;
+    (void)n_in;
+    out[0] = make(in[0].s);
+    for (int i = 1; i < 3; i++) out[i] = make(a->groups ? NN_SHAPE(in[0].s.dim[0], groups) : NN_SHAPE(c));
+    for (int pass = 0; pass < 3; pass++)
+        for (int64_t i = 0; i < in[0].n; i++) {
+            int64_t k = channel_of(in[0].s, a->last, i), set = (a->groups ? i / (in[0].n / batch) * groups : 0) + k / (c / groups);
+            double  x = in[0].v[i], apart = x - out[1].v[set], scale = 1 / sqrt(out[2].v[set] + a->eps);
+            if (pass == 0) out[1].v[set] += x / (double)n, out[1].m[set] = fmax(out[1].m[set], fabs(x));
+            if (pass == 1) out[2].v[set] += apart * apart / (double)n, out[2].m[set] += (apart * apart + out[1].m[set] * fabs(apart)) / (double)n;
+            if (pass == 2) {
+                out[0].v[i] = apart * scale * in[1].v[k] + in[2].v[k];
+                out[0].m[i] = out[1].m[set] * scale * (1 + fabs(apart * scale)) * fabs(in[1].v[k]) + fabs(in[2].v[k]);
+            }
+        }
+    *roundings = 2 * (double)n + 8;
+}
 static void ref_mse(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
     (void)n_in; (void)attr;
     out[0] = make(NN_SCALAR);
@@ -1114,7 +1149,7 @@ static void ref_det(const arr *in, int n_in, const void *attr, arr *out, double 
 typedef struct general { const char *name; reference f; } general;
 static const general generals[] = {
     {"affine", ref_affine},   {"sum", ref_sum},         {"max", ref_max},               {"matmul", ref_matmul},       {"linear", ref_linear},
-    {"softmax", ref_softmax}, {"log_softmax", ref_log_softmax}, {"layernorm", ref_layernorm}, {"cross_entropy", ref_cross_entropy}, {"mse", ref_mse},
+    {"softmax", ref_softmax}, {"log_softmax", ref_log_softmax}, {"layernorm", ref_layernorm}, {"channel_affine", ref_channel_affine}, {"batchnorm", ref_norm}, {"groupnorm", ref_norm}, {"cross_entropy", ref_cross_entropy}, {"mse", ref_mse},
     {"mask", ref_mask},       {"dropout", ref_dropout}, {"reshape", ref_reshape},       {"permute", ref_permute},     {"slice", ref_slice},
     {"unslice", ref_unslice}, {"expand", ref_expand},   {"concat", ref_concat},         {"gather", ref_gather},       {"scatter_add", ref_scatter_add},
     {"clamp", ref_clamp},     {"leaky_relu", ref_leaky_relu}, {"elu", ref_elu},         {"compare", ref_compare},     {"logic", ref_logic},         {"where", ref_where},
@@ -1134,6 +1169,7 @@ static const other elsewhere[] = {
     {"softmax_back", "softmax", "the fused gradient is compared with the rule"},
     {"log_softmax_back", "log_softmax", "the fused gradient is compared with the rule"},
     {"layernorm_back", "layernorm", "the fused gradient is compared with the rule"},
+    {"norm_back", "batchnorm", "the fused gradient is compared with the rule, and groupnorm's, too"},
     {"cross_entropy_back", "cross_entropy", "the fused gradient is compared with the rule"},
     {"mse_back", "mse", "the fused gradient is compared with the rule"},
     {"linear_back", "linear", "the fused gradient is compared with the rule"},
