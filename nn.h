@@ -1194,6 +1194,7 @@ NN_API nn_tensor  *nn_layer_embedding(nn_scope s, const char *name, nn_tensor *i
 NN_API nn_tensor  *nn_layer_rmsnorm(nn_scope s, const char *name, nn_tensor *x);                      /* weight [n], eps 1e-6 */
 NN_API nn_tensor  *nn_layer_batchnorm(nn_scope s, const char *name, nn_tensor *x);                    /* [N,C,...]; weight, bias, running_mean, running_var [C] */
 NN_API nn_tensor  *nn_layer_groupnorm(nn_scope s, const char *name, nn_tensor *x, int groups);        /* [N,C,...]; weight, bias [C] */
+NN_API nn_tensor  *nn_layer_instancenorm(nn_scope s, const char *name, nn_tensor *x);                 /* the same with a group for each channel; Ulyanov et al. 2016 */
 /* [N,C,...] -> [N,out,...]; weight [out,C/groups,K...], bias [out]. In short: nn_layer_conv(s, "conv1", x, 64, 7, 2, 3) has 64 kernels of 7 along every axis, stride 2, padding 3 */
 NN_API nn_tensor  *nn_layer_conv(nn_scope s, const char *name, nn_tensor *x, int64_t out, int64_t kernel, int64_t stride, int64_t padding);
 NN_API nn_tensor  *nn_layer_conv_with(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options);
@@ -6734,9 +6735,10 @@ static int nn__sample_channels(nn_ctx *c, nn_dtype real, int k, nn_sample *s, in
     s->attr = s->room;
     return 1;
 }
+static void nn__grad_fast_channel_affine(nn_node *n, nn_tensor **dy, nn_tensor **dx); /* below: the norms' */
 static int nn__sample_channel_affine(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_channels(c, real, k, s, (int32_t *)s->room, 1); }
 static const nn_op nn__op_channel_affine = {"channel_affine", 3, 1, sizeof(int32_t), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_channel_affine, nn__run_channel_affine, nn__grad_channel_affine,
-                                            NULL, nn__cost_channel_affine, nn__sample_channel_affine, 0};
+                                            nn__grad_fast_channel_affine, nn__cost_channel_affine, nn__sample_channel_affine, 0};
 
 /* -- batchnorm, groupnorm:  as layernorm, over a set       outputs 2 and 3: the sets' means and (biased) variances -- */
 typedef struct nn__norm_attr { double eps; int32_t groups, last; } nn__norm_attr; /* groups: 0 for batchnorm */
@@ -6745,9 +6747,10 @@ typedef struct nn__norm {
     nn_dtype    dtype;
     size_t      e;
     const char *g, *x;                            /* g: dy, or NULL for the forward pass */
+    const char *with, *of;                        /* y = p with + q (of - m) + r: g and x, but for channel_affine's gradient NULL and g */
     char       *y;
     const void *weight, *bias;
-    void       *mean, *var;
+    void       *mean, *var;                       /* NULL: channel_affine, as if they were 0 and 1 */
     double      eps, *share;                      /* backward: what [block,C] adds to dweight and dbias */
     char       *sums, *factors;                   /* `last`: [block,part,3,C] and [block,4,C] */
     int64_t     c, s, blocks, groups, per, count; /* channels, positions; sets in a block, channels in a set, values of a channel in a block */
@@ -6772,7 +6775,8 @@ static int nn__shape_norm(nn_node *n, nn_spec *out) {
 }
 static void nn__norm_begin(const nn__norm *w, nn__norm_set *t, int64_t set) {
     memset(t, 0, sizeof *t);
-    if (!w->g) return;
+    t->rstd = 1;
+    if (!w->g || !w->mean) return;
     t->mean = nn__load(w->dtype, w->mean, set);
     t->rstd = 1 / sqrt(nn__load(w->dtype, w->var, set) + w->eps);
 }
@@ -6799,10 +6803,10 @@ static void nn__norm_end(const nn__norm *w, nn__norm_set *t, int64_t set) {
 }
 static void nn__norm_factors(const nn__norm *w, const nn__norm_set *t, int64_t set, int64_t c, double *h) { /* m, p, q, r */
     double scale = nn__load(w->dtype, w->weight, c) * t->rstd;
-    h[0] = nn__load(w->dtype, w->mean, set);
-    h[1] = w->g ? scale : 0;
-    h[2] = w->g ? -t->rstd * t->rstd * t->hx / t->n : scale;
-    h[3] = w->g ? -t->rstd * t->h / t->n : nn__load(w->dtype, w->bias, c) + (h[0] - t->mean) * scale; /* what rounding the mean left out */
+    h[0] = w->mean ? nn__load(w->dtype, w->mean, set) : 0;
+    h[1] = w->with ? scale : 0;
+    h[2] = w->with ? -t->rstd * t->rstd * t->hx / t->n : scale;
+    h[3] = w->with ? -t->rstd * t->h / t->n : !w->bias ? 0 : nn__load(w->dtype, w->bias, c) + (h[0] - t->mean) * scale; /* what rounding the mean left out */
 }
 /* [N,C,...]: a set at a time, so that the second pass finds in the caches what the first has read */
 static void nn__norm_sets(void *arg, int64_t begin, int64_t end, int worker) {
@@ -6820,7 +6824,7 @@ static void nn__norm_sets(void *arg, int64_t begin, int64_t end, int worker) {
         nn__norm_end(w, &t, set);
         for (int64_t i = (set + 1) * w->per - 1; i >= set * w->per; i--) {
             nn__norm_factors(w, &t, set, i % w->c, h);
-            w->k->channel_apply(nn__part_of(w->g, i * w->s, w->e), nn__part_of(w->x, i * w->s, w->e), w->y + i * w->s * (int64_t)w->e, h, runs, apart, w->s, w->stream);
+            w->k->channel_apply(nn__part_of(w->with, i * w->s, w->e), nn__part_of(w->of, i * w->s, w->e), w->y + i * w->s * (int64_t)w->e, h, runs, apart, w->s, w->stream);
         }
     }
 }
@@ -6866,7 +6870,7 @@ static void nn__norm_part_apply(void *arg, int64_t begin, int64_t end, int worke
     for (int64_t i = begin; i < end; i++) {
         int64_t     rows, at = nn__norm_part(w, i, &rows), row = w->c * (int64_t)w->e;
         const char *h = w->factors + i / w->parts * 4 * row;
-        w->k->column_apply(nn__part_of(w->g, at, w->e), nn__part_of(w->x, at, w->e), w->y + at * (int64_t)w->e, h, h + row, h + 2 * row, h + 3 * row, rows, w->c, w->stream);
+        w->k->column_apply(nn__part_of(w->with, at, w->e), nn__part_of(w->of, at, w->e), w->y + at * (int64_t)w->e, h, h + row, h + 2 * row, h + 3 * row, rows, w->c, w->stream);
     }
 }
 /* Sizes of parts are the shape's alone, for equal bits on any number of threads. */
@@ -6913,7 +6917,7 @@ static void nn__norm_all(nn_node *n, nn__norm *w, nn_tensor *x, nn_tensor *dweig
 }
 static void nn__run_norm(nn_node *n) {
     nn__norm w;
-    w.g = NULL; w.x = (char *)nn__data(n->in[0]); w.weight = nn__data(n->in[1]); w.bias = nn__data(n->in[2]);
+    w.g = w.with = NULL; w.x = w.of = (char *)nn__data(n->in[0]); w.weight = nn__data(n->in[1]); w.bias = nn__data(n->in[2]);
     w.y = (char *)nn__data(n->out[0]); w.mean = nn__data(n->out[1]); w.var = nn__data(n->out[2]);
     nn__norm_all(n, &w, n->in[0], NULL, NULL);
 }
@@ -6939,22 +6943,33 @@ static void nn__grad_norm(nn_node *n, nn_tensor **dy, nn_tensor **dx) { /* the s
     }
     if (nn_wants(n, 1)) dx[1] = nn_reshape(nn_sum(nn_mul(g, xhat), others, 0), NN_SHAPE(c));
 }
-/* norm_back: dy, x, weight, mean, var -> dx, dweight, dbias */
+/* norm_back: dy, x, weight, mean, var -> dx, dweight, dbias; channel_affine_back: without the last two inputs */
 static int nn__shape_norm_back(nn_node *n, nn_spec *out) {
     for (int i = 0; i < 3; i++) nn_spec_like(&out[i], n->in[i ? 2 : 1]);
     return 1;
 }
 static void nn__run_norm_back(nn_node *n) {
     nn__norm w;
-    w.g = (char *)nn__data(n->in[0]); w.x = (char *)nn__data(n->in[1]); w.weight = nn__data(n->in[2]); w.bias = NULL;
-    w.mean = nn__data(n->in[3]); w.var = nn__data(n->in[4]); w.y = (char *)nn__data(n->out[0]);
+    int      affine = n->n_in == 3;
+    w.g = (char *)nn__data(n->in[0]); w.x = (char *)nn__data(n->in[1]); w.weight = nn__data(n->in[2]); w.bias = NULL; w.y = (char *)nn__data(n->out[0]);
+    w.mean = affine ? NULL : nn__data(n->in[3]); w.var = affine ? NULL : nn__data(n->in[4]);
+    w.with = affine ? NULL : w.g; w.of = affine ? w.g : w.x;
     nn__norm_all(n, &w, n->in[1], n->out[1], n->out[2]);
 }
 static const nn_op nn__op_norm_back = {"norm_back", 5, 3, sizeof(nn__norm_attr), NN_OP_FLOAT, nn__shape_norm_back, nn__run_norm_back, NULL, NULL, nn__cost_rows, NULL, 0};
+static const nn_op nn__op_channel_affine_back = {"channel_affine_back", 3, 3, sizeof(nn__norm_attr), NN_OP_FLOAT, nn__shape_norm_back, nn__run_norm_back, NULL, NULL, nn__cost_rows, NULL, 0};
 static void nn__grad_fast_norm(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     nn_tensor *in[5];
     in[0] = dy[0]; in[1] = n->in[0]; in[2] = n->in[1]; in[3] = n->out[1]; in[4] = n->out[2];
     nn_apply(&nn__op_norm_back, in, 5, n->attr, dx);
+}
+static void nn__grad_fast_channel_affine(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn__norm_attr a;
+    nn_tensor    *in[3];
+    memset(&a, 0, sizeof a);
+    a.last = *(const int32_t *)n->attr;
+    in[0] = dy[0]; in[1] = n->in[0]; in[2] = n->in[1];
+    nn_apply(&nn__op_channel_affine_back, in, 3, &a, dx);
 }
 static int nn__sample_norm(nn_ctx *c, nn_dtype real, int k, nn_sample *s, int grouped) {
     nn__norm_attr *a = (nn__norm_attr *)(void *)s->room;
@@ -6994,10 +7009,18 @@ static nn_tensor *nn__norm_of(const nn_op *op, nn_tensor *x, int groups, nn_tens
     return nn_apply(op, in, 3, &a, out) ? nn__norm_unview(out[0], a.last) : NULL;
 }
 NN_API nn_tensor *nn_groupnorm(nn_tensor *x, int groups, nn_tensor *weight, nn_tensor *bias, double eps) {
-    nn_tensor *out[3];
+    nn_tensor *out[3], *y;
+    int32_t    last;
     if (!nn__has_channels("groupnorm", x)) return NULL;
     if (nn__is_half(x)) return nn_cast(nn_groupnorm(nn_cast(x, NN_F32), groups, nn_cast(weight, NN_F32), nn_cast(bias, NN_F32), eps), x->dtype);
     if (groups < 1 || x->size[1] % groups) return nn__fail(x->ctx, "groupnorm", NN__M_OPTION, "groups", (double)groups), (nn_tensor *)NULL;
+    if (x->size[1] && nn_numel(x) == x->size[0] * x->size[1]) { /* one position: a group is a row */
+        y = nn_reshape(x, NN_SHAPE(x->size[0] * groups, x->size[1] / groups));
+        y = nn_reshape(nn_layernorm(y, nn_ones(x->ctx, x->dtype, NN_SHAPE(x->size[1] / groups)), nn_zeros(x->ctx, x->dtype, NN_SHAPE(x->size[1] / groups)), eps), nn_shape_of(x));
+        if (!y || (!weight && !bias)) return y;
+        y = nn__norm_view(y, &last);
+        return nn__norm_unview(nn__apply3(&nn__op_channel_affine, y, nn__channels_of(x, weight, 1), nn__channels_of(x, bias, 0), &last), last);
+    }
     return nn__norm_of(&nn__op_groupnorm, x, groups, weight, bias, eps, out);
 }
 static void nn__running(nn_tensor *kept, nn_tensor *now, double momentum, double factor) { /* kept += momentum (factor now - kept) */
@@ -8221,7 +8244,7 @@ NN_API nn_tensor *nn_det(nn_tensor *x) { return nn__apply1(&nn__op_det, x, NULL)
    Every op of this file. The op test walks this list: values, gradients, second order, instruction sets, threads. */
 #define NN__OTHER_OPS(X) \
     X(sum) X(max) X(matmul) X(linear) X(linear_back) X(matmul_i8) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
-    X(channel_affine) X(batchnorm) X(groupnorm) X(norm_back) X(cross_entropy) X(cross_entropy_back) X(mse) X(mse_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
+    X(channel_affine) X(channel_affine_back) X(batchnorm) X(groupnorm) X(norm_back) X(cross_entropy) X(cross_entropy_back) X(mse) X(mse_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
     X(expand) X(copy) X(assign) X(cast) X(concat) X(gather) X(scatter_add) X(one_hot) X(compare) X(logic) X(where) \
     X(recur) X(count_nonzero) X(argmax) X(sort) X(scatter) X(index_select) X(index_add) X(cholesky) X(triangular_solve) X(inverse) X(det)
 
@@ -9364,6 +9387,8 @@ NN_API nn_tensor *nn_layer_groupnorm(nn_scope s, const char *name, nn_tensor *x,
     nn_tensor *w = nn_param(l, "weight", NN_SHAPE(n), nn_init_const(1)), *b = nn_param(l, "bias", NN_SHAPE(n), nn_init_zeros());
     return b ? nn_leave(l, nn_groupnorm(x, groups, w, b, 1e-5)) : NULL;
 }
+
+NN_API nn_tensor *nn_layer_instancenorm(nn_scope s, const char *name, nn_tensor *x) { return nn_layer_groupnorm(s, name, x, (int)nn__min64(nn_dim(x, 1), INT32_MAX)); }
 
 NN_API nn_tensor *nn_layer_bilinear(nn_scope s, const char *name, nn_tensor *x, nn_tensor *y, int64_t out) {
     int64_t    n = nn_dim(x, -1), m = nn_dim(y, -1);
@@ -17604,9 +17629,14 @@ NN__GEMM_INLINE void NN__K(channel_sums_of)(const NN__R *g, const NN__R *x, int6
     sums[1] = sums[2] = 0;
     for (int64_t k = 0; k < runs; k++, x += apart, g += two ? apart : 0)
         for (int64_t at = 0, end; at < n; at = end) {
-            int64_t i = at;
+            const int64_t ahead = k + 1 < runs && n < NN__FAR / 4 ? apart * (int64_t)sizeof *x : NN__AHEAD; // the next run, which no hardware foresees
+            int64_t       i = at;
             end = nn__min64(n, at + NN__K(sum_block));
             for (; i + 2 * NN__W <= end; i += 2 * NN__W) {
+                if (!two) {
+                    nn__fetch(x + i, ahead);
+                    if (sizeof(NN__V) == 64) nn__fetch(x + i + NN__W, ahead); // a line each
+                }
                 const NN__V d0 = nn__v_sub(nn__v_load(x + i), m), d1 = nn__v_sub(nn__v_load(x + i + NN__W), m);
                 const NN__V g0 = two ? nn__v_load(g + i) : d0, g1 = two ? nn__v_load(g + i + NN__W) : d1;
                 s0 = nn__v_add(s0, g0); s1 = nn__v_add(s1, g1);

@@ -1169,6 +1169,7 @@ static const other elsewhere[] = {
     {"softmax_back", "softmax", "the fused gradient is compared with the rule"},
     {"log_softmax_back", "log_softmax", "the fused gradient is compared with the rule"},
     {"layernorm_back", "layernorm", "the fused gradient is compared with the rule"},
+    {"channel_affine_back", "channel_affine", "the fused gradient is compared with the rule"},
     {"norm_back", "batchnorm", "the fused gradient is compared with the rule, and groupnorm's, too"},
     {"cross_entropy_back", "cross_entropy", "the fused gradient is compared with the rule"},
     {"mse_back", "mse", "the fused gradient is compared with the rule"},
