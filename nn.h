@@ -1194,6 +1194,7 @@ NN_API nn_tensor  *nn_layer_embedding(nn_scope s, const char *name, nn_tensor *i
 NN_API nn_tensor  *nn_layer_rmsnorm(nn_scope s, const char *name, nn_tensor *x);                      /* weight [n], eps 1e-6 */
 NN_API nn_tensor  *nn_layer_batchnorm(nn_scope s, const char *name, nn_tensor *x);                    /* [N,C,...]; weight, bias, running_mean, running_var [C] */
 NN_API nn_tensor  *nn_layer_groupnorm(nn_scope s, const char *name, nn_tensor *x, int groups);        /* [N,C,...]; weight, bias [C] */
+NN_API nn_tensor  *nn_layer_instancenorm(nn_scope s, const char *name, nn_tensor *x);                 /* the same with a group for each channel; Ulyanov et al. 2016 */
 /* [N,C,...] -> [N,out,...]; weight [out,C/groups,K...], bias [out]. In short: nn_layer_conv(s, "conv1", x, 64, 7, 2, 3) has 64 kernels of 7 along every axis, stride 2, padding 3 */
 NN_API nn_tensor  *nn_layer_conv(nn_scope s, const char *name, nn_tensor *x, int64_t out, int64_t kernel, int64_t stride, int64_t padding);
 NN_API nn_tensor  *nn_layer_conv_with(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options);
@@ -3186,6 +3187,10 @@ typedef struct nn__kernel_set {
     void   (*cross_entropy_back)(const void *x, const void *lse, double scale, int64_t label, void *dx, int64_t n);
     void   (*layernorm)(const void *x, const void *w, const void *b, double eps, void *y, void *mean, void *rstd, int64_t n);
     void   (*layernorm_back)(const void *dy, const void *x, const void *w, const void *mean, const void *rstd, void *dx, void *dw, void *db, int64_t n); /* adds to dw, db */
+    void   (*channel_sums)(const void *g, const void *x, int64_t runs, int64_t apart, int64_t n, double *sums); /* see "norms over channels" */
+    void   (*channel_apply)(const void *g, const void *x, void *y, const double *h, int64_t runs, int64_t apart, int64_t n, int stream);
+    void   (*column_sums)(const void *g, const void *x, int64_t rows, int64_t n, void *sums);
+    void   (*column_apply)(const void *g, const void *x, void *y, const void *m, const void *p, const void *q, const void *r, int64_t rows, int64_t n, int stream);
     nn__optim_fn sgd;
 #define NN__X(name, moments) nn__optim_fn name;
     NN__OPTIM_KERNELS(NN__X)
@@ -6202,7 +6207,7 @@ typedef struct nn__conv {
 
 enum { NN__CONV, NN__CONV_INPUT, NN__CONV_WEIGHT }; /* the three */
 static nn_tensor *nn__conv_apply(int which, nn_tensor *x, nn_tensor *y, const nn__conv *a); /* without act */
-static nn_tensor *nn__by_channel(const char *op, nn_tensor *x, nn_tensor *v, const char *name); /* >>ops norm */
+static nn_tensor *nn__by_channel(const nn_tensor *x, int32_t last, nn_tensor *v); /* >>ops norm */
 
 static int64_t nn__conv_channels(const nn_tensor *x, int last) { return x->size[last ? x->ndim - 1 : 1]; }
 /* The shape of one side: N, channels, and sizes */
@@ -6740,7 +6745,7 @@ NN_API nn_tensor *nn_conv_transposed(nn_tensor *x, nn_tensor *weight, nn_tensor 
     a.last = last ? NN__X_LAST | NN__Y_LAST : 0;
     y = nn__apply2(&nn__op_conv_input, last ? nn__to_last(x) : x, weight, &a);
     if (last) y = nn__from_last(y);
-    if (y && bias) y = nn_add(y, nn__by_channel("conv_transposed", y, bias, "bias"));
+    if (y && bias) y = nn_add(y, nn__by_channel(y, 0, bias));
     return o.act == NN_ACT_NONE ? y : nn_activate(y, o.act);
 }
 
@@ -7257,34 +7262,380 @@ NN_API nn_tensor *nn_rmsnorm(nn_tensor *x, nn_tensor *weight, double eps) {
     nn_tensor *y = nn_mul(x, nn_rsqrt(nn_add_scalar(nn_mean(nn_square(x), NN_AXES(-1), 1), eps)));
     return weight ? nn_mul(y, weight) : y;
 }
-static nn_tensor *nn__by_channel(const char *op, nn_tensor *x, nn_tensor *v, const char *name) { /* [C] -> [C,1,...], to broadcast with x [N,C,...] */
-    nn__text t, u;
+/* -- norms over channels. x is [N,C,...] or, with `last`, [N,...,C]; each has a weight and a bias [C].
+      Whatever the norm, it needs two sums a channel and then one pass of y = p g + q (x - m) + r, m ... r the channel's. A set of channels that
+      share their statistics is one channel over the whole batch, or a group of channels of one sample; a block is what holds a set of
+      each kind: the batch, or a sample. -- */
+static int32_t nn__channel_axis(const nn_tensor *x, int32_t last) { return last ? x->ndim - 1 : 1; }
+static nn_shape nn__channel_others(const nn_tensor *x, int32_t last) { /* the axes but the channels' */
+    nn_shape axes = nn__shape_none();
+    for (int i = 0; i < x->ndim; i++)
+        if (i != nn__channel_axis(x, last)) axes.dim[axes.ndim++] = i;
+    return axes;
+}
+static int nn__check_channels(nn_node *n, int32_t last) { /* x, and two inputs of one value a channel */
+    static const char *const affine[2] = {"scale", "shift"}, *const norm[2] = {"weight", "bias"};
+    nn__text   t, u;
+    nn_tensor *x = n->in[0];
+    int64_t   *channels;
+    if (x->ndim < 2) return nn__fail(n->ctx, n->op->name, NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "at least 2");
+    channels = x->size + nn__channel_axis(x, last);
+    for (int i = 1; i < 3; i++)
+        if (n->in[i]->ndim != 1 || n->in[i]->size[0] != *channels)
+            return nn__fail(n->ctx, n->op->name, NN__M_SHAPES_DIFFER, (n->n_out == 1 ? affine : norm)[i - 1], nn__shape_text(&t, n->in[i]->ndim, n->in[i]->size), "x's channels", nn__shape_text(&u, 1, channels));
+    return nn__check_real(n, 3);
+}
+static const char *nn__part_of(const char *x, int64_t i, size_t e) { return x ? x + i * (int64_t)e : NULL; }
+
+/* -- channel_affine:  y = x a[c] + b[c]                dx = dy a -- */
+static int nn__shape_channel_affine(nn_node *n, nn_spec *out) { nn_spec_like(out, n->in[0]); return nn__check_channels(n, *(const int32_t *)n->attr); }
+typedef struct nn__channel_work { const nn__kernel_set *k; nn_node *n; int64_t c, size; size_t e; int stream; } nn__channel_work; /* size: of a run; rows in a part */
+static void nn__channel_runs(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__channel_work *w = (nn__channel_work *)arg;
+    double            h[4] = {0, 0, 0, 0};
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t at = i * w->size * (int64_t)w->e;
+        for (int k = 0; k < 2; k++) h[2 + k] = nn__load(w->n->in[0]->dtype, nn__data(w->n->in[1 + k]), i % w->c);
+        w->k->channel_apply(NULL, (char *)nn__data(w->n->in[0]) + at, (char *)nn__data(w->n->out[0]) + at, h, 1, 0, w->size, w->stream);
+    }
+}
+static void nn__channel_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__channel_work *w = (nn__channel_work *)arg;
+    const int64_t     at = begin * w->c * (int64_t)w->e;
+    (void)worker;
+    w->k->column_apply(NULL, (char *)nn__data(w->n->in[0]) + at, (char *)nn__data(w->n->out[0]) + at, NULL, NULL, nn__data(w->n->in[1]), nn__data(w->n->in[2]), end - begin, w->c, w->stream);
+}
+static void nn__run_channel_affine(nn_node *n) {
+    nn__channel_work w;
+    nn_tensor       *x = n->in[0];
+    int32_t          last = *(const int32_t *)n->attr;
+    int64_t          all = nn_numel(x);
+    if (!all) return;
+    w.k = nn__kernels_for(n->ctx, x->dtype); w.n = n; w.e = nn__dtypes[x->dtype].size; w.stream = nn__streams(x);
+    w.c    = x->size[nn__channel_axis(x, last)];
+    w.size = all / (x->size[0] * w.c);
+    nn__parallel(n->ctx, last ? all / w.c : x->size[0] * w.c, 0.2 * (double)(last ? w.c : w.size), last ? nn__channel_rows : nn__channel_runs, &w);
+}
+static nn_tensor *nn__by_channel(const nn_tensor *x, int32_t last, nn_tensor *v) { /* [C] as it broadcasts with x */
     nn_shape s = nn__shape_none();
-    if (!v) return NULL;
-    if (v->ndim != 1 || v->size[0] != x->size[1])
-        return nn__fail(x->ctx, op, NN__M_SHAPES_DIFFER, name, nn__shape_text(&t, v->ndim, v->size), "x's channels", nn__shape_text(&u, 1, x->size + 1)), (nn_tensor *)NULL;
-    s.ndim   = x->ndim - 1;
-    s.dim[0] = x->size[1];
-    for (int i = 1; i < s.ndim; i++) s.dim[i] = 1;
+    s.ndim = last ? 1 : x->ndim - 1;
+    for (int i = 0; i < s.ndim; i++) s.dim[i] = i ? 1 : x->size[nn__channel_axis(x, last)];
     return nn_reshape(v, s);
 }
-static nn_tensor *nn__channel_affine(const char *op, nn_tensor *x, nn_tensor *y, nn_tensor *weight, nn_tensor *bias) {
-    if (weight) y = nn_mul(y, nn__by_channel(op, x, weight, "weight"));
-    return bias ? nn_add(y, nn__by_channel(op, x, bias, "bias")) : y;
+static void nn__grad_channel_affine(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *x = n->in[0];
+    int32_t    last = *(const int32_t *)n->attr;
+    nn_shape   others = nn__channel_others(x, last);
+    if (nn_wants(n, 0)) dx[0] = nn_mul(dy[0], nn__by_channel(x, last, n->in[1]));
+    if (nn_wants(n, 1)) dx[1] = nn_sum(nn_mul(dy[0], x), others, 0);
+    if (nn_wants(n, 2)) dx[2] = nn_sum(dy[0], others, 0);
 }
+static nn_cost nn__cost_channel_affine(const nn_node *n) {
+    nn_cost cost = nn__cost_bytes(n);
+    cost.flops   = 2.0 * (double)nn_numel(n->in[0]);
+    return cost;
+}
+/* x, and two values a channel, of the k-th case; in each layout. Sizes: odd, longer than a vector, one position, more rows than a part */
+static int nn__sample_channels(nn_ctx *c, nn_dtype real, int k, nn_sample *s, int32_t *last, int none) {
+    static const nn_shape x[6] = {{3, {2, 4, 5, 0, 0, 0}}, {4, {3, 2, 3, 3, 0, 0}}, {2, {4, 6, 0, 0, 0, 0}}, {3, {2, 36, 3, 0, 0, 0}}, {3, {3, 2, 67, 0, 0, 0}}, {3, {0, 4, 3, 0, 0, 0}}};
+    nn_shape shape;
+    if (k >= 10 + 2 * none) return 0;
+    *last    = k & 1;
+    shape    = x[k / 2];
+    s->n_in  = 3;
+    s->in[0] = nn__sample_values(c, real, shape, k, -2, 3);
+    for (int i = 1; i < 3; i++) s->in[i] = nn__sample_values(c, real, NN_SHAPE(shape.dim[*last ? shape.ndim - 1 : 1]), k + i, 1.5 - i, 2.5 - i);
+    s->attr = s->room;
+    return 1;
+}
+static void nn__grad_fast_channel_affine(nn_node *n, nn_tensor **dy, nn_tensor **dx); /* below: the norms' */
+static int nn__sample_channel_affine(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_channels(c, real, k, s, (int32_t *)s->room, 1); }
+static const nn_op nn__op_channel_affine = {"channel_affine", 3, 1, sizeof(int32_t), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_channel_affine, nn__run_channel_affine, nn__grad_channel_affine,
+                                            nn__grad_fast_channel_affine, nn__cost_channel_affine, nn__sample_channel_affine, 0};
+
+/* -- batchnorm, groupnorm:  as layernorm, over a set       outputs 2 and 3: the sets' means and (biased) variances -- */
+typedef struct nn__norm_attr { double eps; int32_t groups, last; } nn__norm_attr; /* groups: 0 for batchnorm */
+typedef struct nn__norm {
+    const nn__kernel_set *k;
+    nn_dtype    dtype;
+    size_t      e;
+    const char *g, *x;                            /* g: dy, or NULL for the forward pass */
+    const char *with, *of;                        /* y = p with + q (of - m) + r: g and x, but for channel_affine's gradient NULL and g */
+    char       *y;
+    const void *weight, *bias;
+    void       *mean, *var;                       /* NULL: channel_affine, as if they were 0 and 1 */
+    double      eps, *share;                      /* backward: what [block,C] adds to dweight and dbias */
+    char       *sums, *factors;                   /* `last`: [block,part,3,C] and [block,4,C] */
+    int64_t     c, s, blocks, groups, per, count; /* channels, positions; sets in a block, channels in a set, values of a channel in a block */
+    int64_t     part, parts, first;               /* `last`: rows in a part, parts of a block; the first block at hand */
+    int         stream;
+} nn__norm;
+typedef struct nn__norm_set { double n, mean, squares, rstd, h, hx; } nn__norm_set; /* squares: about the mean; h, hx: sums of dy weight and that times xhat */
+
+static int nn__shape_norm(nn_node *n, nn_spec *out) {
+    nn__text             t;
+    nn_tensor           *x = n->in[0];
+    const nn__norm_attr *a = (const nn__norm_attr *)n->attr;
+    int64_t              c, all = nn_numel(x);
+    if (!nn__check_channels(n, a->last)) return 0;
+    c = x->size[nn__channel_axis(x, a->last)];
+    if (a->groups < 0 || (a->groups && c % a->groups)) return nn__fail(n->ctx, n->op->name, NN__M_OPTION, "groups", (double)a->groups);
+    if (!all && (!a->groups || x->size[0])) return nn__fail(n->ctx, NULL, NN__M_EMPTY, n->op->name, nn__shape_text(&t, x->ndim, x->size));
+    for (int i = 0; i < 3; i++) nn_spec_like(&out[i], i ? n->in[1] : x);
+    if (a->groups) out[1].shape = out[2].shape = NN_SHAPE(x->size[0], a->groups);
+    out[1].dtype = out[2].dtype = nn__kernel_dtype(x->dtype);
+    return 1;
+}
+static void nn__norm_begin(const nn__norm *w, nn__norm_set *t, int64_t set) {
+    memset(t, 0, sizeof *t);
+    t->rstd = 1;
+    if (!w->g || !w->mean) return;
+    t->mean = nn__load(w->dtype, w->mean, set);
+    t->rstd = 1 / sqrt(nn__load(w->dtype, w->var, set) + w->eps);
+}
+/* n more values of channel c, by what a kernel found: a number m near their mean, the sums of x - m and its square, or of dy and dy (x - m) */
+static void nn__norm_add(const nn__norm *w, nn__norm_set *t, int64_t c, double *share, const double *sums, double n) {
+    if (w->g) {
+        double weight = nn__load(w->dtype, w->weight, c), along = t->rstd * (sums[2] + (sums[0] - t->mean) * sums[1]);
+        share[0] += along;
+        share[1] += sums[1];
+        t->h     += weight * sums[1];
+        t->hx    += weight * along;
+    } else { /* Chan et al. 1979 */
+        double apart = sums[0] + sums[1] / n - t->mean, rest = sums[2] - sums[1] * sums[1] / n;
+        t->squares += (rest < 0 ? 0 : rest) + apart * apart * n * (t->n / (t->n + n));
+        t->mean    += apart * (n / (t->n + n));
+    }
+    t->n += n;
+}
+static void nn__norm_end(const nn__norm *w, nn__norm_set *t, int64_t set) {
+    if (w->g) return;
+    nn__store(w->dtype, w->mean, set, t->mean);
+    nn__store(w->dtype, w->var, set, t->squares / t->n);
+    t->rstd = 1 / sqrt(t->squares / t->n + w->eps);
+}
+static void nn__norm_factors(const nn__norm *w, const nn__norm_set *t, int64_t set, int64_t c, double *h) { /* m, p, q, r */
+    double scale = nn__load(w->dtype, w->weight, c) * t->rstd;
+    h[0] = w->mean ? nn__load(w->dtype, w->mean, set) : 0;
+    h[1] = w->with ? scale : 0;
+    h[2] = w->with ? -t->rstd * t->rstd * t->hx / t->n : scale;
+    h[3] = w->with ? -t->rstd * t->h / t->n : !w->bias ? 0 : nn__load(w->dtype, w->bias, c) + (h[0] - t->mean) * scale; /* what rounding the mean left out */
+}
+/* [N,C,...]: a set at a time, so that the second pass finds in the caches what the first has read */
+static void nn__norm_sets(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__norm     *w = (nn__norm *)arg;
+    const int64_t runs = w->count / w->s, apart = w->c * w->s, step = w->g ? 1 : w->per; /* a set's values follow each other: their sums need no telling apart */
+    (void)worker;
+    for (int64_t set = begin; set < end; set++) {
+        nn__norm_set t;
+        double       h[4];
+        nn__norm_begin(w, &t, set);
+        for (int64_t i = set * w->per; i < (set + 1) * w->per; i += step) {
+            w->k->channel_sums(nn__part_of(w->g, i * w->s, w->e), nn__part_of(w->x, i * w->s, w->e), runs, apart, step * w->s, h);
+            nn__norm_add(w, &t, i % w->c, w->share + 2 * i, h, (double)(step * w->count));
+        }
+        nn__norm_end(w, &t, set);
+        for (int64_t i = (set + 1) * w->per - 1; i >= set * w->per; i--) {
+            nn__norm_factors(w, &t, set, i % w->c, h);
+            w->k->channel_apply(nn__part_of(w->with, i * w->s, w->e), nn__part_of(w->of, i * w->s, w->e), w->y + i * w->s * (int64_t)w->e, h, runs, apart, w->s, w->stream);
+        }
+    }
+}
+/* [N,...,C]: blocks of rows, cut into parts; all their sums, then the sets, then all of y */
+static int64_t nn__norm_part(const nn__norm *w, int64_t i, int64_t *rows) { /* the i-th part's first element */
+    int64_t row = i % w->parts * w->part;
+    *rows = nn__min64(w->part, w->count - row);
+    return ((w->first + i / w->parts) * w->count + row) * w->c;
+}
+static void nn__norm_part_sums(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__norm *w = (nn__norm *)arg;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t rows, at = nn__norm_part(w, i, &rows);
+        w->k->column_sums(nn__part_of(w->g, at, w->e), nn__part_of(w->x, at, w->e), rows, w->c, w->sums + i * 3 * w->c * (int64_t)w->e);
+    }
+}
+static void nn__norm_part_sets(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__norm *w = (nn__norm *)arg;
+    (void)worker;
+    for (int64_t j = begin; j < end; j++) {
+        const int64_t block = j / w->groups, set = w->first * w->groups + j, c0 = j % w->groups * w->per;
+        nn__norm_set  t;
+        double        h[4];
+        nn__norm_begin(w, &t, set);
+        for (int64_t c = c0; c < c0 + w->per; c++)
+            for (int64_t i = block * w->parts; i < (block + 1) * w->parts; i++) {
+                int64_t rows;
+                nn__norm_part(w, i, &rows);
+                for (int k = 0; k < 3; k++) h[k] = nn__load(w->dtype, w->sums, (i * 3 + k) * w->c + c);
+                nn__norm_add(w, &t, c, w->share + 2 * (block * w->c + c), h, (double)rows);
+            }
+        nn__norm_end(w, &t, set);
+        for (int64_t c = c0; c < c0 + w->per; c++) {
+            nn__norm_factors(w, &t, set, c, h);
+            for (int k = 0; k < 4; k++) nn__store(w->dtype, w->factors, (block * 4 + k) * w->c + c, h[k]);
+        }
+    }
+}
+static void nn__norm_part_apply(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__norm *w = (nn__norm *)arg;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t     rows, at = nn__norm_part(w, i, &rows), row = w->c * (int64_t)w->e;
+        const char *h = w->factors + i / w->parts * 4 * row;
+        w->k->column_apply(nn__part_of(w->with, at, w->e), nn__part_of(w->of, at, w->e), w->y + at * (int64_t)w->e, h, h + row, h + 2 * row, h + 3 * row, rows, w->c, w->stream);
+    }
+}
+/* Sizes of parts are the shape's alone, for equal bits on any number of threads. */
+enum { NN__CHANNEL_ROWS = 512, NN__CHANNEL_VALUES = 1 << 15, NN__CHANNEL_BLOCKS = 1 << 20 };
+static void nn__norm_all(nn_node *n, nn__norm *w, nn_tensor *x, nn_tensor *dweight, nn_tensor *dbias) {
+    const nn__norm_attr *a = (const nn__norm_attr *)n->attr;
+    int64_t  all = nn_numel(x), at_once;
+    size_t   bytes, row;
+    double  *room, *total;
+    for (int i = 0; w->g && i < 2 && !all; i++) nn__fill_data(i ? dbias : dweight, 0);
+    if (!all) return;
+    w->k = nn__kernels_for(n->ctx, x->dtype); w->dtype = x->dtype; w->e = nn__dtypes[x->dtype].size; w->eps = a->eps; w->stream = nn__streams(x);
+    w->c      = x->size[nn__channel_axis(x, a->last)];
+    w->s      = all / (x->size[0] * w->c);
+    w->blocks = a->groups ? x->size[0] : 1;
+    w->groups = a->groups ? a->groups : w->c;
+    w->per    = w->c / w->groups;
+    w->count  = all / (w->blocks * w->c);
+    w->part   = nn__min64(NN__CHANNEL_ROWS, nn__max64(16, NN__CHANNEL_VALUES / w->c));
+    w->parts  = nn__ceil_div(w->count, w->part);
+    at_once   = a->last ? nn__min64(w->blocks, nn__max64(1, NN__CHANNEL_BLOCKS / (w->count * w->c))) : w->blocks;
+    row       = (size_t)w->c * sizeof(double);
+    bytes     = row * (size_t)(2 + 2 * at_once + (a->last ? (3 * w->parts + 4) * at_once : 0));
+    room      = total = (double *)nn__pool_get(n->ctx, bytes);
+    if (!room) return;
+    w->share   = total + 2 * w->c;
+    w->sums    = (char *)(w->share + 2 * w->c * at_once);
+    w->factors = w->sums + 3 * w->parts * at_once * (int64_t)row;
+    memset(total, 0, 2 * row);
+    for (w->first = 0; w->first < w->blocks; w->first += at_once) {
+        const int64_t blocks = nn__min64(at_once, w->blocks - w->first), sets = blocks * w->groups, parts = blocks * w->parts;
+        const double  set = (double)(w->per * w->count), part = (double)(w->part * w->c);
+        memset(w->share, 0, 2 * row * (size_t)blocks);
+        if (a->last) {
+            nn__parallel(n->ctx, parts, 0.2 * part, nn__norm_part_sums, w);
+            nn__parallel(n->ctx, sets, 10.0 * (double)(w->per * w->parts), nn__norm_part_sets, w);
+            nn__parallel(n->ctx, parts, 0.2 * part, nn__norm_part_apply, w);
+        } else nn__parallel(n->ctx, sets, 0.4 * set, nn__norm_sets, w);
+        for (int64_t i = 0; w->g && i < blocks; i++)
+            for (int64_t j = 0; j < 2 * w->c; j++) total[j] += w->share[i * 2 * w->c + j];
+    }
+    for (int64_t i = 0; w->g && i < 2 * w->c; i++) nn__store(w->dtype, nn__data(i % 2 ? dbias : dweight), i / 2, total[i]);
+    nn__pool_put(n->ctx, room, bytes);
+}
+static void nn__run_norm(nn_node *n) {
+    nn__norm w;
+    w.g = w.with = NULL; w.x = w.of = (char *)nn__data(n->in[0]); w.weight = nn__data(n->in[1]); w.bias = nn__data(n->in[2]);
+    w.y = (char *)nn__data(n->out[0]); w.mean = nn__data(n->out[1]); w.var = nn__data(n->out[2]);
+    nn__norm_all(n, &w, n->in[0], NULL, NULL);
+}
+static void nn__grad_norm(nn_node *n, nn_tensor **dy, nn_tensor **dx) { /* the statistics again, as ops, of x seen as [N,G,C/G,S] or [N,S,G,C/G] */
+    const nn__norm_attr *a = (const nn__norm_attr *)n->attr;
+    nn_tensor *x = n->in[0];
+    int64_t    c = x->size[nn__channel_axis(x, a->last)], batch = x->size[0], groups = a->groups ? a->groups : c, per = groups ? c / groups : 1, s = nn__count(x->ndim - 2, x->size + (a->last ? 1 : 2));
+    nn_shape   seen = a->last ? NN_SHAPE(batch, s, groups, per) : NN_SHAPE(batch, groups, per, s), own = a->last ? NN_SHAPE(groups, per) : NN_SHAPE(groups, per, 1);
+    nn_shape   axes = a->last ? NN_AXES(1, 3, 0) : NN_AXES(2, 3, 0), others = a->last ? NN_AXES(0, 1) : NN_AXES(0, 3);
+    nn_tensor *g = nn_reshape(dy[0], seen), *centred, *deviation, *xhat;
+    axes.ndim = a->groups ? 2 : 3;
+    if (nn_wants(n, 2)) dx[2] = nn_reshape(nn_sum(g, others, 0), NN_SHAPE(c));
+    if (batch == 0) { /* nothing has no mean */
+        for (int i = 0; i < 2; i++) dx[i] = nn_zeros(n->ctx, x->dtype, nn_shape_of(n->in[i]));
+        return;
+    }
+    centred   = nn_sub(nn_reshape(x, seen), nn_mean(nn_reshape(x, seen), axes, 1));
+    deviation = nn_sqrt(nn_affine(nn_mean(nn_square(centred), axes, 1), 1, a->eps));
+    xhat      = nn_div(centred, deviation);
+    if (nn_wants(n, 0)) {
+        nn_tensor *h = nn_mul(g, nn_reshape(n->in[1], own)), *along = nn_mul(xhat, nn_mean(nn_mul(h, xhat), axes, 1));
+        dx[0] = nn_reshape(nn_div(nn_sub(nn_sub(h, nn_mean(h, axes, 1)), along), deviation), nn_shape_of(x));
+    }
+    if (nn_wants(n, 1)) dx[1] = nn_reshape(nn_sum(nn_mul(g, xhat), others, 0), NN_SHAPE(c));
+}
+/* norm_back: dy, x, weight, mean, var -> dx, dweight, dbias; channel_affine_back: without the last two inputs */
+static int nn__shape_norm_back(nn_node *n, nn_spec *out) {
+    for (int i = 0; i < 3; i++) nn_spec_like(&out[i], n->in[i ? 2 : 1]);
+    return 1;
+}
+static void nn__run_norm_back(nn_node *n) {
+    nn__norm w;
+    int      affine = n->n_in == 3;
+    w.g = (char *)nn__data(n->in[0]); w.x = (char *)nn__data(n->in[1]); w.weight = nn__data(n->in[2]); w.bias = NULL; w.y = (char *)nn__data(n->out[0]);
+    w.mean = affine ? NULL : nn__data(n->in[3]); w.var = affine ? NULL : nn__data(n->in[4]);
+    w.with = affine ? NULL : w.g; w.of = affine ? w.g : w.x;
+    nn__norm_all(n, &w, n->in[1], n->out[1], n->out[2]);
+}
+static const nn_op nn__op_norm_back = {"norm_back", 5, 3, sizeof(nn__norm_attr), NN_OP_FLOAT, nn__shape_norm_back, nn__run_norm_back, NULL, NULL, nn__cost_rows, NULL, 0};
+static const nn_op nn__op_channel_affine_back = {"channel_affine_back", 3, 3, sizeof(nn__norm_attr), NN_OP_FLOAT, nn__shape_norm_back, nn__run_norm_back, NULL, NULL, nn__cost_rows, NULL, 0};
+static void nn__grad_fast_norm(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *in[5];
+    in[0] = dy[0]; in[1] = n->in[0]; in[2] = n->in[1]; in[3] = n->out[1]; in[4] = n->out[2];
+    nn_apply(&nn__op_norm_back, in, 5, n->attr, dx);
+}
+static void nn__grad_fast_channel_affine(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn__norm_attr a;
+    nn_tensor    *in[3];
+    memset(&a, 0, sizeof a);
+    a.last = *(const int32_t *)n->attr;
+    in[0] = dy[0]; in[1] = n->in[0]; in[2] = n->in[1];
+    nn_apply(&nn__op_channel_affine_back, in, 3, &a, dx);
+}
+static int nn__sample_norm(nn_ctx *c, nn_dtype real, int k, nn_sample *s, int grouped) {
+    nn__norm_attr *a = (nn__norm_attr *)(void *)s->room;
+    a->eps = 1e-3;
+    if (!nn__sample_channels(c, real, k, s, &a->last, grouped)) return 0;
+    if (grouped) a->groups = k % 4 < 2 || nn_dim(s->in[1], 0) % 2 ? 1 : 2;
+    return 1;
+}
+static int nn__sample_batchnorm(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_norm(c, real, k, s, 0); }
+static int nn__sample_groupnorm(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_norm(c, real, k, s, 1); }
+#define NN__NORM(name) \
+    static const nn_op nn__op_##name = {#name, 3, 3, sizeof(nn__norm_attr), NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_norm, nn__run_norm, nn__grad_norm, nn__grad_fast_norm, \
+                                        nn__cost_rows, nn__sample_##name, 0}
+NN__NORM(batchnorm);
+NN__NORM(groupnorm);
+
+/* x as these ops take it; without positions, both layouts are the same bytes, of which rows of channels are the quicker */
+static nn_tensor *nn__norm_view(nn_tensor *x, int32_t *last) {
+    *last = x->ndim == 2 || nn_is_channels_last(x) || (x->size[0] && x->size[1] && nn_numel(x) == x->size[0] * x->size[1]);
+    return *last && x->ndim > 2 ? nn__to_last(x) : x;
+}
+static nn_tensor *nn__norm_unview(nn_tensor *y, int32_t last) { return last && y && y->ndim > 2 ? nn__from_last(y) : y; }
+static nn_tensor *nn__channels_of(const nn_tensor *x, nn_tensor *v, double value) { return v ? v : nn_expand(nn_scalar_like(x, value), NN_SHAPE(x->size[1])); }
 static int nn__has_channels(const char *op, nn_tensor *x) {
     nn__text t;
     return nn__ok_tensor(op, x) && (x->ndim >= 2 || nn__fail(x->ctx, op, NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "at least 2"));
 }
+static nn_tensor *nn__norm_of(const nn_op *op, nn_tensor *x, int groups, nn_tensor *weight, nn_tensor *bias, double eps, nn_tensor **out) {
+    nn__norm_attr a;
+    nn_tensor    *in[3];
+    memset(&a, 0, sizeof a);
+    a.eps    = eps;
+    a.groups = groups;
+    in[1]    = nn__channels_of(x, weight, 1);
+    in[2]    = nn__channels_of(x, bias, 0);
+    in[0]    = nn__norm_view(x, &a.last);
+    return nn_apply(op, in, 3, &a, out) ? nn__norm_unview(out[0], a.last) : NULL;
+}
 NN_API nn_tensor *nn_groupnorm(nn_tensor *x, int groups, nn_tensor *weight, nn_tensor *bias, double eps) {
-    nn_tensor *g, *centred;
+    nn_tensor *out[3], *y;
+    int32_t    last;
     if (!nn__has_channels("groupnorm", x)) return NULL;
     if (nn__is_half(x)) return nn_cast(nn_groupnorm(nn_cast(x, NN_F32), groups, nn_cast(weight, NN_F32), nn_cast(bias, NN_F32), eps), x->dtype);
     if (groups < 1 || x->size[1] % groups) return nn__fail(x->ctx, "groupnorm", NN__M_OPTION, "groups", (double)groups), (nn_tensor *)NULL;
-    g       = nn_reshape(x, NN_SHAPE(x->size[0], groups, x->size[0] ? -1 : nn__count(x->ndim - 1, x->size + 1) / groups));
-    centred = nn_sub(g, nn_mean(g, NN_AXES(-1), 1));
-    g       = nn_mul(centred, nn_rsqrt(nn_add_scalar(nn_mean(nn_square(centred), NN_AXES(-1), 1), eps)));
-    return nn__channel_affine("groupnorm", x, nn_reshape(g, nn_shape_of(x)), weight, bias);
+    if (x->size[1] && nn_numel(x) == x->size[0] * x->size[1]) { /* one position: a group is a row */
+        y = nn_reshape(x, NN_SHAPE(x->size[0] * groups, x->size[1] / groups));
+        y = nn_reshape(nn_layernorm(y, nn_ones(x->ctx, x->dtype, NN_SHAPE(x->size[1] / groups)), nn_zeros(x->ctx, x->dtype, NN_SHAPE(x->size[1] / groups)), eps), nn_shape_of(x));
+        if (!y || (!weight && !bias)) return y;
+        y = nn__norm_view(y, &last);
+        return nn__norm_unview(nn__apply3(&nn__op_channel_affine, y, nn__channels_of(x, weight, 1), nn__channels_of(x, bias, 0), &last), last);
+    }
+    return nn__norm_of(&nn__op_groupnorm, x, groups, weight, bias, eps, out);
 }
 static void nn__running(nn_tensor *kept, nn_tensor *now, double momentum, double factor) { /* kept += momentum (factor now - kept) */
     nn_tensor *moved;
@@ -7295,8 +7646,8 @@ static void nn__running(nn_tensor *kept, nn_tensor *now, double momentum, double
 NN_API nn_tensor *nn_batchnorm(nn_tensor *x, const nn_batchnorm_options *options) {
     nn__text             t;
     nn_batchnorm_options o;
-    nn_shape             axes = nn__shape_none();
-    nn_tensor           *mean, *var, *centred;
+    nn_tensor           *out[3], *y, *a, *b;
+    int32_t              last;
     if (!nn__has_channels("batchnorm", x) || !nn__ok_arg(x->ctx, "batchnorm", options, "options")) return NULL;
     o = *options;
     if (nn__is_half(x)) {
@@ -7307,26 +7658,25 @@ NN_API nn_tensor *nn_batchnorm(nn_tensor *x, const nn_batchnorm_options *options
     if (o.momentum == 0) o.momentum = 0.1;
     if (o.eps == 0) o.eps = 1e-5;
     if (!(o.momentum > 0 && o.momentum <= 1)) return nn__fail(x->ctx, "batchnorm", NN__M_OPTION, "momentum", o.momentum), (nn_tensor *)NULL;
-    for (int i = 0; i < x->ndim; i++)
-        if (i != 1) axes.dim[axes.ndim++] = i;
     if (o.training) {
         double n = x->size[1] ? (double)nn_numel(x) / (double)x->size[1] : 0;
         int    was;
         if (n < 2) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "the variance of one value a channel, or", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
-        mean    = nn_mean(x, axes, 1);
-        centred = nn_sub(x, mean);
-        var     = nn_mean(nn_square(centred), axes, 1);
-        was     = nn_no_grad(x->ctx, 1);
-        nn__running(o.mean, mean, o.momentum, 1);
-        nn__running(o.var, var, o.momentum, n / (n - 1)); /* the sample's variance */
+        y = nn__norm_of(&nn__op_batchnorm, x, 0, o.weight, o.bias, o.eps, out);
+        if (!y) return NULL;
+        was = nn_no_grad(x->ctx, 1);
+        nn__running(o.mean, out[1], o.momentum, 1);
+        nn__running(o.var, out[2], o.momentum, n / (n - 1)); /* the sample's variance */
         nn_no_grad(x->ctx, was);
-    } else {
-        if (!nn__ok_arg(x->ctx, "batchnorm", o.mean, "the running mean") || !nn__ok_arg(x->ctx, "batchnorm", o.var, "the running variance")) return NULL;
-        var     = nn__by_channel("batchnorm", x, nn_cast(o.var, x->dtype), "var");
-        mean    = nn__by_channel("batchnorm", x, nn_cast(o.mean, x->dtype), "mean");
-        centred = mean ? nn_sub(x, mean) : NULL;
+        return y;
     }
-    return nn__channel_affine("batchnorm", x, nn_mul(centred, nn_rsqrt(nn_add_scalar(var, o.eps))), o.weight, o.bias);
+    if (!nn__ok_arg(x->ctx, "batchnorm", o.mean, "the running mean") || !nn__ok_arg(x->ctx, "batchnorm", o.var, "the running variance")) return NULL;
+    a = nn_rsqrt(nn_add_scalar(nn_cast(o.var, x->dtype), o.eps));
+    if (o.weight) a = nn_mul(o.weight, a);
+    b = nn_mul(nn_cast(o.mean, x->dtype), a);
+    b = o.bias ? nn_sub(o.bias, b) : nn_neg(b);
+    x = nn__norm_view(x, &last);
+    return nn__norm_unview(nn__apply3(&nn__op_channel_affine, x, a, b, &last), last);
 }
 
 /* ---- >>ops move -------------------------------------------------------------------------------------
@@ -8508,7 +8858,7 @@ NN_API nn_tensor *nn_det(nn_tensor *x) { return nn__apply1(&nn__op_det, x, NULL)
    Every op of this file. The op test walks this list: values, gradients, second order, instruction sets, threads. */
 #define NN__OTHER_OPS(X) \
     X(sum) X(max) X(matmul) X(linear) X(linear_back) X(matmul_i8) X(conv) X(conv_input) X(conv_weight) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
-    X(cross_entropy) X(cross_entropy_back) X(mse) X(mse_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
+    X(channel_affine) X(channel_affine_back) X(batchnorm) X(groupnorm) X(norm_back) X(cross_entropy) X(cross_entropy_back) X(mse) X(mse_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
     X(expand) X(copy) X(assign) X(cast) X(concat) X(gather) X(scatter_add) X(one_hot) X(compare) X(logic) X(where) \
     X(recur) X(count_nonzero) X(argmax) X(sort) X(scatter) X(index_select) X(index_add) X(cholesky) X(triangular_solve) X(inverse) X(det)
 
@@ -9651,6 +10001,8 @@ NN_API nn_tensor *nn_layer_groupnorm(nn_scope s, const char *name, nn_tensor *x,
     nn_tensor *w = nn_param(l, "weight", NN_SHAPE(n), nn_init_const(1)), *b = nn_param(l, "bias", NN_SHAPE(n), nn_init_zeros());
     return b ? nn_leave(l, nn_groupnorm(x, groups, w, b, 1e-5)) : NULL;
 }
+
+NN_API nn_tensor *nn_layer_instancenorm(nn_scope s, const char *name, nn_tensor *x) { return nn_layer_groupnorm(s, name, x, (int)nn__min64(nn_dim(x, 1), INT32_MAX)); }
 
 static nn_shape nn__kernel_shape(nn_tensor *x, nn_shape kernel, int64_t out, int64_t in) { /* [out,in,K...]: one number in kernel is for every axis */
     nn_shape s = nn__shape_none();
@@ -17934,6 +18286,121 @@ static void NN__K(layernorm_back)(const void *dys, const void *xs, const void *w
     });
 }
 
+// ---- norms over channels: two sums a channel, then y = p g + q (x - m) + r -----------------------------------
+// A channel is `runs` runs of n values, `apart` from each other, or a column of rows of n channels. Sums are {m, sum of x - m, sum of its square}, or, with
+// g, {m, sum of g, sum of g (x - m)}; m is the mean of a few values, near enough for the squares to lose nothing that matters: the variance is at
+// least its distance from the mean, squared, times the share of the values that it was taken from.
+NN__GEMM_INLINE void NN__K(channel_sums_of)(const NN__R *g, const NN__R *x, int64_t runs, int64_t apart, int64_t n, double *sums, const int two) {
+    const int64_t few = nn__min64(n, 8 * NN__W);
+    const NN__R   centre = NN__K(sum_range)(x, few) / (NN__R)few;
+    NN__R         ends[NN__W]; // the centre, where the rest's missing lanes read 0, too
+    NN__V         m = nn__v_set1(centre), s0 = nn__v_zero(), s1 = s0, t0 = s0, t1 = s0;
+    int64_t       filled = 0;
+    nn__v_store(ends, m);
+    sums[0] = (double)centre;
+    sums[1] = sums[2] = 0;
+    for (int64_t k = 0; k < runs; k++, x += apart, g += two ? apart : 0)
+        for (int64_t at = 0, end; at < n; at = end) {
+            const int64_t ahead = k + 1 < runs && n < NN__FAR / 4 ? apart * (int64_t)sizeof *x : NN__AHEAD; // the next run, which no hardware foresees
+            int64_t       i = at;
+            end = nn__min64(n, at + NN__K(sum_block));
+            for (; i + 2 * NN__W <= end; i += 2 * NN__W) {
+                if (!two) {
+                    nn__fetch(x + i, ahead);
+                    if (sizeof(NN__V) == 64) nn__fetch(x + i + NN__W, ahead); // a line each
+                }
+                const NN__V d0 = nn__v_sub(nn__v_load(x + i), m), d1 = nn__v_sub(nn__v_load(x + i + NN__W), m);
+                const NN__V g0 = two ? nn__v_load(g + i) : d0, g1 = two ? nn__v_load(g + i + NN__W) : d1;
+                s0 = nn__v_add(s0, g0); s1 = nn__v_add(s1, g1);
+                t0 = nn__v_fma(g0, d0, t0); t1 = nn__v_fma(g1, d1, t1);
+            }
+            for (; i < end; i += NN__W) {
+                const int   left = end - i < NN__W ? (int)(end - i) : NN__W;
+                const NN__V d0 = nn__v_sub(NN__LOAD(x + i), NN__LOAD(ends)), g0 = two ? NN__LOAD(g + i) : d0;
+                s0 = nn__v_add(s0, g0);
+                t0 = nn__v_fma(g0, d0, t0);
+            }
+            filled += end - at;
+            if (filled < NN__K(sum_block) && (end < n || k + 1 < runs)) continue;
+            sums[1] += (double)nn__v_hsum(nn__v_add(s0, s1));
+            sums[2] += (double)nn__v_hsum(nn__v_add(t0, t1));
+            s0 = s1 = t0 = t1 = nn__v_zero();
+            filled = 0;
+        }
+}
+static void NN__K(channel_sums)(const void *g, const void *x, int64_t runs, int64_t apart, int64_t n, double *sums) {
+    if (g) NN__K(channel_sums_of)((const NN__R *)g, (const NN__R *)x, runs, apart, n, sums, 1);
+    else NN__K(channel_sums_of)(NULL, (const NN__R *)x, runs, apart, n, sums, 0);
+}
+NN__GEMM_INLINE void NN__K(channel_apply_of)(const NN__R *g, const NN__R *x, NN__R *y, const double *h, int64_t runs, int64_t apart, int64_t n, int stream, const int two) {
+    const NN__V m = nn__v_set1((NN__R)h[0]), p = nn__v_set1((NN__R)h[1]), q = nn__v_set1((NN__R)h[2]), r = nn__v_set1((NN__R)h[3]);
+    for (int64_t k = runs - 1; k >= 0; k--) { // backwards: what the sums have read last is in the caches still
+        const NN__R *xk = x + k * apart, *gk = two ? g + k * apart : x;
+        NN__R       *yk = y + k * apart;
+        int64_t      i = 0;
+        for (int64_t part = stream ? NN__K(head)(yk, n) : 0;; part = n - i) {
+            if (part) {
+                const int   left = (int)part;
+                const NN__V v = nn__v_fma(q, nn__v_sub(nn__v_load_n(xk + i, left), m), r);
+                nn__v_store_n(yk + i, two ? nn__v_fma(p, nn__v_load_n(gk + i, left), v) : v, left);
+                i += part;
+            }
+            if (i == n) break;
+            for (; i + NN__W <= n; i += NN__W) {
+                const NN__V v = nn__v_fma(q, nn__v_sub(nn__v_load(xk + i), m), r), z = two ? nn__v_fma(p, nn__v_load(gk + i), v) : v;
+                if (stream) nn__v_stream(yk + i, z);
+                else nn__v_store(yk + i, z);
+            }
+        }
+    }
+    if (stream) nn__v_fence();
+}
+static void NN__K(channel_apply)(const void *g, const void *x, void *y, const double *h, int64_t runs, int64_t apart, int64_t n, int stream) {
+    if (g) NN__K(channel_apply_of)((const NN__R *)g, (const NN__R *)x, (NN__R *)y, h, runs, apart, n, stream, 1);
+    else NN__K(channel_apply_of)(NULL, (const NN__R *)x, (NN__R *)y, h, runs, apart, n, stream, 0);
+}
+static void NN__K(column_sums)(const void *gs, const void *xs, int64_t rows, int64_t n, void *sums) { // eight rows at a time
+    const NN__R *g = (const NN__R *)gs, *x = (const NN__R *)xs;
+    NN__R       *m = (NN__R *)sums, *s = m + n, *t = s + n;
+    const NN__V  few = nn__v_set1(1 / (NN__R)nn__min64(rows, 8));
+    for (int64_t at = 0; at < rows; at += 8, x += 8 * n, g += g ? 8 * n : 0) {
+        const int64_t count = nn__min64(rows - at, 8);
+        NN__ROW(n, {
+            NN__V s0 = nn__v_zero(), t0 = s0, m0;
+            if (at == 0) {
+                for (int64_t k = 0; k < count; k++) s0 = nn__v_add(s0, NN__LOAD(x + k * n + i));
+                NN__STORE(m + i, nn__v_mul(s0, few));
+                NN__STORE(s + i, t0);
+                NN__STORE(t + i, t0);
+                s0 = t0;
+            }
+            m0 = NN__LOAD(m + i);
+            for (int64_t k = 0; k < count; k++) {
+                const NN__V d = nn__v_sub(NN__LOAD(x + k * n + i), m0), f = g ? NN__LOAD(g + k * n + i) : d;
+                s0 = nn__v_add(s0, f);
+                t0 = nn__v_fma(f, d, t0);
+            }
+            NN__STORE(s + i, nn__v_add(NN__LOAD(s + i), s0));
+            NN__STORE(t + i, nn__v_add(NN__LOAD(t + i), t0));
+        });
+    }
+}
+static void NN__K(column_apply)(const void *gs, const void *xs, void *ys, const void *ms, const void *ps, const void *qs, const void *rs, int64_t rows, int64_t n, int stream) {
+    const NN__R *g = (const NN__R *)gs, *x = (const NN__R *)xs, *m = (const NN__R *)ms, *p = (const NN__R *)ps, *q = (const NN__R *)qs, *r = (const NN__R *)rs;
+    NN__R       *y = (NN__R *)ys;
+    stream = stream && n % NN__W == 0 && (uintptr_t)y % sizeof(NN__V) == 0;
+    for (; rows > 0; rows--, x += n, y += n, g += g ? n : 0)
+        NN__ROW(n, {
+            NN__V v = NN__LOAD(x + i);
+            if (m) v = nn__v_sub(v, NN__LOAD(m + i));
+            v = nn__v_fma(NN__LOAD(q + i), v, NN__LOAD(r + i));
+            if (g) v = nn__v_fma(NN__LOAD(p + i), NN__LOAD(g + i), v);
+            if (stream) nn__v_stream(y + i, v);
+            else NN__STORE(y + i, v);
+        });
+    if (stream) nn__v_fence();
+}
+
 // ---- optimisers: one pass over parameter, gradient and moments (>>optim says what h holds) ------------------
 #define H(k) H##k
 #define NN__CONSTANTS                                                                                                                                    \
@@ -19750,7 +20217,8 @@ static const nn__kernel_set NN__K(set) = {
 #undef NN__X
 #undef NN__Y
     NN__K(sum), NN__K(max), NN__K(sum_squares), NN__K(sum_columns), NN__K(max_columns), NN__K(softmax), NN__K(log_softmax), NN__K(softmax_back),
-    NN__K(log_softmax_back), NN__K(log_sum_exp), NN__K(cross_entropy_back), NN__K(layernorm), NN__K(layernorm_back), NN__K(sgd),
+    NN__K(log_softmax_back), NN__K(log_sum_exp), NN__K(cross_entropy_back), NN__K(layernorm), NN__K(layernorm_back), NN__K(channel_sums), NN__K(channel_apply),
+    NN__K(column_sums), NN__K(column_apply), NN__K(sgd),
 #define NN__X(name, moments) NN__K(name),
     NN__OPTIM_KERNELS(NN__X)
 #undef NN__X

@@ -1992,6 +1992,7 @@ static void test_null_wide(void) {
     NULL_OF(nn_layer_rmsnorm(s, "l", NULL));
     NULL_OF(nn_layer_batchnorm(s, "l", NULL));
     NULL_OF(nn_layer_groupnorm(s, "l", NULL, 2));
+    NULL_OF(nn_layer_instancenorm(s, "l", NULL));
     NULL_OF(nn_layer_bilinear(s, "l", NULL, NULL, 2));
     NULL_OF(nn_layer_scale(s, "l", NULL, 0));
     NULL_OF(nn_weight_norm(s, "l", NN_SHAPE(2, 3), nn_init_zeros()));
