@@ -3188,7 +3188,8 @@ typedef struct nn__kernel_set {
     void   (*pool_argmax)(const void *x, const int64_t *tap, int64_t taps, const void *first, int64_t n, void *which);
     void   (*pool_sum)(const void *x, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *y);
     void   (*pool_spread)(const void *dy, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *dx);
-    void   (*pool_scatter)(const void *dy, const void *which, const int64_t *tap, int64_t stride, int64_t n, void *dx);
+    void   (*pool_scatter)(const void *dy, const void *which, const int64_t *tap, int64_t taps, int64_t n, void *dx);
+    void   (*pool_places)(const void *which, const int64_t *tap, int64_t at, int64_t stride, int64_t n, int64_t *index);
     void   (*pool_split)(const void *x, int64_t n, int64_t phases, void *y);
     void   (*pool_merge)(const void *x, int64_t n, int64_t phases, void *y);
     void   (*resize_row)(const void *x, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *y);
@@ -6189,7 +6190,7 @@ typedef struct nn__pool_work {
     int64_t               most, lists, lines;     /* taps, at most; entries of a list, elements of a line in a worker's scratch */
 } nn__pool_work;
 enum { NN__POOL_BLOCK = 64 };
-typedef struct nn__pool_room { int64_t *tap, *to, *across; char *line, *phase, *which, *part, *counts, *table; int64_t counted; } nn__pool_room; /* a worker's */
+typedef struct nn__pool_room { int64_t *tap, *to, *start, *across, counted; char *line, *wide, *phase, *which, *part, *counts, *table; } nn__pool_room; /* a worker's */
 
 /* Where the taps of windows with these spans lie, the first being 0 */
 static int64_t nn__pool_taps(const nn__pooling *a, const nn__span *s, int64_t inner, int64_t *tap) {
@@ -6210,7 +6211,7 @@ static double nn__pool_count(const nn__pooling *a, const nn__span *s, int axes) 
 static void nn__pool_points(const nn__pool_work *w, nn__pool_room *r, int64_t plane, int64_t row, int64_t channel) {
     const nn__pooling *a = w->a;
     nn__span           s[NN__GRID];
-    int64_t            have = -1, taps = 0, c = w->block, *index;
+    int64_t            have = -1, taps = 0, c = w->block;
     s[0] = nn__span_of(a, 0, row / a->out[1]);
     s[1] = nn__span_of(a, 1, row % a->out[1]);
     for (int64_t o = 0; o < a->out[2]; o++) {
@@ -6219,8 +6220,11 @@ static void nn__pool_points(const nn__pool_work *w, nn__pool_room *r, int64_t pl
         at   = (s[0].at * a->in[1] + s[1].at) * a->in[2] + s[2].at;
         from = (plane * a->in[0] * a->in[1] * a->in[2] + at) * w->inner + channel;
         to   = ((plane * a->out[0] * a->out[1] + row) * a->out[2] + o) * w->inner + channel;
-        if (s[2].n != have) taps = nn__pool_taps(a, s, w->inner, r->tap);
-        have = s[2].n;
+        if (s[2].n != have) {
+            taps = nn__pool_taps(a, s, w->inner, r->tap);
+            nn__pool_taps(a, s, 1, r->to);
+            have = s[2].n;
+        }
         if (w->kind == NN__POOL_AVG || w->kind == NN__POOL_AVG_BACK) nn__store(w->real, r->counts, 0, nn__pool_count(a, s, 3));
         if (w->kind == NN__POOL_INDEX || w->kind == NN__POOL_MAX_BACK) w->k->pool_argmax(w->x + from * (int64_t)w->e, r->tap, taps, NULL, c, r->which);
         switch (w->kind) {
@@ -6229,11 +6233,8 @@ static void nn__pool_points(const nn__pool_work *w, nn__pool_room *r, int64_t pl
             w->k->pool_sum(w->x + from * (int64_t)w->e, r->tap, NULL, taps, c, w->y + to * (int64_t)w->e);
             w->k->div(w->y + to * (int64_t)w->e, 1, r->counts, 0, w->y + to * (int64_t)w->e, c, NULL);
             break;
-        case NN__POOL_INDEX:
-            index = (int64_t *)(void *)w->y + to;
-            for (int64_t i = 0; i < c; i++) index[i] = at + r->tap[(int64_t)nn__load(w->real, r->which, i)] / w->inner;
-            break;
-        case NN__POOL_MAX_BACK: w->k->pool_scatter(w->y + to * (int64_t)w->e, r->which, r->tap, 1, c, w->dx + from * (int64_t)w->e); break;
+        case NN__POOL_INDEX: w->k->pool_places(r->which, r->to, at, 0, c, (int64_t *)(void *)w->y + to); break;
+        case NN__POOL_MAX_BACK: w->k->pool_scatter(w->y + to * (int64_t)w->e, r->which, r->tap, taps, c, w->dx + from * (int64_t)w->e); break;
         case NN__POOL_AVG_BACK:
             w->k->div(w->y + to * (int64_t)w->e, 1, r->counts, 0, r->part, c, NULL);
             w->k->pool_spread(r->part, r->tap, NULL, taps, c, w->dx + from * (int64_t)w->e);
@@ -6245,7 +6246,7 @@ static void nn__pool_points(const nn__pool_work *w, nn__pool_room *r, int64_t pl
 static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane, int64_t row) {
     const nn__pooling *a = w->a;
     nn__span           s[NN__GRID];
-    int64_t            rows, at, places = a->out[2], stride = a->w.stride[2], kernel = a->w.kernel[2], before = a->w.before[2];
+    int64_t            rows, at, places = a->out[2], stride = a->w.stride[2], kernel = a->w.kernel[2], before = a->w.before[2], each = a->adaptive ? 1 : places;
     char              *x, *dx, *inside = r->line + before * (int64_t)w->e, *phase = stride > 1 ? r->phase : r->line;
     char              *y = w->y + (plane * a->out[0] * a->out[1] + row) * places * (int64_t)(w->kind == NN__POOL_INDEX ? sizeof(int64_t) : w->e);
     s[0]   = nn__span_of(a, 0, row / a->out[1]);
@@ -6265,47 +6266,61 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
         if (w->kind == NN__POOL_MAX) w->k->pool_max(x, r->tap, rows, w->used, inside);
         else w->k->pool_sum(x, r->tap, NULL, rows, w->used, inside);
         if (stride > 1) w->k->pool_split(r->line, w->apart, stride, phase);
-        if (w->kind == NN__POOL_MAX) { w->k->pool_max(phase, r->across, kernel, places, y); return; }
-        w->k->pool_sum(phase, r->across, NULL, kernel, places, y);
-        w->k->div(y, 1, r->counts, 1, y, places, NULL);
+        for (int64_t o = 0; o < places; o += each) { /* adaptive windows go one by one */
+            if (a->adaptive) s[2] = nn__span_of(a, 2, o), phase = r->line + s[2].at * (int64_t)w->e, kernel = s[2].n;
+            if (w->kind == NN__POOL_MAX) w->k->pool_max(phase, r->across, kernel, each, y + o * (int64_t)w->e);
+            else w->k->pool_sum(phase, r->across, NULL, kernel, each, y + o * (int64_t)w->e);
+        }
+        if (w->kind == NN__POOL_AVG) w->k->div(y, 1, r->counts, 1, y, places, NULL);
     } else if (w->kind == NN__POOL_AVG_BACK) {
         w->k->div(y, 1, r->counts, 1, r->part, places, NULL);
         memset(phase, 0, (size_t)(w->apart * stride) * w->e);
-        w->k->pool_spread(r->part, r->across, NULL, kernel, places, phase);
+        for (int64_t o = 0; o < places; o += each) {
+            if (a->adaptive) s[2] = nn__span_of(a, 2, o), phase = r->line + s[2].at * (int64_t)w->e, kernel = s[2].n;
+            w->k->pool_spread(r->part + o * (int64_t)w->e, r->across, NULL, kernel, each, phase);
+        }
         if (stride > 1) w->k->pool_merge(phase, w->apart, stride, r->line);
         w->k->pool_spread(inside, r->tap, NULL, rows, w->used, dx);
     } else { /* from the last row to the first, since their lists grow into what is still to be read */
+        int64_t size = stride * w->apart * (int64_t)w->e, one = 0;
         for (int64_t i = rows - 1; i >= 0; i--) {
+            r->start[i] = r->tap[i];
             memcpy(inside, x + r->tap[i] * (int64_t)w->e, (size_t)w->used * w->e);
-            w->k->pool_split(r->line, w->apart, stride, r->phase + i * stride * w->apart * (int64_t)w->e);
-            for (int64_t k = kernel - 1, from = r->tap[i]; k >= 0; k--) {
-                r->to[i * kernel + k]  = from + k * a->w.dilation[2] - before;
+            w->k->pool_split(r->line, w->apart, stride, r->phase + i * size);
+            for (int64_t k = kernel - 1; k >= 0; k--) {
+                r->to[i * kernel + k]  = r->start[i] + k * a->w.dilation[2] - before;
                 r->tap[i * kernel + k] = i * stride * w->apart + r->across[k];
             }
         }
         w->k->pool_argmax(r->phase, r->tap, rows * kernel, r->table, places, r->which);
-        if (w->kind == NN__POOL_MAX_BACK) w->k->pool_scatter(y, r->which, r->to, stride, places, dx);
-        else
-            for (int64_t o = 0; o < places; o++) ((int64_t *)(void *)y)[o] = at + r->to[(int64_t)nn__load(w->real, r->which, o)] + o * stride;
+        if (w->kind == NN__POOL_INDEX) { w->k->pool_places(r->which, r->to, at, stride, places, (int64_t *)(void *)y); return; }
+        memset(r->phase, 0, (size_t)(rows * size));
+        w->k->pool_scatter(y, r->which, r->tap, rows * kernel, places, r->phase);
+        for (int64_t i = 0; i < rows; i++) {
+            w->k->pool_merge(r->phase + i * size, w->apart, stride, r->wide);
+            w->k->pool_spread(r->wide + before * (int64_t)w->e, &one, NULL, 1, w->used, dx + r->start[i] * (int64_t)w->e);
+        }
     }
 }
 
-static int nn__pool_in_rows(const nn__pooling *a) { return !a->last && !a->adaptive; }
+static int nn__pool_in_rows(const nn__pool_work *w) { return !w->a->last && (!w->a->adaptive || w->kind == NN__POOL_MAX || w->kind == NN__POOL_AVG || w->kind == NN__POOL_AVG_BACK); }
 static nn__pool_room nn__pool_room_of(const nn__pool_work *w, int worker) { /* scratch, cut up; tables and padding filled in */
     const nn__pooling *a = w->a;
     nn__pool_room      r;
     int64_t            line = w->lines * (int64_t)w->e, stride = a->w.stride[2];
     r.tap     = (int64_t *)w->c->scratch[worker];
     r.to      = r.tap + w->lists;
-    r.across  = r.to + w->lists;
+    r.start   = r.to + w->lists;
+    r.across  = r.start + w->lists;
     r.line    = (char *)(r.across + a->w.kernel[2]);
-    r.which   = r.line + line;
+    r.wide    = r.line + line;
+    r.which   = r.wide + line;
     r.part    = r.which + line;
     r.counts  = r.part + line;
     r.table   = r.counts + line;
     r.phase   = r.table + line;
     r.counted = -1;
-    if (!nn__pool_in_rows(a)) return r;
+    if (!nn__pool_in_rows(w)) return r;
     for (int64_t k = 0; k < a->w.kernel[2]; k++) r.across[k] = k * a->w.dilation[2] % stride * w->apart + k * a->w.dilation[2] / stride;
     for (int64_t i = 0; i < w->apart * stride; i++) nn__store(w->real, r.line, i, w->kind == NN__POOL_AVG ? 0 : -INFINITY);
     for (int64_t o = 0; o < a->out[2]; o++) {
@@ -6328,7 +6343,7 @@ static void nn__pool_pieces(void *arg, int64_t begin, int64_t end, int worker) {
                 memset(w->dx + ((plane * points + p) * w->inner + channel) * (int64_t)w->e, 0, (size_t)(w->blocks > 1 ? part.block : points * w->inner) * w->e);
         }
         for (int64_t row = w->dx ? 0 : i % rows; row < (w->dx ? rows : i % rows + 1); row++) {
-            if (nn__pool_in_rows(a)) nn__pool_row(w, &r, plane, row);
+            if (nn__pool_in_rows(w)) nn__pool_row(w, &r, plane, row);
             else nn__pool_points(&part, &r, plane, row, channel);
         }
     }
@@ -6356,13 +6371,13 @@ static void nn__run_pooling(nn_node *n, nn__pool_kind kind, nn_tensor *x, nn_ten
     w.blocks = nn__ceil_div(w.inner, w.block);
     for (int i = 0; i < NN__GRID; i++) taps *= i == 2 ? a->w.kernel[i] : nn__min64(a->w.kernel[i], a->in[i]);
     w.lists = taps;
-    w.lines = nn__pool_in_rows(a) ? 0 : w.block;
-    if (nn__pool_in_rows(a)) { /* phases end on whole vectors */
-        w.apart = (int64_t)nn__round_up((size_t)(a->out[2] + a->w.dilation[2] * (a->w.kernel[2] - 1) / stride), 16);
+    w.lines = nn__pool_in_rows(&w) ? 0 : w.block;
+    if (nn__pool_in_rows(&w)) { /* phases end on whole vectors */
+        w.apart = (int64_t)nn__round_up((size_t)(a->adaptive ? a->in[2] : a->out[2] + a->w.dilation[2] * (a->w.kernel[2] - 1) / stride), 16);
         w.used  = nn__min64(a->in[2], w.apart * stride - a->w.before[2]);
         w.lines = w.apart * stride;
     }
-    size = (size_t)(2 * w.lists + a->w.kernel[2]) * sizeof(int64_t) + (size_t)(w.lines * (5 + taps / a->w.kernel[2])) * w.e;
+    size = (size_t)(3 * w.lists + a->w.kernel[2]) * sizeof(int64_t) + (size_t)(w.lines * (6 + taps / a->w.kernel[2])) * w.e;
     if (!nn__scratch(n->ctx, n->ctx->workers, size)) return;
     nn__parallel(n->ctx, dx ? planes * w.blocks : planes * a->out[0] * a->out[1], 0.1 * (double)(taps * a->out[2] * w.block) * (dx ? 2.0 * (double)(a->out[0] * a->out[1]) : 1), nn__pool_pieces, &w);
 }
@@ -18693,19 +18708,27 @@ static void NN__K(pool_sum)(const void *from, const int64_t *tap, const void *we
         NN__STORE(y + i, s);
     });
 }
-// The other way: each dy is added to all taps of its window, in their order; or to the one that `which` names, windows being `stride` apart
+// The other way: each dy is added to all taps of its window, in their order; or only to the one that `which` names.
 static void NN__K(pool_spread)(const void *from, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *to) {
     const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)weight;
     for (int64_t t = 0; t < taps; t++) {
         NN__R      *dx = (NN__R *)to + tap[t];
         const NN__V by = nn__v_set1(w ? w[t] : 1);
-        NN__ROW(n, { NN__STORE(dx + i, nn__v_fma(by, NN__LOAD(dy + i), NN__LOAD(dx + i))); });
+        if (n == 1) *dx += w ? w[t] * *dy : *dy; // vectors would wait for each other
+        else NN__ROW(n, { NN__STORE(dx + i, nn__v_fma(by, NN__LOAD(dy + i), NN__LOAD(dx + i))); });
     }
 }
-static void NN__K(pool_scatter)(const void *from, const void *which, const int64_t *tap, int64_t stride, int64_t n, void *to) {
+static void NN__K(pool_scatter)(const void *from, const void *which, const int64_t *tap, int64_t taps, int64_t n, void *to) {
     const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)which;
-    NN__R       *dx = (NN__R *)to;
-    for (int64_t i = 0; i < n; i++) dx[i * stride + tap[(int64_t)w[i]]] += dy[i];
+    for (int64_t t = 0; t < taps && n > 1; t++) {
+        NN__R      *dx = (NN__R *)to + tap[t];
+        const NN__V this_one = nn__v_set1(t);
+        NN__ROW(n, { NN__STORE(dx + i, nn__v_add(NN__LOAD(dx + i), nn__v_select(nn__v_eq(NN__LOAD(w + i), this_one), NN__LOAD(dy + i), nn__v_zero()))); });
+    }
+    if (n == 1) ((NN__R *)to)[tap[(int64_t)w[0]]] += dy[0];
+}
+static void NN__K(pool_places)(const void *which, const int64_t *tap, int64_t at, int64_t stride, int64_t n, int64_t *index) {
+    for (int64_t i = 0; i < n; i++) index[i] = at + i * stride + tap[(int64_t)((const NN__R *)which)[i]];
 }
 // A row x[phases n] into y[phases][n], and back; n is a multiple of 16. even, odd: of the two vectors a, b one after another; low, high: their elements in turns
 #if NN__PASS_ISA == 0
@@ -19507,7 +19530,7 @@ static const nn__kernel_set NN__K(set) = {
 #undef NN__X
     NN__K(uniform),
     NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_row), NN__K(gemm_small), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr),
-    NN__K(pool_max), NN__K(pool_argmax), NN__K(pool_sum), NN__K(pool_spread), NN__K(pool_scatter), NN__K(pool_split), NN__K(pool_merge), NN__K(resize_row), NN__K(resize_row_back), NN__K(peak),
+    NN__K(pool_max), NN__K(pool_argmax), NN__K(pool_sum), NN__K(pool_spread), NN__K(pool_scatter), NN__K(pool_places), NN__K(pool_split), NN__K(pool_merge), NN__K(resize_row), NN__K(resize_row_back), NN__K(peak),
 #if NN__PASS_F64
     NULL, NULL, NULL, NULL};
 #else

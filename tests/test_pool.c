@@ -229,7 +229,7 @@ static void run_case(nn_ctx *c, const golden_case *k) {
             if (layout == PLAIN) first[0] = y, first[1] = dx;
             else if (k->kind != 'n') {
                 expect(same_bytes(nn_add_scalar(y, 0), nn_add_scalar(first[0], 0)) || layout == LAST, k->line, "a strided view has other bits");
-                expect(near(nn_sub(y, first[0]), (double *)calloc((size_t)numel(k->y_shape) + 1, 8), k->y_shape, t ? 1e-14 : 1e-6), k->line, "another value than the plain layout's");
+                expect(nn_item(nn_max(nn_abs(nn_sub(y, first[0])), NN_ALL, 0)) <= (t ? 1e-14 : 1e-6), k->line, "another value than the plain layout's");
             }
             no_error(c, k->line);
             p  = nn_plan_begin(c, NULL);
