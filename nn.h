@@ -3188,6 +3188,8 @@ typedef struct nn__kernel_set {
     void   (*pool_argmax)(const void *x, const int64_t *tap, int64_t taps, const void *first, int64_t n, void *which);
     void   (*pool_sum)(const void *x, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *y);
     void   (*pool_spread)(const void *dy, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *dx);
+    void   (*pool_pairs)(const void *x, const int64_t *tap, int64_t taps, int64_t n, int sum, void *y);
+    void   (*pool_pick)(const void *dy, const void *which, const int64_t *tap, const int64_t *name, int64_t first, int64_t taps, int64_t n, void *dx);
     void   (*pool_scatter)(const void *dy, const void *which, const int64_t *tap, int64_t taps, int64_t n, void *dx);
     void   (*pool_places)(const void *which, const int64_t *tap, int64_t at, int64_t stride, int64_t n, int64_t *index);
     void   (*pool_split)(const void *x, int64_t n, int64_t phases, void *y);
@@ -6186,11 +6188,12 @@ typedef struct nn__pool_work {
     size_t                e;
     char                 *x, *y, *dx;             /* what lies on x's places and is read; on the windows' places; on x's places and is written */
     int64_t               inner, block, blocks;   /* numbers at a point; backward, a piece takes so many of them */
-    int64_t               apart, used;            /* of rows: places of a phase; of x's row, what windows reach */
+    int64_t               apart, used, front;     /* of rows: places of a phase; of x's row, what windows reach; room in front of dy */
+    int                   pairs;                  /* windows two wide, two apart, no padding */
     int64_t               most, lists, lines;     /* taps, at most; entries of a list, elements of a line in a worker's scratch */
 } nn__pool_work;
 enum { NN__POOL_BLOCK = 64 };
-typedef struct nn__pool_room { int64_t *tap, *to, *start, *across, counted; char *line, *wide, *phase, *which, *part, *counts, *table; } nn__pool_room; /* a worker's */
+typedef struct nn__pool_room { int64_t *tap, *to, *start, *across, *back, *name, *begin, counted; char *line, *phase, *which, *part, *counts, *table, *rows; } nn__pool_room; /* a worker's */
 
 /* Where the taps of windows with these spans lie, the first being 0 */
 static int64_t nn__pool_taps(const nn__pooling *a, const nn__span *s, int64_t inner, int64_t *tap) {
@@ -6246,8 +6249,8 @@ static void nn__pool_points(const nn__pool_work *w, nn__pool_room *r, int64_t pl
 static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane, int64_t row) {
     const nn__pooling *a = w->a;
     nn__span           s[NN__GRID];
-    int64_t            rows, at, places = a->out[2], stride = a->w.stride[2], kernel = a->w.kernel[2], before = a->w.before[2], each = a->adaptive ? 1 : places;
-    char              *x, *dx, *inside = r->line + before * (int64_t)w->e, *phase = stride > 1 ? r->phase : r->line;
+    int64_t            rows, at, places = a->out[2], stride = a->w.stride[2], kernel = a->w.kernel[2], before = a->w.before[2], each = a->adaptive ? 1 : places, one = 0, apart = w->apart * (int64_t)w->e;
+    char              *x, *dx, *inside = r->line + before * (int64_t)w->e, *phase = stride > 1 ? r->phase : r->line, *part = r->part + w->front * (int64_t)w->e, *which = r->which + w->front * (int64_t)w->e;
     char              *y = w->y + (plane * a->out[0] * a->out[1] + row) * places * (int64_t)(w->kind == NN__POOL_INDEX ? sizeof(int64_t) : w->e);
     s[0]   = nn__span_of(a, 0, row / a->out[1]);
     s[1]   = nn__span_of(a, 1, row % a->out[1]);
@@ -6262,7 +6265,8 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
         for (int64_t o = 0; o < places && count != r->counted; o++) nn__store(w->real, r->counts, o, (double)count * nn__load(w->real, r->table, o));
         r->counted = count;
     }
-    if (w->kind == NN__POOL_MAX || w->kind == NN__POOL_AVG) {
+    if ((w->kind == NN__POOL_MAX || w->kind == NN__POOL_AVG) && w->pairs) w->k->pool_pairs(x, r->tap, rows, places, w->kind == NN__POOL_AVG, y);
+    else if (w->kind == NN__POOL_MAX || w->kind == NN__POOL_AVG) {
         if (w->kind == NN__POOL_MAX) w->k->pool_max(x, r->tap, rows, w->used, inside);
         else w->k->pool_sum(x, r->tap, NULL, rows, w->used, inside);
         if (stride > 1) w->k->pool_split(r->line, w->apart, stride, phase);
@@ -6271,58 +6275,83 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
             if (w->kind == NN__POOL_MAX) w->k->pool_max(phase, r->across, kernel, each, y + o * (int64_t)w->e);
             else w->k->pool_sum(phase, r->across, NULL, kernel, each, y + o * (int64_t)w->e);
         }
-        if (w->kind == NN__POOL_AVG) w->k->div(y, 1, r->counts, 1, y, places, NULL);
     } else if (w->kind == NN__POOL_AVG_BACK) {
-        w->k->div(y, 1, r->counts, 1, r->part, places, NULL);
-        memset(phase, 0, (size_t)(w->apart * stride) * w->e);
-        for (int64_t o = 0; o < places; o += each) {
-            if (a->adaptive) s[2] = nn__span_of(a, 2, o), phase = r->line + s[2].at * (int64_t)w->e, kernel = s[2].n;
-            w->k->pool_spread(r->part + o * (int64_t)w->e, r->across, NULL, kernel, each, phase);
+        w->k->div(y, 1, r->counts, 1, part, places, NULL);
+        if (a->adaptive) memset(phase, 0, (size_t)w->apart * w->e);
+        for (int64_t o = 0; o < places && a->adaptive; o++) {
+            s[2] = nn__span_of(a, 2, o);
+            w->k->pool_spread(part + o * (int64_t)w->e, r->across, NULL, s[2].n, 1, r->line + s[2].at * (int64_t)w->e);
+        }
+        for (int64_t p = 0; p < stride && !a->adaptive; p++) {
+            if (r->begin[p] == r->begin[p + 1]) memset(phase + p * apart, 0, (size_t)apart);
+            else w->k->pool_sum(part, r->back + r->begin[p], NULL, r->begin[p + 1] - r->begin[p], w->apart, phase + p * apart);
         }
         if (stride > 1) w->k->pool_merge(phase, w->apart, stride, r->line);
         w->k->pool_spread(inside, r->tap, NULL, rows, w->used, dx);
     } else { /* from the last row to the first, since their lists grow into what is still to be read */
-        int64_t size = stride * w->apart * (int64_t)w->e, one = 0;
         for (int64_t i = rows - 1; i >= 0; i--) {
             r->start[i] = r->tap[i];
-            memcpy(inside, x + r->tap[i] * (int64_t)w->e, (size_t)w->used * w->e);
-            w->k->pool_split(r->line, w->apart, stride, r->phase + i * size);
+            memcpy(stride > 1 ? inside : r->rows + (i * apart) + before * (int64_t)w->e, x + r->tap[i] * (int64_t)w->e, (size_t)w->used * w->e);
+            if (stride > 1) w->k->pool_split(r->line, w->apart, stride, r->rows + i * stride * apart);
             for (int64_t k = kernel - 1; k >= 0; k--) {
                 r->to[i * kernel + k]  = r->start[i] + k * a->w.dilation[2] - before;
                 r->tap[i * kernel + k] = i * stride * w->apart + r->across[k];
             }
         }
-        w->k->pool_argmax(r->phase, r->tap, rows * kernel, r->table, places, r->which);
-        if (w->kind == NN__POOL_INDEX) { w->k->pool_places(r->which, r->to, at, stride, places, (int64_t *)(void *)y); return; }
-        memset(r->phase, 0, (size_t)(rows * size));
-        w->k->pool_scatter(y, r->which, r->tap, rows * kernel, places, r->phase);
+        w->k->pool_argmax(r->rows, r->tap, rows * kernel, r->table, places, which);
+        if (w->kind == NN__POOL_INDEX) { w->k->pool_places(which, r->to, at, stride, places, (int64_t *)(void *)y); return; }
+        memcpy(part, y, (size_t)places * w->e);
         for (int64_t i = 0; i < rows; i++) {
-            w->k->pool_merge(r->phase + i * size, w->apart, stride, r->wide);
-            w->k->pool_spread(r->wide + before * (int64_t)w->e, &one, NULL, 1, w->used, dx + r->start[i] * (int64_t)w->e);
+            for (int64_t p = 0; p < stride; p++)
+                w->k->pool_pick(part, which, r->back + r->begin[p], r->name + r->begin[p], i * kernel, r->begin[p + 1] - r->begin[p], w->apart, r->phase + p * apart);
+            if (stride > 1) w->k->pool_merge(r->phase, w->apart, stride, r->line);
+            w->k->pool_spread((stride > 1 ? r->line : r->phase) + before * (int64_t)w->e, &one, NULL, 1, w->used, dx + r->start[i] * (int64_t)w->e);
         }
+        for (int64_t i = 0; i < w->apart * stride && stride > 1; i++)
+            if (i < before || i >= before + w->used) nn__store(w->real, r->line, i, -INFINITY); /* padding again */
     }
+    if (w->kind == NN__POOL_AVG) w->k->div(y, 1, r->counts, 1, y, places, NULL);
 }
 
 static int nn__pool_in_rows(const nn__pool_work *w) { return !w->a->last && (!w->a->adaptive || w->kind == NN__POOL_MAX || w->kind == NN__POOL_AVG || w->kind == NN__POOL_AVG_BACK); }
 static nn__pool_room nn__pool_room_of(const nn__pool_work *w, int worker) { /* scratch, cut up; tables and padding filled in */
     const nn__pooling *a = w->a;
     nn__pool_room      r;
-    int64_t            line = w->lines * (int64_t)w->e, stride = a->w.stride[2];
+    int64_t            line = w->lines * (int64_t)w->e, stride = a->w.stride[2], kernel = a->w.kernel[2], rows = w->kind == NN__POOL_INDEX || w->kind == NN__POOL_MAX_BACK ? w->lists / kernel : 0;
+    double             outside = w->kind == NN__POOL_AVG ? 0 : -INFINITY;
     r.tap     = (int64_t *)w->c->scratch[worker];
     r.to      = r.tap + w->lists;
     r.start   = r.to + w->lists;
     r.across  = r.start + w->lists;
-    r.line    = (char *)(r.across + a->w.kernel[2]);
-    r.wide    = r.line + line;
-    r.which   = r.wide + line;
+    r.back    = r.across + kernel;
+    r.name    = r.back + kernel;
+    r.begin   = r.name + kernel;
+    r.line    = (char *)(r.begin + stride + 2);
+    r.phase   = r.line + line;
+    r.which   = r.phase + line;
     r.part    = r.which + line;
     r.counts  = r.part + line;
     r.table   = r.counts + line;
-    r.phase   = r.table + line;
+    r.rows    = r.table + line;
     r.counted = -1;
     if (!nn__pool_in_rows(w)) return r;
-    for (int64_t k = 0; k < a->w.kernel[2]; k++) r.across[k] = k * a->w.dilation[2] % stride * w->apart + k * a->w.dilation[2] / stride;
-    for (int64_t i = 0; i < w->apart * stride; i++) nn__store(w->real, r.line, i, w->kind == NN__POOL_AVG ? 0 : -INFINITY);
+    memset(r.begin, 0, (size_t)(stride + 2) * sizeof *r.begin);
+    for (int64_t k = 0; k < kernel; k++) {
+        r.across[k] = k * a->w.dilation[2] % stride * w->apart + k * a->w.dilation[2] / stride;
+        r.begin[k * a->w.dilation[2] % stride + 2]++;
+    }
+    for (int64_t p = 0; p < stride; p++) r.begin[p + 2] += r.begin[p + 1];
+    for (int64_t k = 0; k < kernel; k++) { /* taps sorted by phase; begin[p + 1] moves on to where phase p ends */
+        int64_t to = r.begin[k * a->w.dilation[2] % stride + 1]++;
+        r.back[to] = -(k * a->w.dilation[2] / stride);
+        r.name[to] = k;
+    }
+    for (int64_t i = 0; i < w->apart * stride; i++) nn__store(w->real, r.line, i, outside);
+    for (int64_t i = 0; i < w->apart * rows && stride == 1; i++) nn__store(w->real, r.rows, i, outside);
+    for (int64_t i = 0; i < w->front + w->apart; i++) {
+        nn__store(w->real, r.which, i, -1);
+        nn__store(w->real, r.part, i, 0);
+    }
     for (int64_t o = 0; o < a->out[2]; o++) {
         nn__span s = nn__span_of(a, 2, o); /* of a mean: what it divides by; of a maximum: the first tap in x */
         nn__store(w->real, r.table, o, w->kind == NN__POOL_AVG || w->kind == NN__POOL_AVG_BACK ? a->divisor != 0 ? a->divisor : (double)(a->exclude ? s.n : s.all) : (double)s.before);
@@ -6375,9 +6404,11 @@ static void nn__run_pooling(nn_node *n, nn__pool_kind kind, nn_tensor *x, nn_ten
     if (nn__pool_in_rows(&w)) { /* phases end on whole vectors */
         w.apart = (int64_t)nn__round_up((size_t)(a->adaptive ? a->in[2] : a->out[2] + a->w.dilation[2] * (a->w.kernel[2] - 1) / stride), 16);
         w.used  = nn__min64(a->in[2], w.apart * stride - a->w.before[2]);
-        w.lines = w.apart * stride;
+        w.front = (int64_t)nn__round_up((size_t)w.apart, 16) - a->out[2] / 16 * 16; /* at least what the last tap reaches back */
+        w.lines = w.apart * stride + w.front;
+        w.pairs = a->w.kernel[2] == 2 && stride == 2 && a->w.dilation[2] == 1 && a->w.before[2] == 0 && 2 * a->out[2] <= a->in[2];
     }
-    size = (size_t)(3 * w.lists + a->w.kernel[2]) * sizeof(int64_t) + (size_t)(w.lines * (6 + taps / a->w.kernel[2])) * w.e;
+    size = (size_t)(3 * w.lists + 3 * a->w.kernel[2] + stride + 2) * sizeof(int64_t) + (size_t)(w.lines * (6 + taps / a->w.kernel[2])) * w.e;
     if (!nn__scratch(n->ctx, n->ctx->workers, size)) return;
     nn__parallel(n->ctx, dx ? planes * w.blocks : planes * a->out[0] * a->out[1], 0.1 * (double)(taps * a->out[2] * w.block) * (dx ? 2.0 * (double)(a->out[0] * a->out[1]) : 1), nn__pool_pieces, &w);
 }
@@ -18667,70 +18698,7 @@ NN__UNUSED static int NN__K(gemm_small)(const nn__gemm *g) {
 #undef nn__v_zip2
 
 // ---- windows: pooling and resizing ----------------------------------------------------------------------------
-// n windows at once, whose taps lie side by side: tap t of window i is x[tap[t] + i].
-static void NN__K(pool_max)(const void *from, const int64_t *tap, int64_t taps, int64_t n, void *to) { // NaN as soon as there is one
-    const NN__R *x = (const NN__R *)from;
-    NN__R       *y = (NN__R *)to;
-    NN__ROW(n, {
-        NN__V m = NN__LOAD(x + tap[0] + i);
-        for (int64_t t = 1; t < taps; t++) {
-            const NN__V v = NN__LOAD(x + tap[t] + i);
-            m = nn__v_select(nn__v_isnan(v), v, nn__v_max(v, m));
-        }
-        NN__STORE(y + i, m);
-    });
-}
-// Which tap is the largest: the first of equal ones, the last NaN; where none is more than -infinity, what `first` says (NULL: 0)
-static void NN__K(pool_argmax)(const void *from, const int64_t *tap, int64_t taps, const void *first, int64_t n, void *which) {
-    const NN__R *x = (const NN__R *)from, *f = (const NN__R *)first;
-    NN__R       *y = (NN__R *)which;
-    NN__ROW(n, {
-        NN__V m = nn__v_set1(-INFINITY), at = f ? NN__LOAD(f + i) : nn__v_zero();
-        for (int64_t t = 0; t < taps; t++) {
-            const NN__V v = NN__LOAD(x + tap[t] + i);
-            const NN__M more = nn__v_or(nn__v_gt(v, m), nn__v_isnan(v));
-            m  = nn__v_select(more, v, m);
-            at = nn__v_select(more, nn__v_set1(t), at);
-        }
-        NN__STORE(y + i, at);
-    });
-}
-static void NN__K(pool_sum)(const void *from, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *to) { // weight NULL: a plain sum
-    const NN__R *x = (const NN__R *)from, *w = (const NN__R *)weight;
-    NN__R       *y = (NN__R *)to;
-    NN__ROW(n, {
-        NN__V s = NN__LOAD(x + tap[0] + i);
-        if (w) s = nn__v_mul(nn__v_set1(w[0]), s);
-        for (int64_t t = 1; t < taps; t++) {
-            const NN__V v = NN__LOAD(x + tap[t] + i);
-            s = w ? nn__v_fma(nn__v_set1(w[t]), v, s) : nn__v_add(s, v);
-        }
-        NN__STORE(y + i, s);
-    });
-}
-// The other way: each dy is added to all taps of its window, in their order; or only to the one that `which` names.
-static void NN__K(pool_spread)(const void *from, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *to) {
-    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)weight;
-    for (int64_t t = 0; t < taps; t++) {
-        NN__R      *dx = (NN__R *)to + tap[t];
-        const NN__V by = nn__v_set1(w ? w[t] : 1);
-        if (n == 1) *dx += w ? w[t] * *dy : *dy; // vectors would wait for each other
-        else NN__ROW(n, { NN__STORE(dx + i, nn__v_fma(by, NN__LOAD(dy + i), NN__LOAD(dx + i))); });
-    }
-}
-static void NN__K(pool_scatter)(const void *from, const void *which, const int64_t *tap, int64_t taps, int64_t n, void *to) {
-    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)which;
-    for (int64_t t = 0; t < taps && n > 1; t++) {
-        NN__R      *dx = (NN__R *)to + tap[t];
-        const NN__V this_one = nn__v_set1(t);
-        NN__ROW(n, { NN__STORE(dx + i, nn__v_add(NN__LOAD(dx + i), nn__v_select(nn__v_eq(NN__LOAD(w + i), this_one), NN__LOAD(dy + i), nn__v_zero()))); });
-    }
-    if (n == 1) ((NN__R *)to)[tap[(int64_t)w[0]]] += dy[0];
-}
-static void NN__K(pool_places)(const void *which, const int64_t *tap, int64_t at, int64_t stride, int64_t n, int64_t *index) {
-    for (int64_t i = 0; i < n; i++) index[i] = at + i * stride + tap[(int64_t)((const NN__R *)which)[i]];
-}
-// A row x[phases n] into y[phases][n], and back; n is a multiple of 16. even, odd: of the two vectors a, b one after another; low, high: their elements in turns
+// even, odd: every second element of two vectors, one after the other; low, high: their elements in turns
 #if NN__PASS_ISA == 0
 #define nn__v_even(a, b)        (a)
 #define nn__v_odd(a, b)         (b)
@@ -18772,6 +18740,102 @@ static void NN__K(pool_places)(const void *which, const int64_t *tap, int64_t at
 #define nn__v_low(a, b)         vzip1q_f64(a, b)
 #define nn__v_high(a, b)        vzip2q_f64(a, b)
 #endif
+
+// n windows at once, whose taps lie side by side: tap t of window i is x[tap[t] + i].
+static void NN__K(pool_max)(const void *from, const int64_t *tap, int64_t taps, int64_t n, void *to) { // NaN as soon as there is one
+    const NN__R *x = (const NN__R *)from;
+    NN__R       *y = (NN__R *)to;
+    NN__ROW(n, {
+        NN__V m = NN__LOAD(x + tap[0] + i);
+        for (int64_t t = 1; t < taps; t++) {
+            const NN__V v = NN__LOAD(x + tap[t] + i);
+            m = nn__v_select(nn__v_isnan(v), v, nn__v_max(v, m));
+        }
+        NN__STORE(y + i, m);
+    });
+}
+// Which tap is the largest: the first of equal ones, the last NaN; where none is more than -infinity, what `first` says (NULL: 0)
+static void NN__K(pool_argmax)(const void *from, const int64_t *tap, int64_t taps, const void *first, int64_t n, void *which) {
+    const NN__R *x = (const NN__R *)from, *f = (const NN__R *)first;
+    NN__R       *y = (NN__R *)which;
+    NN__ROW(n, {
+        NN__V m = nn__v_set1(-INFINITY), at = f ? NN__LOAD(f + i) : nn__v_zero();
+        for (int64_t t = 0; t < taps; t++) {
+            const NN__V v = NN__LOAD(x + tap[t] + i);
+            const NN__M more = nn__v_or(nn__v_gt(v, m), nn__v_isnan(v));
+            m  = nn__v_select(more, v, m);
+            at = nn__v_select(more, nn__v_set1(t), at);
+        }
+        NN__STORE(y + i, at);
+    });
+}
+static void NN__K(pool_sum)(const void *from, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *to) { // weight NULL: a plain sum
+    const NN__R *x = (const NN__R *)from, *w = (const NN__R *)weight;
+    NN__R       *y = (NN__R *)to;
+    NN__ROW(n, {
+        NN__V s = NN__LOAD(x + tap[0] + i);
+        if (w) s = nn__v_mul(nn__v_set1(w[0]), s);
+        for (int64_t t = 1; t < taps; t++) {
+            const NN__V v = NN__LOAD(x + tap[t] + i);
+            s = w ? nn__v_fma(nn__v_set1(w[t]), v, s) : nn__v_add(s, v);
+        }
+        NN__STORE(y + i, s);
+    });
+}
+// Windows two wide and two apart, in one go; tap: of rows
+static inline NN__UNUSED NN__V NN__K(pool_column)(const NN__R *x, const int64_t *tap, int64_t taps, int n, int sum) {
+    NN__V m = n == NN__W ? nn__v_load(x + tap[0]) : nn__v_load_n(x + tap[0], n);
+    for (int64_t t = 1; t < taps; t++) {
+        const NN__V v = n == NN__W ? nn__v_load(x + tap[t]) : nn__v_load_n(x + tap[t], n);
+        m = sum ? nn__v_add(m, v) : nn__v_select(nn__v_isnan(v), v, nn__v_max(v, m));
+    }
+    return m;
+}
+static void NN__K(pool_pairs)(const void *from, const int64_t *tap, int64_t taps, int64_t n, int sum, void *to) {
+    const NN__R *x = (const NN__R *)from;
+    NN__R       *y = (NN__R *)to;
+    for (int64_t i = 0; i < n; i += NN__W) {
+        const int   left = (int)nn__min64(NN__W, n - i), more = 2 * left - NN__W;
+        const NN__V a = NN__K(pool_column)(x + 2 * i, tap, taps, more >= 0 ? NN__W : 2 * left, sum);
+        const NN__V b = more > 0 ? NN__K(pool_column)(x + 2 * i + NN__W, tap, taps, more, sum) : a;
+        const NN__V even = nn__v_even(a, b), odd = nn__v_odd(a, b);
+        NN__STORE(y + i, sum ? nn__v_add(even, odd) : nn__v_select(nn__v_isnan(odd), odd, nn__v_max(odd, even)));
+    }
+}
+// The other way: each dy is added to all taps of its window, in their order; or only to the one that `which` names.
+static void NN__K(pool_spread)(const void *from, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *to) {
+    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)weight;
+    for (int64_t t = 0; t < taps; t++) {
+        NN__R      *dx = (NN__R *)to + tap[t];
+        const NN__V by = nn__v_set1(w ? w[t] : 1);
+        if (n == 1) *dx += w ? w[t] * *dy : *dy; // vectors would wait for each other
+        else NN__ROW(n, { NN__STORE(dx + i, nn__v_fma(by, NN__LOAD(dy + i), NN__LOAD(dx + i))); });
+    }
+}
+static void NN__K(pool_scatter)(const void *from, const void *which, const int64_t *tap, int64_t taps, int64_t n, void *to) {
+    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)which;
+    for (int64_t t = 0; t < taps && n > 1; t++) {
+        NN__R      *dx = (NN__R *)to + tap[t];
+        const NN__V this_one = nn__v_set1(t);
+        NN__ROW(n, { NN__STORE(dx + i, nn__v_add(NN__LOAD(dx + i), nn__v_select(nn__v_eq(NN__LOAD(w + i), this_one), NN__LOAD(dy + i), nn__v_zero()))); });
+    }
+    if (n == 1) ((NN__R *)to)[tap[(int64_t)w[0]]] += dy[0];
+}
+// The same for rows of dy and `which` with other places' 0 and -1 around them: dx[i] = sum of those dy[i + tap[t]] whose `which` is first + name[t]
+static void NN__K(pool_pick)(const void *from, const void *which, const int64_t *tap, const int64_t *name, int64_t first, int64_t taps, int64_t n, void *to) {
+    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)which;
+    NN__R       *dx = (NN__R *)to;
+    NN__ROW(n, {
+        NN__V s = nn__v_zero();
+        for (int64_t t = 0; t < taps; t++)
+            s = nn__v_add(s, nn__v_select(nn__v_eq(NN__LOAD(w + tap[t] + i), nn__v_set1(first + name[t])), NN__LOAD(dy + tap[t] + i), nn__v_zero()));
+        NN__STORE(dx + i, s);
+    });
+}
+static void NN__K(pool_places)(const void *which, const int64_t *tap, int64_t at, int64_t stride, int64_t n, int64_t *index) {
+    for (int64_t i = 0; i < n; i++) index[i] = at + i * stride + tap[(int64_t)((const NN__R *)which)[i]];
+}
+// A row x[phases n] into y[phases][n], and back; n is a multiple of 16
 static void NN__K(pool_split)(const void *from, int64_t n, int64_t phases, void *to) {
     const NN__R *x = (const NN__R *)from;
     NN__R       *y = (NN__R *)to;
@@ -19530,7 +19594,7 @@ static const nn__kernel_set NN__K(set) = {
 #undef NN__X
     NN__K(uniform),
     NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_row), NN__K(gemm_small), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr),
-    NN__K(pool_max), NN__K(pool_argmax), NN__K(pool_sum), NN__K(pool_spread), NN__K(pool_scatter), NN__K(pool_places), NN__K(pool_split), NN__K(pool_merge), NN__K(resize_row), NN__K(resize_row_back), NN__K(peak),
+    NN__K(pool_max), NN__K(pool_argmax), NN__K(pool_sum), NN__K(pool_spread), NN__K(pool_pairs), NN__K(pool_pick), NN__K(pool_scatter), NN__K(pool_places), NN__K(pool_split), NN__K(pool_merge), NN__K(resize_row), NN__K(resize_row_back), NN__K(peak),
 #if NN__PASS_F64
     NULL, NULL, NULL, NULL};
 #else
