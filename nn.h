@@ -1601,6 +1601,9 @@ static const char nn__this_copy = 'n';
     X(GRID,            NN_ERR_SHAPE,   "%s: %d sizes for %d axes behind the channels") \
     X(GRID_SIZE,       NN_ERR_ARG,     "%s of axis %d is %lld; it must be %s") \
     X(WINDOW,          NN_ERR_SHAPE,   "x %s: a kernel of %lld, dilation %lld, is wider than axis %d, which has %lld and padding %lld + %lld") \
+    X(WINDOW_EMPTY,    NN_ERR_SHAPE,   "x %s: window %lld along axis %d lies in padding only") \
+    X(PIXELS,          NN_ERR_SHAPE,   "r = %lld does not divide %s of %s") \
+    X(CROP,            NN_ERR_SHAPE,   "%lld + %lld are cropped of axis %d, which has %lld") \
     X(GROUPS,          NN_ERR_SHAPE,   "%lld groups do not divide %s, which has %lld channels") \
     X(ISA,             NN_ERR_ARG,     "instruction set '%s' is unknown or not on this machine") \
     X(OP_OUTPUT,       NN_ERR_ARG,     "the op's rules are incomplete: %s") \
@@ -3212,6 +3215,18 @@ typedef struct nn__kernel_set {
     void   (*winograd_pack)(const void *packed, int64_t c, int64_t tile, void *out); /* a panel of conv_pack's, 9 taps, transformed */
     void   (*winograd)(const nn__sweep *p, int64_t job, void *scratch);
     void   (*conv_weight)(const nn__sweep *p, int64_t block, int64_t first, int64_t channels, void *dw, void *scratch);
+    void   (*pool_max)(const void *x, const int64_t *tap, int64_t taps, int64_t n, void *y); /* windows: see >>ops pool, and the kernels */
+    void   (*pool_argmax)(const void *x, const int64_t *tap, int64_t taps, const void *first, int64_t n, void *which);
+    void   (*pool_sum)(const void *x, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *y);
+    void   (*pool_spread)(const void *dy, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *dx);
+    void   (*pool_pairs)(const void *x, const int64_t *tap, int64_t taps, int64_t n, int sum, void *y);
+    void   (*pool_pick)(const void *dy, const void *which, const int64_t *tap, const int64_t *name, int64_t first, int64_t taps, int64_t n, void *dx);
+    void   (*pool_scatter)(const void *dy, const void *which, const int64_t *tap, int64_t taps, int64_t n, void *dx);
+    void   (*pool_places)(const void *which, const int64_t *tap, int64_t at, int64_t stride, int64_t n, int64_t *index);
+    void   (*pool_split)(const void *x, int64_t n, int64_t phases, void *y);
+    void   (*pool_merge)(const void *x, int64_t n, int64_t phases, void *y);
+    void   (*resize_row)(const void *x, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *y);
+    void   (*resize_row_back)(const void *dy, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *dx);
     double (*peak)(int64_t turns);  /* multiply-adds from registers, as fast as they come: how many FLOPs it did */
     void   (*widen)(const void *x, void *y, int64_t n, int f16);  /* rows of f16 or bf16 to f32; these four: f32 sets only */
     void   (*narrow)(const void *x, void *y, int64_t n, int f16);
@@ -6750,6 +6765,668 @@ NN_API nn_tensor *nn_conv_transposed(nn_tensor *x, nn_tensor *weight, nn_tensor 
 }
 
 /* ---- >>ops pool ------------------------------------------------------------------------------------- */
+/* ---- >>ops pool -------------------------------------------------------------------------------------
+   Pooling sees x as planes of [D,H,W] points (an axis that is missing has one place), each a number or, channels last, C of them. The taps of
+   a window are found axis by axis. With channels last, and where windows differ in size, one call of a kernel takes one window, all its
+   channels side by side. Else one call takes a row of windows: first down the columns of the rows of x that they share, then along the row, which a
+   stride s splits into s phases (every s-th place), so that all windows' k-th taps lie side by side. */
+typedef struct nn__pooling {
+    nn__window w;                                 /* adaptive: kernel holds the most taps there are */
+    int64_t    in[NN__GRID], out[NN__GRID];       /* places along D, H, W */
+    int64_t    axes, last, adaptive, exclude;
+    double     divisor;
+} nn__pooling;
+
+/* Window o along axis i: its first tap in x, how many there are, how far apart; how many lie in the padding before; how many count for a mean */
+typedef struct nn__span { int64_t at, n, step, before, all; } nn__span;
+static int64_t  nn__taps_in(int64_t room, int64_t step) { return step == 1 ? room : nn__ceil_div(nn__max64(0, room), step); }
+static nn__span nn__span_of(const nn__pooling *a, int i, int64_t o) {
+    nn__span s;
+    int64_t  start = o * a->w.stride[i] - a->w.before[i], in = a->in[i], kernel = a->w.kernel[i];
+    if (a->adaptive) {
+        s.at     = o * in / a->out[i];
+        s.n      = s.all = nn__ceil_div((o + 1) * in, a->out[i]) - s.at;
+        s.step   = 1;
+        s.before = 0;
+        return s;
+    }
+    s.step   = a->w.dilation[i];
+    s.before = nn__max64(0, nn__taps_in(-start, s.step));
+    s.at     = start + s.before * s.step;
+    s.n      = nn__max64(0, nn__min64(kernel - s.before, nn__taps_in(in - s.at, s.step)));
+    s.all    = nn__min64(kernel, nn__taps_in(in + a->w.after[i] - start, s.step)); /* what ceil lets reach further counts for no mean */
+    return s;
+}
+
+typedef enum nn__pool_kind { NN__POOL_MAX, NN__POOL_AVG, NN__POOL_INDEX, NN__POOL_MAX_BACK, NN__POOL_AVG_BACK } nn__pool_kind;
+typedef struct nn__pool_work {
+    const nn__pooling    *a;
+    const nn__kernel_set *k;
+    nn_ctx               *c;
+    nn_dtype              real;
+    nn__pool_kind         kind;
+    size_t                e;
+    char                 *x, *y, *dx;             /* what lies on x's places and is read; on the windows' places; on x's places and is written */
+    int64_t               inner, block, blocks;   /* numbers at a point; backward, a piece takes so many of them */
+    int64_t               apart, used, front;     /* of rows: places of a phase; of x's row, what windows reach; room in front of dy */
+    int                   pairs;                  /* windows two wide, two apart, no padding */
+    int64_t               most, lists, lines;     /* taps, at most; entries of a list, elements of a line in a worker's scratch */
+} nn__pool_work;
+enum { NN__POOL_BLOCK = 64 };
+typedef struct nn__pool_room { int64_t *tap, *to, *start, *across, *back, *name, *begin, counted; char *line, *phase, *which, *part, *counts, *table, *rows; } nn__pool_room; /* a worker's */
+
+/* Where the taps of windows with these spans lie, the first being 0 */
+static int64_t nn__pool_taps(const nn__pooling *a, const nn__span *s, int64_t inner, int64_t *tap) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < s[0].n; i++)
+        for (int64_t j = 0; j < s[1].n; j++)
+            for (int64_t k = 0; k < s[2].n; k++) tap[n++] = ((i * s[0].step * a->in[1] + j * s[1].step) * a->in[2] + k * s[2].step) * inner;
+    return n;
+}
+static double nn__pool_count(const nn__pooling *a, const nn__span *s, int axes) { /* what a mean divides by, along the first axes of three */
+    double n = 1;
+    if (a->divisor != 0) return axes == NN__GRID ? a->divisor : 1;
+    for (int i = 0; i < axes; i++) n *= (double)(a->exclude ? s[i].n : s[i].all);
+    return n;
+}
+
+/* A row of windows, one after another */
+static void nn__pool_points(const nn__pool_work *w, nn__pool_room *r, int64_t plane, int64_t row, int64_t channel) {
+    const nn__pooling *a = w->a;
+    nn__span           s[NN__GRID];
+    int64_t            have = -1, taps = 0, c = w->block;
+    s[0] = nn__span_of(a, 0, row / a->out[1]);
+    s[1] = nn__span_of(a, 1, row % a->out[1]);
+    for (int64_t o = 0; o < a->out[2]; o++) {
+        int64_t at, from, to;
+        s[2] = nn__span_of(a, 2, o);
+        at   = (s[0].at * a->in[1] + s[1].at) * a->in[2] + s[2].at;
+        from = (plane * a->in[0] * a->in[1] * a->in[2] + at) * w->inner + channel;
+        to   = ((plane * a->out[0] * a->out[1] + row) * a->out[2] + o) * w->inner + channel;
+        if (s[2].n != have) {
+            taps = nn__pool_taps(a, s, w->inner, r->tap);
+            nn__pool_taps(a, s, 1, r->to);
+            have = s[2].n;
+        }
+        if (w->kind == NN__POOL_AVG || w->kind == NN__POOL_AVG_BACK) nn__store(w->real, r->counts, 0, nn__pool_count(a, s, 3));
+        if (w->kind == NN__POOL_INDEX || w->kind == NN__POOL_MAX_BACK) w->k->pool_argmax(w->x + from * (int64_t)w->e, r->tap, taps, NULL, c, r->which);
+        switch (w->kind) {
+        case NN__POOL_MAX: w->k->pool_max(w->x + from * (int64_t)w->e, r->tap, taps, c, w->y + to * (int64_t)w->e); break;
+        case NN__POOL_AVG:
+            w->k->pool_sum(w->x + from * (int64_t)w->e, r->tap, NULL, taps, c, w->y + to * (int64_t)w->e);
+            w->k->div(w->y + to * (int64_t)w->e, 1, r->counts, 0, w->y + to * (int64_t)w->e, c, NULL);
+            break;
+        case NN__POOL_INDEX: w->k->pool_places(r->which, r->to, at, 0, c, (int64_t *)(void *)w->y + to); break;
+        case NN__POOL_MAX_BACK: w->k->pool_scatter(w->y + to * (int64_t)w->e, r->which, r->tap, taps, c, w->dx + from * (int64_t)w->e); break;
+        case NN__POOL_AVG_BACK:
+            w->k->div(w->y + to * (int64_t)w->e, 1, r->counts, 0, r->part, c, NULL);
+            w->k->pool_spread(r->part, r->tap, NULL, taps, c, w->dx + from * (int64_t)w->e);
+        }
+    }
+}
+
+/* A row of windows at once; the row of x with its padding is a line, of which the phases are made */
+static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane, int64_t row) {
+    const nn__pooling *a = w->a;
+    nn__span           s[NN__GRID];
+    int64_t            rows, at, places = a->out[2], stride = a->w.stride[2], kernel = a->w.kernel[2], before = a->w.before[2], each = a->adaptive ? 1 : places, one = 0, apart = w->apart * (int64_t)w->e;
+    char              *x, *dx, *inside = r->line + before * (int64_t)w->e, *phase = stride > 1 ? r->phase : r->line, *part = r->part + w->front * (int64_t)w->e, *which = r->which + w->front * (int64_t)w->e;
+    char              *y = w->y + (plane * a->out[0] * a->out[1] + row) * places * (int64_t)(w->kind == NN__POOL_INDEX ? sizeof(int64_t) : w->e);
+    s[0]   = nn__span_of(a, 0, row / a->out[1]);
+    s[1]   = nn__span_of(a, 1, row % a->out[1]);
+    s[2]   = nn__span_of(a, 2, 0);
+    s[2].n = 1; /* the start of the row stands for it */
+    at     = (s[0].at * a->in[1] + s[1].at) * a->in[2];
+    rows   = nn__pool_taps(a, s, 1, r->tap);
+    x      = w->x ? w->x + (plane * a->in[0] * a->in[1] * a->in[2] + at) * (int64_t)w->e : NULL;
+    dx     = w->dx ? w->dx + (plane * a->in[0] * a->in[1] * a->in[2] + at) * (int64_t)w->e : NULL;
+    if (w->kind == NN__POOL_AVG || w->kind == NN__POOL_AVG_BACK) {
+        int64_t count = (int64_t)nn__pool_count(a, s, 2);
+        for (int64_t o = 0; o < places && count != r->counted; o++) nn__store(w->real, r->counts, o, (double)count * nn__load(w->real, r->table, o));
+        r->counted = count;
+    }
+    if ((w->kind == NN__POOL_MAX || w->kind == NN__POOL_AVG) && w->pairs) w->k->pool_pairs(x, r->tap, rows, places, w->kind == NN__POOL_AVG, y);
+    else if (w->kind == NN__POOL_MAX || w->kind == NN__POOL_AVG) {
+        if (w->kind == NN__POOL_MAX) w->k->pool_max(x, r->tap, rows, w->used, inside);
+        else w->k->pool_sum(x, r->tap, NULL, rows, w->used, inside);
+        if (stride > 1) w->k->pool_split(r->line, w->apart, stride, phase);
+        for (int64_t o = 0; o < places; o += each) { /* adaptive windows go one by one */
+            if (a->adaptive) s[2] = nn__span_of(a, 2, o), phase = r->line + s[2].at * (int64_t)w->e, kernel = s[2].n;
+            if (w->kind == NN__POOL_MAX) w->k->pool_max(phase, r->across, kernel, each, y + o * (int64_t)w->e);
+            else w->k->pool_sum(phase, r->across, NULL, kernel, each, y + o * (int64_t)w->e);
+        }
+    } else if (w->kind == NN__POOL_AVG_BACK) {
+        w->k->div(y, 1, r->counts, 1, part, places, NULL);
+        if (a->adaptive) memset(phase, 0, (size_t)w->apart * w->e);
+        for (int64_t o = 0; o < places && a->adaptive; o++) {
+            s[2] = nn__span_of(a, 2, o);
+            w->k->pool_spread(part + o * (int64_t)w->e, r->across, NULL, s[2].n, 1, r->line + s[2].at * (int64_t)w->e);
+        }
+        for (int64_t p = 0; p < stride && !a->adaptive; p++) {
+            if (r->begin[p] == r->begin[p + 1]) memset(phase + p * apart, 0, (size_t)apart);
+            else w->k->pool_sum(part, r->back + r->begin[p], NULL, r->begin[p + 1] - r->begin[p], w->apart, phase + p * apart);
+        }
+        if (stride > 1) w->k->pool_merge(phase, w->apart, stride, r->line);
+        w->k->pool_spread(inside, r->tap, NULL, rows, w->used, dx);
+    } else { /* from the last row to the first, since their lists grow into what is still to be read */
+        for (int64_t i = rows - 1; i >= 0; i--) {
+            r->start[i] = r->tap[i];
+            memcpy(stride > 1 ? inside : r->rows + (i * apart) + before * (int64_t)w->e, x + r->tap[i] * (int64_t)w->e, (size_t)w->used * w->e);
+            if (stride > 1) w->k->pool_split(r->line, w->apart, stride, r->rows + i * stride * apart);
+            for (int64_t k = kernel - 1; k >= 0; k--) {
+                r->to[i * kernel + k]  = r->start[i] + k * a->w.dilation[2] - before;
+                r->tap[i * kernel + k] = i * stride * w->apart + r->across[k];
+            }
+        }
+        w->k->pool_argmax(r->rows, r->tap, rows * kernel, r->table, places, which);
+        if (w->kind == NN__POOL_INDEX) { w->k->pool_places(which, r->to, at, stride, places, (int64_t *)(void *)y); return; }
+        memcpy(part, y, (size_t)places * w->e);
+        for (int64_t i = 0; i < rows; i++) {
+            for (int64_t p = 0; p < stride; p++)
+                w->k->pool_pick(part, which, r->back + r->begin[p], r->name + r->begin[p], i * kernel, r->begin[p + 1] - r->begin[p], w->apart, r->phase + p * apart);
+            if (stride > 1) w->k->pool_merge(r->phase, w->apart, stride, r->line);
+            w->k->pool_spread((stride > 1 ? r->line : r->phase) + before * (int64_t)w->e, &one, NULL, 1, w->used, dx + r->start[i] * (int64_t)w->e);
+        }
+        for (int64_t i = 0; i < w->apart * stride && stride > 1; i++)
+            if (i < before || i >= before + w->used) nn__store(w->real, r->line, i, -INFINITY); /* padding again */
+    }
+    if (w->kind == NN__POOL_AVG) w->k->div(y, 1, r->counts, 1, y, places, NULL);
+}
+
+static int nn__pool_in_rows(const nn__pool_work *w) { return !w->a->last && (!w->a->adaptive || w->kind == NN__POOL_MAX || w->kind == NN__POOL_AVG || w->kind == NN__POOL_AVG_BACK); }
+static nn__pool_room nn__pool_room_of(const nn__pool_work *w, int worker) { /* scratch, cut up; tables and padding filled in */
+    const nn__pooling *a = w->a;
+    nn__pool_room      r;
+    int64_t            line = w->lines * (int64_t)w->e, stride = a->w.stride[2], kernel = a->w.kernel[2], rows = w->kind == NN__POOL_INDEX || w->kind == NN__POOL_MAX_BACK ? w->lists / kernel : 0;
+    double             outside = w->kind == NN__POOL_AVG ? 0 : -INFINITY;
+    r.tap     = (int64_t *)w->c->scratch[worker];
+    r.to      = r.tap + w->lists;
+    r.start   = r.to + w->lists;
+    r.across  = r.start + w->lists;
+    r.back    = r.across + kernel;
+    r.name    = r.back + kernel;
+    r.begin   = r.name + kernel;
+    r.line    = (char *)(r.begin + stride + 2);
+    r.phase   = r.line + line;
+    r.which   = r.phase + line;
+    r.part    = r.which + line;
+    r.counts  = r.part + line;
+    r.table   = r.counts + line;
+    r.rows    = r.table + line;
+    r.counted = -1;
+    if (!nn__pool_in_rows(w)) return r;
+    memset(r.begin, 0, (size_t)(stride + 2) * sizeof *r.begin);
+    for (int64_t k = 0; k < kernel; k++) {
+        r.across[k] = k * a->w.dilation[2] % stride * w->apart + k * a->w.dilation[2] / stride;
+        r.begin[k * a->w.dilation[2] % stride + 2]++;
+    }
+    for (int64_t p = 0; p < stride; p++) r.begin[p + 2] += r.begin[p + 1];
+    for (int64_t k = 0; k < kernel; k++) { /* taps sorted by phase; begin[p + 1] moves on to where phase p ends */
+        int64_t to = r.begin[k * a->w.dilation[2] % stride + 1]++;
+        r.back[to] = -(k * a->w.dilation[2] / stride);
+        r.name[to] = k;
+    }
+    for (int64_t i = 0; i < w->apart * stride; i++) nn__store(w->real, r.line, i, outside);
+    for (int64_t i = 0; i < w->apart * rows && stride == 1; i++) nn__store(w->real, r.rows, i, outside);
+    for (int64_t i = 0; i < w->front + w->apart; i++) {
+        nn__store(w->real, r.which, i, -1);
+        nn__store(w->real, r.part, i, 0);
+    }
+    for (int64_t o = 0; o < a->out[2]; o++) {
+        nn__span s = nn__span_of(a, 2, o); /* of a mean: what it divides by; of a maximum: the first tap in x */
+        nn__store(w->real, r.table, o, w->kind == NN__POOL_AVG || w->kind == NN__POOL_AVG_BACK ? a->divisor != 0 ? a->divisor : (double)(a->exclude ? s.n : s.all) : (double)s.before);
+    }
+    return r;
+}
+static void nn__pool_pieces(void *arg, int64_t begin, int64_t end, int worker) { /* forward, a piece is a row of windows; backward, what windows of one plane, or a block of its channels, share */
+    const nn__pool_work *w = (const nn__pool_work *)arg;
+    const nn__pooling   *a = w->a;
+    nn__pool_room        r = nn__pool_room_of(w, worker);
+    int64_t              rows = a->out[0] * a->out[1], points = a->in[0] * a->in[1] * a->in[2];
+    nn__pool_work        part = *w;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t plane = w->dx ? i / w->blocks : i / rows, channel = w->dx ? i % w->blocks * w->block : 0;
+        if (w->dx) {
+            part.block = nn__min64(w->block, w->inner - channel);
+            for (int64_t p = 0; p < (w->blocks > 1 ? points : 1); p++)
+                memset(w->dx + ((plane * points + p) * w->inner + channel) * (int64_t)w->e, 0, (size_t)(w->blocks > 1 ? part.block : points * w->inner) * w->e);
+        }
+        for (int64_t row = w->dx ? 0 : i % rows; row < (w->dx ? rows : i % rows + 1); row++) {
+            if (nn__pool_in_rows(w)) nn__pool_row(w, &r, plane, row);
+            else nn__pool_points(&part, &r, plane, row, channel);
+        }
+    }
+}
+static void nn__run_pooling(nn_node *n, nn__pool_kind kind, nn_tensor *x, nn_tensor *y, nn_tensor *dx) {
+    const nn__pooling *a = (const nn__pooling *)n->attr;
+    nn_tensor         *grid = x ? x : dx;
+    nn__pool_work      w;
+    int64_t            planes, taps = 1, stride = a->w.stride[2];
+    size_t             size;
+    memset(&w, 0, sizeof w);
+    w.a     = a;
+    w.c     = n->ctx;
+    w.real  = grid->dtype;
+    w.k     = nn__kernels_for(n->ctx, w.real);
+    w.kind  = kind;
+    w.e     = nn__dtypes[w.real].size;
+    w.x     = x ? (char *)nn__data(x) : NULL;
+    w.y     = (char *)nn__data(y);
+    w.dx    = dx ? (char *)nn__data(dx) : NULL;
+    w.inner = a->last ? grid->size[grid->ndim - 1] : 1;
+    w.block = dx ? nn__min64(w.inner, NN__POOL_BLOCK) : w.inner;
+    planes  = grid->size[0] * (a->last ? 1 : grid->size[1]);
+    if (planes == 0 || w.inner == 0) return;
+    w.blocks = nn__ceil_div(w.inner, w.block);
+    for (int i = 0; i < NN__GRID; i++) taps *= i == 2 ? a->w.kernel[i] : nn__min64(a->w.kernel[i], a->in[i]);
+    w.lists = taps;
+    w.lines = nn__pool_in_rows(&w) ? 0 : w.block;
+    if (nn__pool_in_rows(&w)) { /* phases end on whole vectors */
+        w.apart = (int64_t)nn__round_up((size_t)(a->adaptive ? a->in[2] : a->out[2] + a->w.dilation[2] * (a->w.kernel[2] - 1) / stride), 16);
+        w.used  = nn__min64(a->in[2], w.apart * stride - a->w.before[2]);
+        w.front = (int64_t)nn__round_up((size_t)w.apart, 16) - a->out[2] / 16 * 16; /* at least what the last tap reaches back */
+        w.lines = w.apart * stride + w.front;
+        w.pairs = a->w.kernel[2] == 2 && stride == 2 && a->w.dilation[2] == 1 && a->w.before[2] == 0 && 2 * a->out[2] <= a->in[2];
+    }
+    size = (size_t)(3 * w.lists + 3 * a->w.kernel[2] + stride + 2) * sizeof(int64_t) + (size_t)(w.lines * (6 + taps / a->w.kernel[2])) * w.e;
+    if (!nn__scratch(n->ctx, n->ctx->workers, size)) return;
+    nn__parallel(n->ctx, dx ? planes * w.blocks : planes * a->out[0] * a->out[1], 0.1 * (double)(taps * a->out[2] * w.block) * (dx ? 2.0 * (double)(a->out[0] * a->out[1]) : 1), nn__pool_pieces, &w);
+}
+static int nn__shape_pool(nn_node *n, nn_spec *out) {
+    const nn__pooling *a = (const nn__pooling *)n->attr;
+    nn_spec_like(out, n->in[0]);
+    for (int64_t i = 0; i < a->axes; i++) out->shape.dim[(a->last ? 1 : 2) + i] = a->out[NN__GRID - a->axes + i];
+    return nn__check_real(n, 1);
+}
+static nn_cost nn__cost_pool(const nn_node *n) { /* one operation a tap */
+    const nn__pooling *a = (const nn__pooling *)n->attr;
+    nn_cost            cost = nn__cost_bytes(n);
+    cost.flops = (double)nn__min64(nn_numel(n->in[0]), nn_numel(n->out[0])) * (double)nn__count(NN__GRID, a->w.kernel);
+    return cost;
+}
+static const nn__pooling nn__sample_pooling[] = { /* kernel, stride, dilation, before, after; in, out; axes, last, adaptive, exclude, divisor */
+    {{{1, 2, 2}, {1, 2, 2}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}}, {1, 5, 6}, {1, 2, 3}, 2, 0, 0, 0, 0},
+    {{{1, 3, 3}, {1, 2, 2}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}}, {1, 4, 39}, {1, 2, 20}, 2, 0, 0, 0, 0},
+    {{{1, 1, 3}, {1, 1, 1}, {1, 1, 2}, {0, 0, 3}, {0, 0, 2}}, {1, 1, 9}, {1, 1, 10}, 1, 0, 0, 1, 0},
+    {{{2, 3, 2}, {1, 1, 3}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}}, {3, 4, 7}, {2, 2, 3}, 3, 0, 0, 0, 0}, /* the last window reaches over the end */
+    {{{1, 3, 2}, {1, 2, 2}, {1, 1, 2}, {0, 1, 0}, {0, 1, 1}}, {1, 5, 6}, {1, 3, 3}, 2, 1, 0, 0, 0},
+    {{{1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}}, {1, 7, 5}, {1, 3, 2}, 2, 0, 1, 0, 0},
+    {{{1, 1, 3}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}}, {1, 1, 5}, {1, 1, 3}, 1, 1, 1, 0, 2.5},
+    {{{1, 2, 2}, {1, 2, 2}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}}, {1, 4, 4}, {1, 2, 2}, 2, 1, 0, 0, 0}};
+enum { NN__POOL_SAMPLES = (int)(sizeof nn__sample_pooling / sizeof *nn__sample_pooling) };
+static int nn__sample_grid(nn_ctx *c, nn_dtype real, int k, nn_sample *s, int back) {
+    const nn__pooling *a = &nn__sample_pooling[k < NN__POOL_SAMPLES ? k : 0];
+    nn_shape           shape = nn__shape_none();
+    if (k >= NN__POOL_SAMPLES) return 0;
+    shape.ndim = 2 + (int)a->axes;
+    shape.dim[0] = k + 1 < NN__POOL_SAMPLES ? 1 + (k & 1) : 0; /* the last is empty */
+    shape.dim[a->last ? shape.ndim - 1 : 1] = 2 - (k == 1);
+    for (int64_t i = 0; i < a->axes; i++) shape.dim[(a->last ? 1 : 2) + i] = (back ? a->out : a->in)[NN__GRID - a->axes + i];
+    s->n_in  = 1;
+    s->attr  = a;
+    s->in[0] = nn__sample_values(c, real, shape, k, -2, 2);
+    return 1;
+}
+static int nn__sample_pool(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_grid(c, real, k, s, 0); }
+static int nn__sample_pool_back(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_grid(c, real, k, s, 1); }
+
+/* -- pool_index:  where in its plane, row by row, the largest of a window lies: the first of equal ones; NaN counts as the largest (PyTorch: the last NaN) -- */
+static int  nn__shape_pool_index(nn_node *n, nn_spec *out) { return nn__shape_pool(n, out) && (out->dtype = NN_I64, 1); }
+static void nn__run_pool_index(nn_node *n) { nn__run_pooling(n, NN__POOL_INDEX, n->in[0], n->out[0], NULL); }
+static const nn_op nn__op_pool_index = {"pool_index", 1, 1, sizeof(nn__pooling), NN_OP_NO_GRAD | NN_OP_FLOAT, nn__shape_pool_index, nn__run_pool_index, NULL, NULL, nn__cost_pool, nn__sample_pool, 0};
+
+/* -- max_pool:  y = the largest of a window            dx = scatter_add(dy) at its place -- */
+static nn_tensor *nn__flat_grid(nn_tensor *x, int last) { /* [N,C,...] -> [N,C,P], or [N,...,C] -> [N,P,C] */
+    if (!x) return NULL;
+    return nn_reshape(x, last ? NN_SHAPE(x->size[0], nn__count(x->ndim - 2, x->size + 1), x->size[x->ndim - 1]) : NN_SHAPE(x->size[0], x->size[1], nn__count(x->ndim - 2, x->size + 2)));
+}
+static void nn__run_max_pool(nn_node *n) { nn__run_pooling(n, NN__POOL_MAX, n->in[0], n->out[0], NULL); }
+static void nn__grad_max_pool(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    const nn__pooling *a = (const nn__pooling *)n->attr;
+    int                last = (int)a->last;
+    nn_tensor         *index = nn__flat_grid(nn__apply1(&nn__op_pool_index, n->in[0], a), last);
+    dx[0] = nn_reshape(nn_scatter_add(nn__flat_grid(dy[0], last), last ? 1 : 2, index, nn__count(NN__GRID, a->in)), nn_shape_of(n->in[0]));
+}
+static int  nn__shape_max_pool_back(nn_node *n, nn_spec *out) { nn_spec_like(out, n->in[0]); return nn__check_real(n, 2); }
+static void nn__run_max_pool_back(nn_node *n) { nn__run_pooling(n, NN__POOL_MAX_BACK, n->in[0], n->in[1], n->out[0]); }
+static const nn_op nn__op_max_pool_back = {"max_pool_back", 2, 1, sizeof(nn__pooling), NN_OP_FLOAT, nn__shape_max_pool_back, nn__run_max_pool_back, NULL, NULL, nn__cost_pool, NULL, 0};
+static void nn__grad_fast_max_pool(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__apply2(&nn__op_max_pool_back, n->in[0], dy[0], n->attr); }
+static const nn_op nn__op_max_pool = {"max_pool", 1, 1, sizeof(nn__pooling), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_pool, nn__run_max_pool, nn__grad_max_pool, nn__grad_fast_max_pool, nn__cost_pool, nn__sample_pool, 0};
+
+/* -- avg_pool:  y = sum of a window / what it counts    dx = avg_pool_back(dy), and the other way round -- */
+static nn_tensor *nn__avg_pool(nn_tensor *x, const void *a);
+static nn_tensor *nn__avg_pool_back(nn_tensor *dy, const void *a);
+static int  nn__shape_avg_pool_back(nn_node *n, nn_spec *out) {
+    const nn__pooling *a = (const nn__pooling *)n->attr;
+    nn_spec_like(out, n->in[0]);
+    for (int64_t i = 0; i < a->axes; i++) out->shape.dim[(a->last ? 1 : 2) + i] = a->in[NN__GRID - a->axes + i];
+    return nn__check_real(n, 1);
+}
+static void nn__run_avg_pool(nn_node *n) { nn__run_pooling(n, NN__POOL_AVG, n->in[0], n->out[0], NULL); }
+static void nn__run_avg_pool_back(nn_node *n) { nn__run_pooling(n, NN__POOL_AVG_BACK, NULL, n->in[0], n->out[0]); }
+static void nn__grad_avg_pool(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__avg_pool_back(dy[0], n->attr); }
+static void nn__grad_avg_pool_back(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__avg_pool(dy[0], n->attr); }
+static const nn_op nn__op_avg_pool = {"avg_pool", 1, 1, sizeof(nn__pooling), NN_OP_FLOAT, nn__shape_pool, nn__run_avg_pool, nn__grad_avg_pool, NULL, nn__cost_pool, nn__sample_pool, 0};
+static const nn_op nn__op_avg_pool_back = {"avg_pool_back", 1, 1, sizeof(nn__pooling), NN_OP_FLOAT, nn__shape_avg_pool_back, nn__run_avg_pool_back, nn__grad_avg_pool_back, NULL, nn__cost_pool, nn__sample_pool_back, 0};
+static nn_tensor *nn__avg_pool(nn_tensor *x, const void *a) { return nn__apply1(&nn__op_avg_pool, x, a); }
+static nn_tensor *nn__avg_pool_back(nn_tensor *dy, const void *a) { return nn__apply1(&nn__op_avg_pool_back, dy, a); }
+
+/* -- from options to attributes -- */
+static int nn__pooling_of(const char *op, nn_tensor *x, const nn_pool_options *o, nn__pooling *a) {
+    nn__text    t;
+    nn__window *w = &a->w, roomy;
+    int64_t    *lists[7] = {w->before, w->after, w->kernel, w->stride, w->dilation, a->in, a->out};
+    int         axes = nn__grid_axes(op, x);
+    memset(a, 0, sizeof *a);
+    if (!axes || !nn__ok_arg(x->ctx, op, o, "options") || !nn__grid_sizes(x->ctx, op, "kernel", o->kernel, axes, 0, 1, 0, w->kernel) ||
+        !nn__window_of(x, op, axes, o->stride, w->kernel, o->dilation, o->padding, o->same, w)) return 0;
+    if (!(o->divisor >= 0)) return nn__fail(x->ctx, op, NN__M_OPTION, "divisor", o->divisor);
+    a->axes    = axes;
+    a->last    = nn_is_channels_last(x);
+    a->exclude = o->exclude_padding != 0;
+    a->divisor = o->divisor;
+    for (int i = 0; i < axes; i++) {
+        a->in[i] = x->size[2 + i];
+        roomy    = *w;
+        if (o->ceil) roomy.after[i] += w->stride[i] - 1;
+        if (!(a->out[i] = nn__window_places(x->ctx, op, x, &roomy, i, a->in[i]))) return 0;
+        if (o->ceil && (a->out[i] - 1) * w->stride[i] >= a->in[i] + w->before[i]) a->out[i]--;
+        for (int64_t k = 0; k < a->out[i]; k = w->dilation[i] > 1 ? k + 1 : nn__max64(k + 1, a->out[i] - 1)) /* without holes, the first and the last will do */
+            if (nn__span_of(a, i, k).n == 0) return nn__fail(x->ctx, op, NN__M_WINDOW_EMPTY, nn__shape_text(&t, x->ndim, x->size), (long long)k, i);
+    }
+    for (int i = NN__GRID - 1; i >= 0; i--) /* missing axes come first */
+        for (int l = 0; l < 7; l++) lists[l][i] = i >= NN__GRID - axes ? lists[l][i - NN__GRID + axes] : l > 1;
+    return 1;
+}
+static int nn__pooling_adaptive(const char *op, nn_tensor *x, nn_shape size, nn__pooling *a) { /* windows of one size are windows like any others */
+    nn__text        t;
+    nn_pool_options o = nn_pool_defaults();
+    int             axes = nn__grid_axes(op, x), even = 1;
+    int64_t         out[NN__GRID];
+    if (!axes || !nn__grid_sizes(x->ctx, op, "size", size, axes, 0, 1, 0, out)) return 0;
+    if (nn__count(axes, x->size + 2) == 0) return nn__fail(x->ctx, NULL, NN__M_EMPTY, op, nn__shape_text(&t, x->ndim, x->size));
+    o.kernel.ndim = axes;
+    for (int i = 0; i < axes; i++) {
+        even &= x->size[2 + i] % out[i] == 0;
+        o.kernel.dim[i] = nn__ceil_div(x->size[2 + i], out[i]);
+    }
+    if (!nn__pooling_of(op, x, &o, a) || even) return even && !nn_error(x->ctx);
+    a->adaptive = 1;
+    for (int i = 0; i < axes; i++) {
+        a->out[NN__GRID - axes + i] = out[i];
+        a->w.kernel[NN__GRID - axes + i] = nn__min64(x->size[2 + i], o.kernel.dim[i] + 1);
+        a->w.stride[NN__GRID - axes + i] = 1; /* not used */
+    }
+    return 1;
+}
+static nn_tensor *nn__pool_of(const nn_op *op, nn_tensor *x, const nn__pooling *a) { return a->last ? nn__from_last(nn__apply1(op, nn__to_last(x), a)) : nn__apply1(op, x, a); }
+static nn_tensor *nn__max_pool_of(nn_tensor *x, const nn__pooling *a, nn_tensor **index) {
+    nn_tensor *y = nn__pool_of(&nn__op_max_pool, x, a);
+    if (index && y) *index = nn__pool_of(&nn__op_pool_index, x, a);
+    return y;
+}
+NN_API nn_pool_options nn_pool_defaults(void) {
+    nn_pool_options o;
+    memset(&o, 0, sizeof o);
+    return o;
+}
+NN_API nn_tensor *nn_max_pool_with(nn_tensor *x, const nn_pool_options *options, nn_tensor **index) {
+    nn__pooling a;
+    if (index) *index = NULL;
+    return nn__pooling_of("max_pool", x, options, &a) ? nn__max_pool_of(x, &a, index) : NULL;
+}
+NN_API nn_tensor *nn_avg_pool_with(nn_tensor *x, const nn_pool_options *options) {
+    nn__pooling a;
+    return nn__pooling_of("avg_pool", x, options, &a) ? nn__pool_of(&nn__op_avg_pool, x, &a) : NULL;
+}
+static nn_pool_options nn__pool_options(int64_t kernel, int64_t stride, int64_t padding) {
+    nn_pool_options o = nn_pool_defaults();
+    o.kernel = NN_SHAPE(kernel); o.stride = NN_SHAPE(stride); o.padding = NN_SHAPE(padding);
+    return o;
+}
+NN_API nn_tensor *nn_max_pool(nn_tensor *x, int64_t kernel, int64_t stride, int64_t padding) {
+    nn_pool_options o = nn__pool_options(kernel, stride, padding);
+    return nn_max_pool_with(x, &o, NULL);
+}
+NN_API nn_tensor *nn_avg_pool(nn_tensor *x, int64_t kernel, int64_t stride, int64_t padding) {
+    nn_pool_options o = nn__pool_options(kernel, stride, padding);
+    return nn_avg_pool_with(x, &o);
+}
+NN_API nn_tensor *nn_adaptive_max_pool(nn_tensor *x, nn_shape size, nn_tensor **index) {
+    nn__pooling a;
+    if (index) *index = NULL;
+    return nn__pooling_adaptive("max_pool", x, size, &a) ? nn__max_pool_of(x, &a, index) : NULL;
+}
+NN_API nn_tensor *nn_adaptive_avg_pool(nn_tensor *x, nn_shape size) {
+    nn__pooling a;
+    return nn__pooling_adaptive("avg_pool", x, size, &a) ? nn__pool_of(&nn__op_avg_pool, x, &a) : NULL;
+}
+NN_API nn_tensor *nn_lp_pool_with(nn_tensor *x, double p, const nn_pool_options *options) {
+    nn_tensor  *y, *none;
+    nn__pooling a;
+    if (nn__is_half(x)) return nn_cast(nn_lp_pool_with(nn_cast(x, NN_F32), p, options), x->dtype);
+    if (!nn__pooling_of("lp_pool", x, options, &a)) return NULL;
+    if (!(p > 0 && p < INFINITY)) return nn__fail(x->ctx, "lp_pool", NN__M_OPTION, "p", p), (nn_tensor *)NULL;
+    a.divisor = 1;
+    if (a.last) x = nn__to_last(x);
+    y = nn__avg_pool(p == 1 ? x : p == 2 ? nn_square(x) : nn_pow_scalar(x, p), &a);
+    if (y && p != 1) { /* where a root has no finite slope: 0, as PyTorch has it */
+        none = nn_equal(y, nn_scalar_like(y, 0));
+        y    = nn_masked_fill(y, none, 1);
+        y    = nn_masked_fill(p == 2 ? nn_sqrt(y) : nn_pow_scalar(y, 1 / p), none, 0);
+    }
+    return a.last ? nn__from_last(y) : y;
+}
+NN_API nn_tensor *nn_max_unpool(nn_tensor *y, nn_tensor *index, nn_shape size) {
+    nn__text   t, u;
+    nn_shape   s = nn_shape_of(y);
+    nn_tensor *x;
+    int64_t    planes, sizes[NN__GRID];
+    int        axes = nn__grid_axes("max_unpool", y);
+    if (!axes || !nn__ok_arg(y->ctx, "max_unpool", index, "the index") || !nn__grid_sizes(y->ctx, "max_unpool", "size", size, axes, 0, 1, 0, sizes)) return NULL;
+    if (!nn__same_shape(y, index))
+        return nn__fail(y->ctx, "max_unpool", NN__M_SHAPES_DIFFER, "y", nn__text_of(&t, s), "the index", nn__shape_text(&u, index->ndim, index->size)), (nn_tensor *)NULL;
+    for (int i = 0; i < axes; i++) s.dim[2 + i] = sizes[i];
+    if (!nn__check_shape(y->ctx, "max_unpool", y->dtype, &s)) return NULL;
+    planes = nn__count(axes, sizes);
+    x      = nn_scatter(nn_expand(nn_scalar_like(y, 0), NN_SHAPE(s.dim[0], s.dim[1], planes)), 2, nn__flat_grid(index, 0), nn__flat_grid(y, 0));
+    x      = nn_reshape(x, s);
+    return x && nn_is_channels_last(y) ? nn_channels_last(x) : x;
+}
+static nn_shape nn__places_of(const nn_tensor *x) { /* the axes behind C */
+    nn_shape axes = nn__shape_none();
+    for (int i = 2; i < x->ndim; i++) axes.dim[axes.ndim++] = i;
+    return axes;
+}
+NN_API nn_tensor *nn_global_max_pool(nn_tensor *x) { return nn__grid_axes("max_pool", x) ? nn_max(x, nn__places_of(x), 0) : NULL; }
+NN_API nn_tensor *nn_global_avg_pool(nn_tensor *x) { return nn__grid_axes("avg_pool", x) ? nn_mean(x, nn__places_of(x), 0) : NULL; }
+
+/* -- resize:  one axis, y[o][j][i] = sum over taps t of weight[j][t] x[o][at[j][t]][i]     dx = resize_back(dy), and the other way round -- */
+typedef struct nn__resizing { int64_t axis, in, out, how, align; } nn__resizing;
+enum { NN__RESIZE_TAPS = 4 };
+static int nn__resize_taps(const nn__resizing *a, nn_dtype real, int64_t j, int64_t *at, double *weight) { /* how many */
+    double  scale = !a->align ? (double)a->in / (double)a->out : a->out > 1 ? (double)(a->in - 1) / (double)(a->out - 1) : 0;
+    double  place = a->align ? scale * (double)j : scale * ((double)j + 0.5) - 0.5, f, c = -0.75;
+    float   single = (float)j * ((float)a->in / (float)a->out);
+    int64_t first;
+    weight[0] = 1;
+    if (a->how == NN_NEAREST) { /* PyTorch's places, f32's rounding included */
+        at[0] = nn__min64(real == NN_F64 ? j * a->in / a->out : (int64_t)single, a->in - 1);
+        return 1;
+    }
+    if (a->how == NN_LINEAR && place < 0) place = 0;
+    first = (int64_t)floor(place);
+    f     = place - (double)first;
+    if (a->how == NN_LINEAR) {
+        at[0]     = nn__min64(first, a->in - 1);
+        at[1]     = nn__min64(first + 1, a->in - 1);
+        weight[0] = 1 - f;
+        weight[1] = f;
+        return 2;
+    }
+    for (int t = 0; t < 4; t++) { /* Keys' cubic of the distance, a = c */
+        double d = fabs(f + 1 - t);
+        at[t]     = nn__max64(0, nn__min64(first - 1 + t, a->in - 1));
+        weight[t] = d <= 1 ? ((c + 2) * d - (c + 3)) * d * d + 1 : ((c * d - 5 * c) * d + 8 * c) * d - 4 * c;
+    }
+    return 4;
+}
+typedef struct nn__resize_work { const nn__resizing *a; const nn__kernel_set *k; char *small, *y; const int64_t *at; const char *weight; int64_t inner, taps, block, blocks; size_t e; int back; } nn__resize_work;
+static void nn__resize_pieces(void *arg, int64_t begin, int64_t end, int worker) { /* forward, a piece is a row of `inner` numbers, or the whole axis; backward, a block of them along the axis */
+    const nn__resize_work *w = (const nn__resize_work *)arg;
+    int64_t                e = (int64_t)w->e, in = w->a->in * w->inner, out = w->a->out * w->inner, taps = w->taps;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t o = w->inner == 1 ? i : i / (w->back ? w->blocks : w->a->out), j = w->inner == 1 ? 0 : i % (w->back ? w->blocks : w->a->out);
+        char   *small = w->small + o * in * e, *y = w->y + o * out * e; /* x's side and y's, whichever of the two is written */
+        if (w->inner == 1) {
+            if (w->back) memset(small, 0, (size_t)(in * e));
+            (w->back ? w->k->resize_row_back : w->k->resize_row)(w->back ? y : small, w->at, w->weight, taps, out, w->back ? small : y);
+        } else if (!w->back) w->k->pool_sum(small, w->at + j * taps, w->weight + j * taps * e, taps, w->inner, y + j * w->inner * e);
+        else {
+            int64_t from = j * w->block, n = nn__min64(w->block, w->inner - from);
+            for (int64_t r = 0; r < w->a->in; r++) memset(small + (r * w->inner + from) * e, 0, (size_t)(n * e));
+            for (int64_t r = 0; r < w->a->out; r++) w->k->pool_spread(y + (r * w->inner + from) * e, w->at + r * taps, w->weight + r * taps * e, taps, n, small + from * e);
+        }
+    }
+}
+static void nn__resize_run(nn_node *n, int back) {
+    const nn__resizing *a = (const nn__resizing *)n->attr;
+    nn_tensor          *x = n->in[0];
+    nn__resize_work     w;
+    int64_t             outer = nn__count((int)a->axis, x->size), *at;
+    char               *weight;
+    w.a     = a;
+    w.k     = nn__kernels_for(n->ctx, x->dtype);
+    w.e     = nn__dtypes[x->dtype].size;
+    w.inner = nn__count(x->ndim - (int)a->axis - 1, x->size + a->axis + 1);
+    w.back  = back;
+    w.block = 1024;
+    w.blocks = nn__ceil_div(w.inner, w.block);
+    w.small = (char *)nn__data(back ? n->out[0] : x);
+    w.y     = (char *)nn__data(back ? x : n->out[0]);
+    w.taps  = a->how == NN_NEAREST ? 1 : a->how == NN_LINEAR ? 2 : 4;
+    if (outer * w.inner == 0 || !nn__scratch(n->ctx, 1, (size_t)(a->out * w.taps) * (sizeof *at + w.e))) return;
+    w.at     = at = (int64_t *)n->ctx->scratch[0]; /* read by all workers */
+    w.weight = weight = (char *)(at + a->out * w.taps);
+    for (int64_t j = 0; j < a->out; j++) {
+        double each[NN__RESIZE_TAPS];
+        nn__resize_taps(a, x->dtype, j, at + j * w.taps, each);
+        for (int64_t t = 0; t < w.taps; t++) nn__store(x->dtype, weight, j * w.taps + t, each[t]);
+    }
+    for (int64_t i = 0; i < a->out * w.taps; i++) at[i] *= w.inner;
+    nn__parallel(n->ctx, outer * (w.inner == 1 ? 1 : back ? w.blocks : a->out), 0.2 * (double)w.taps * (double)(w.inner == 1 ? 4 * a->out : back ? w.block * a->out : w.inner), nn__resize_pieces, &w);
+}
+static void nn__run_resize(nn_node *n) { nn__resize_run(n, 0); }
+static void nn__run_resize_back(nn_node *n) { nn__resize_run(n, 1); }
+static int  nn__shape_resize(nn_node *n, nn_spec *out) {
+    const nn__resizing *a = (const nn__resizing *)n->attr;
+    nn_spec_like(out, n->in[0]);
+    out->shape.dim[a->axis] = a->out;
+    return nn__check_real(n, 1);
+}
+static int nn__shape_resize_back(nn_node *n, nn_spec *out) {
+    const nn__resizing *a = (const nn__resizing *)n->attr;
+    nn_spec_like(out, n->in[0]);
+    out->shape.dim[a->axis] = a->in;
+    return nn__check_real(n, 1);
+}
+static nn_cost nn__cost_resize(const nn_node *n) { /* taps of each number */
+    const nn__resizing *a = (const nn__resizing *)n->attr;
+    nn_cost             cost = nn__cost_bytes(n);
+    cost.flops = (double)(a->how == NN_NEAREST ? 0 : a->how == NN_LINEAR ? 4 : 8) * (double)nn_numel(nn_dim(n->in[0], (int)a->axis) == a->out ? n->in[0] : n->out[0]);
+    return cost;
+}
+static int nn__sample_resizing(nn_ctx *c, nn_dtype real, int k, nn_sample *s, int back) {
+    static const nn__resizing a[] = {{2, 5, 8, NN_NEAREST, 0}, {2, 5, 12, NN_LINEAR, 0}, {1, 6, 4, NN_LINEAR, 1}, {2, 5, 9, NN_CUBIC, 0}, {1, 4, 7, NN_CUBIC, 1}, {0, 3, 1, NN_LINEAR, 1}, {1, 3, 2, NN_NEAREST, 0}};
+    static const nn_shape     shape[] = {{3, {2, 1, 0, 0, 0, 0}}, {3, {1, 2, 0, 0, 0, 0}}, {3, {2, 0, 19, 0, 0, 0}}, {3, {2, 2, 0, 0, 0, 0}}, {3, {1, 0, 37, 0, 0, 0}}, {3, {0, 2, 2, 0, 0, 0}}, {3, {0, 0, 2, 0, 0, 0}}};
+    nn_shape                  of;
+    if (k >= (int)(sizeof a / sizeof *a)) return 0;
+    of = shape[k];
+    of.dim[a[k].axis] = back ? a[k].out : a[k].in;
+    s->n_in  = 1;
+    s->attr  = &a[k];
+    s->in[0] = nn__sample_values(c, real, of, k, -2, 2);
+    return 1;
+}
+static int        nn__sample_resize(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_resizing(c, real, k, s, 0); }
+static int        nn__sample_resize_back(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_resizing(c, real, k, s, 1); }
+static nn_tensor *nn__resize_back(nn_tensor *dy, const void *a);
+static void       nn__grad_resize(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__resize_back(dy[0], n->attr); }
+static const nn_op nn__op_resize = {"resize", 1, 1, sizeof(nn__resizing), NN_OP_FLOAT, nn__shape_resize, nn__run_resize, nn__grad_resize, NULL, nn__cost_resize, nn__sample_resize, 0};
+static void       nn__grad_resize_back(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__apply1(&nn__op_resize, dy[0], n->attr); }
+static const nn_op nn__op_resize_back = {"resize_back", 1, 1, sizeof(nn__resizing), NN_OP_FLOAT, nn__shape_resize_back, nn__run_resize_back, nn__grad_resize_back, NULL, nn__cost_resize, nn__sample_resize_back, 0};
+static nn_tensor *nn__resize_back(nn_tensor *dy, const void *a) { return nn__apply1(&nn__op_resize_back, dy, a); }
+
+NN_API nn_tensor *nn_resize(nn_tensor *x, nn_shape size, nn_resizing how, int align_corners) {
+    nn__text     t;
+    nn__resizing a;
+    int64_t      out[NN__GRID];
+    int          axes = nn__grid_axes("resize", x), last = nn_is_channels_last(x);
+    nn_tensor   *y = x;
+    if (!axes || !nn__grid_sizes(x->ctx, "resize", "size", size, axes, 0, 1, 0, out)) return NULL;
+    if ((unsigned)how > NN_CUBIC) return nn__fail(x->ctx, "resize", NN__M_OPTION, "how", (double)how), (nn_tensor *)NULL;
+    if (nn__count(axes, x->size + 2) == 0) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "resize", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
+    if (nn__is_half(x)) return nn_cast(nn_resize(nn_cast(x, NN_F32), size, how, align_corners), x->dtype);
+    if (last) y = nn__to_last(y);
+    memset(&a, 0, sizeof a);
+    a.how   = (int64_t)how;
+    a.align = align_corners && how != NN_NEAREST;
+    for (int i = 0; i < 2 * axes; i++) { /* first what shrinks, from the front; then what grows, from the back, so that all work on as little as can be */
+        int k = i < axes ? i : 2 * axes - 1 - i;
+        a.in  = x->size[2 + k];
+        a.out = out[k];
+        a.axis = (last ? 1 : 2) + k;
+        if ((i < axes) == (a.out < a.in) && a.out != a.in) y = nn__apply1(&nn__op_resize, y, &a);
+    }
+    return last ? nn__from_last(y) : y;
+}
+
+/* -- pixel shuffle: only moves; channels last, r x r blocks of channels are rows of pixels already -- */
+static nn_tensor *nn__pixels(const char *op, nn_tensor *x, int64_t r, int back) {
+    nn__text   t;
+    int        last = nn_is_channels_last(x);
+    int64_t    n, c, h, w;
+    nn_tensor *y;
+    if (!nn__ok_tensor(op, x)) return NULL;
+    if (x->ndim != 4) return nn__fail(x->ctx, op, NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "4"), (nn_tensor *)NULL;
+    if (r < 1 || r > INT32_MAX || (back ? x->size[2] % r || x->size[3] % r : x->size[1] % (r * r) != 0))
+        return nn__fail(x->ctx, op, NN__M_PIXELS, (long long)r, back ? "the height and width" : "times itself the channels", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
+    n = x->size[0], c = back ? x->size[1] : x->size[1] / (r * r), h = back ? x->size[2] / r : x->size[2], w = back ? x->size[3] / r : x->size[3];
+    y = last ? nn__to_last(x) : x;
+    if (last) {
+        y = nn_permute(nn_reshape(y, back ? NN_SHAPE(n, h, r, w, r, c) : NN_SHAPE(n, h, w, c, r, r)), back ? NN_AXES(0, 1, 3, 5, 2, 4) : NN_AXES(0, 1, 4, 2, 5, 3));
+        return nn__from_last(nn_reshape(y, back ? NN_SHAPE(n, h, w, c * r * r) : NN_SHAPE(n, h * r, w * r, c)));
+    }
+    y = nn_permute(nn_reshape(y, back ? NN_SHAPE(n, c, h, r, w, r) : NN_SHAPE(n, c, r, r, h, w)), back ? NN_AXES(0, 1, 3, 5, 2, 4) : NN_AXES(0, 1, 4, 2, 5, 3));
+    return nn_reshape(y, back ? NN_SHAPE(n, c * r * r, h, w) : NN_SHAPE(n, c, h * r, w * r));
+}
+NN_API nn_tensor *nn_pixel_shuffle(nn_tensor *x, int64_t r) { return nn__pixels("pixel_shuffle", x, r, 0); }
+NN_API nn_tensor *nn_pixel_unshuffle(nn_tensor *x, int64_t r) { return nn__pixels("pixel_unshuffle", x, r, 1); }
+
+/* -- borders: axis by axis; first what is cropped -- */
+static nn_tensor *nn__pad_grid(nn_tensor *x, nn_shape padding, double value, int how) { /* how -1: value */
+    int64_t    sides[2 * NN__GRID];
+    int        axes = nn__grid_axes("pad", x), last = nn_is_channels_last(x);
+    nn_tensor *y = x;
+    if (!axes || !nn__grid_sizes(x->ctx, "pad", "padding", padding, axes, 1, INT32_MIN, 0, sides)) return NULL;
+    if (last) y = nn__to_last(y);
+    for (int i = 0; i < axes; i++) {
+        int64_t begin = sides[2 * i], end = sides[2 * i + 1], from = nn__max64(0, -begin), to = x->size[2 + i] - nn__max64(0, -end);
+        int     axis = (last ? 1 : 2) + i;
+        if (to < from) return nn__fail(x->ctx, "pad", NN__M_CROP, (long long)from, (long long)(x->size[2 + i] - to), i, (long long)x->size[2 + i]), (nn_tensor *)NULL;
+        if (begin < 0 || end < 0) y = nn_slice(y, axis, from, to, 1);
+        begin = nn__max64(0, begin);
+        end   = nn__max64(0, end);
+        if (begin || end) y = how < 0 ? nn_pad(y, axis, begin, end, value) : nn_pad_with(y, axis, begin, end, (nn_padding)how);
+    }
+    return last ? nn__from_last(y) : y;
+}
+NN_API nn_tensor *nn_pad_sides(nn_tensor *x, nn_shape padding, double value) { return nn__pad_grid(x, padding, value, -1); }
+NN_API nn_tensor *nn_pad_sides_with(nn_tensor *x, nn_shape padding, nn_padding how) {
+    if (x && (unsigned)how > NN_PAD_CIRCULAR) return nn__fail(x->ctx, "pad", NN__M_OPTION, "how", (double)how), (nn_tensor *)NULL;
+    return nn__pad_grid(x, padding, 0, (int)how);
+}
 
 /* ---- >>ops norm -------------------------------------------------------------------------------------
    Ops over the rows of the last axis; each row is one call of a kernel. */
@@ -8860,7 +9537,8 @@ NN_API nn_tensor *nn_det(nn_tensor *x) { return nn__apply1(&nn__op_det, x, NULL)
     X(sum) X(max) X(matmul) X(linear) X(linear_back) X(matmul_i8) X(conv) X(conv_input) X(conv_weight) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
     X(channel_affine) X(channel_affine_back) X(batchnorm) X(groupnorm) X(norm_back) X(cross_entropy) X(cross_entropy_back) X(mse) X(mse_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
     X(expand) X(copy) X(assign) X(cast) X(concat) X(gather) X(scatter_add) X(one_hot) X(compare) X(logic) X(where) \
-    X(recur) X(count_nonzero) X(argmax) X(sort) X(scatter) X(index_select) X(index_add) X(cholesky) X(triangular_solve) X(inverse) X(det)
+    X(recur) X(count_nonzero) X(argmax) X(sort) X(scatter) X(index_select) X(index_add) X(cholesky) X(triangular_solve) X(inverse) X(det) \
+    X(max_pool) X(max_pool_back) X(pool_index) X(avg_pool) X(avg_pool_back) X(resize) X(resize_back)
 
 static const nn_op *const nn_ops[] = {
 #define NN__X(name) &nn__op_##name,
@@ -10094,6 +10772,20 @@ NN_API nn_tensor *nn_weight_norm(nn_scope s, const char *name, nn_shape shape, n
     snprintf(part, sizeof part, "%.57s_g", name);
     g = nn_param(s, part, one, nn__init(NN__INIT_LENGTHS, 0, 0));
     return nn_mul(v, nn_div(g, nn_norm(v, rest, 1, 2)));
+}
+
+NN_API nn_tensor *nn_layer_attention_pool(nn_scope s, const char *name, nn_tensor *x) {
+    nn__text   t;
+    int64_t    d = nn_dim(x, -1); /* x [N,T,D] -> [N,D] */
+    nn_scope   l;
+    nn_tensor *w, *b;
+    if (!nn__ok_tensor("attention_pool", x)) return NULL;
+    if (x->ndim != 3) return nn__fail(x->ctx, "attention_pool", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "3"), (nn_tensor *)NULL;
+    l = nn_in(s, name);
+    w = nn_param(l, "weight", NN_SHAPE(1, d), nn_init_fan_in(d));
+    b = nn_param(l, "bias", NN_SHAPE(1), nn_init_fan_in(d));
+    w = b ? nn_softmax(nn_linear(x, w, b), 1) : NULL; /* [N,T,1] */
+    return nn_leave(l, w ? nn_squeeze(nn_matmul(nn_transpose(w, 1, 2), x), 1) : NULL);
 }
 
 NN_API nn_tensor *nn_sequential(nn_scope s, nn_tensor *x, const nn_net *blocks, int n) {
@@ -18600,9 +19292,6 @@ static void NN__K(dropout)(nn__rng r, int64_t block, const void *from, void *to,
 }
 #undef NN__PHILOX16
 #undef NN__STREAMS
-#undef NN__ROW
-#undef NN__LOAD
-#undef NN__STORE
 #undef NN__MAX
 
 // ---- matrix product --------------------------------------------------------------------------------------------
@@ -19515,6 +20204,195 @@ NN__UNUSED static void NN__K(conv_weight)(const nn__sweep *p, int64_t block, int
 #undef nn__v_zip1
 #undef nn__v_zip2
 
+// ---- windows: pooling and resizing ----------------------------------------------------------------------------
+// even, odd: every second element of two vectors, one after the other; low, high: their elements in turns
+#if NN__PASS_ISA == 0
+#define nn__v_even(a, b)        (a)
+#define nn__v_odd(a, b)         (b)
+#define nn__v_low(a, b)         (a)
+#define nn__v_high(a, b)        (b)
+#elif NN__PASS_ISA == 1
+#define nn__v_even(a, b)        _mm_shuffle_ps(a, b, 0x88)
+#define nn__v_odd(a, b)         _mm_shuffle_ps(a, b, 0xdd)
+#define nn__v_low(a, b)         _mm_unpacklo_ps(a, b)
+#define nn__v_high(a, b)        _mm_unpackhi_ps(a, b)
+#elif NN__PASS_ISA == 2 && !NN__PASS_F64
+#define nn__v_even(a, b)        _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88)), 0xd8))
+#define nn__v_odd(a, b)         _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8))
+#define nn__v_low(a, b)         _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20)
+#define nn__v_high(a, b)        _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31)
+#elif NN__PASS_ISA == 2
+#define nn__v_even(a, b)        _mm256_permute4x64_pd(_mm256_unpacklo_pd(a, b), 0xd8)
+#define nn__v_odd(a, b)         _mm256_permute4x64_pd(_mm256_unpackhi_pd(a, b), 0xd8)
+#define nn__v_low(a, b)         _mm256_permute2f128_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b), 0x20)
+#define nn__v_high(a, b)        _mm256_permute2f128_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b), 0x31)
+#elif NN__PASS_ISA == 3 && !NN__PASS_F64
+#define nn__v_even(a, b)        _mm512_permutex2var_ps(a, _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), b)
+#define nn__v_odd(a, b)         _mm512_permutex2var_ps(a, _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31), b)
+#define nn__v_low(a, b)         _mm512_permutex2var_ps(a, _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23), b)
+#define nn__v_high(a, b)        _mm512_permutex2var_ps(a, _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31), b)
+#elif NN__PASS_ISA == 3
+#define nn__v_even(a, b)        _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b)
+#define nn__v_odd(a, b)         _mm512_permutex2var_pd(a, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), b)
+#define nn__v_low(a, b)         _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), b)
+#define nn__v_high(a, b)        _mm512_permutex2var_pd(a, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), b)
+#elif !NN__PASS_F64
+#define nn__v_even(a, b)        vuzp1q_f32(a, b)
+#define nn__v_odd(a, b)         vuzp2q_f32(a, b)
+#define nn__v_low(a, b)         vzip1q_f32(a, b)
+#define nn__v_high(a, b)        vzip2q_f32(a, b)
+#else
+#define nn__v_even(a, b)        vuzp1q_f64(a, b)
+#define nn__v_odd(a, b)         vuzp2q_f64(a, b)
+#define nn__v_low(a, b)         vzip1q_f64(a, b)
+#define nn__v_high(a, b)        vzip2q_f64(a, b)
+#endif
+
+// n windows at once, whose taps lie side by side: tap t of window i is x[tap[t] + i].
+static void NN__K(pool_max)(const void *from, const int64_t *tap, int64_t taps, int64_t n, void *to) { // NaN as soon as there is one
+    const NN__R *x = (const NN__R *)from;
+    NN__R       *y = (NN__R *)to;
+    NN__ROW(n, {
+        NN__V m = NN__LOAD(x + tap[0] + i);
+        for (int64_t t = 1; t < taps; t++) {
+            const NN__V v = NN__LOAD(x + tap[t] + i);
+            m = nn__v_select(nn__v_isnan(v), v, nn__v_max(v, m));
+        }
+        NN__STORE(y + i, m);
+    });
+}
+// Which tap is the largest: the first of equal ones, the last NaN; where none is more than -infinity, what `first` says (NULL: 0)
+static void NN__K(pool_argmax)(const void *from, const int64_t *tap, int64_t taps, const void *first, int64_t n, void *which) {
+    const NN__R *x = (const NN__R *)from, *f = (const NN__R *)first;
+    NN__R       *y = (NN__R *)which;
+    NN__ROW(n, {
+        NN__V m = nn__v_set1(-INFINITY), at = f ? NN__LOAD(f + i) : nn__v_zero();
+        for (int64_t t = 0; t < taps; t++) {
+            const NN__V v = NN__LOAD(x + tap[t] + i);
+            const NN__M more = nn__v_or(nn__v_gt(v, m), nn__v_isnan(v));
+            m  = nn__v_select(more, v, m);
+            at = nn__v_select(more, nn__v_set1(t), at);
+        }
+        NN__STORE(y + i, at);
+    });
+}
+static void NN__K(pool_sum)(const void *from, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *to) { // weight NULL: a plain sum
+    const NN__R *x = (const NN__R *)from, *w = (const NN__R *)weight;
+    NN__R       *y = (NN__R *)to;
+    NN__ROW(n, {
+        NN__V s = NN__LOAD(x + tap[0] + i);
+        if (w) s = nn__v_mul(nn__v_set1(w[0]), s);
+        for (int64_t t = 1; t < taps; t++) {
+            const NN__V v = NN__LOAD(x + tap[t] + i);
+            s = w ? nn__v_fma(nn__v_set1(w[t]), v, s) : nn__v_add(s, v);
+        }
+        NN__STORE(y + i, s);
+    });
+}
+// Windows two wide and two apart, in one go; tap: of rows
+static inline NN__UNUSED NN__V NN__K(pool_column)(const NN__R *x, const int64_t *tap, int64_t taps, int n, int sum) {
+    NN__V m = n == NN__W ? nn__v_load(x + tap[0]) : nn__v_load_n(x + tap[0], n);
+    for (int64_t t = 1; t < taps; t++) {
+        const NN__V v = n == NN__W ? nn__v_load(x + tap[t]) : nn__v_load_n(x + tap[t], n);
+        m = sum ? nn__v_add(m, v) : nn__v_select(nn__v_isnan(v), v, nn__v_max(v, m));
+    }
+    return m;
+}
+static void NN__K(pool_pairs)(const void *from, const int64_t *tap, int64_t taps, int64_t n, int sum, void *to) {
+    const NN__R *x = (const NN__R *)from;
+    NN__R       *y = (NN__R *)to;
+    for (int64_t i = 0; i < n; i += NN__W) {
+        const int   left = (int)nn__min64(NN__W, n - i), more = 2 * left - NN__W;
+        const NN__V a = NN__K(pool_column)(x + 2 * i, tap, taps, more >= 0 ? NN__W : 2 * left, sum);
+        const NN__V b = more > 0 ? NN__K(pool_column)(x + 2 * i + NN__W, tap, taps, more, sum) : a;
+        const NN__V even = nn__v_even(a, b), odd = nn__v_odd(a, b);
+        NN__STORE(y + i, sum ? nn__v_add(even, odd) : nn__v_select(nn__v_isnan(odd), odd, nn__v_max(odd, even)));
+    }
+}
+// The other way: each dy is added to all taps of its window, in their order; or only to the one that `which` names.
+static void NN__K(pool_spread)(const void *from, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *to) {
+    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)weight;
+    for (int64_t t = 0; t < taps; t++) {
+        NN__R      *dx = (NN__R *)to + tap[t];
+        const NN__V by = nn__v_set1(w ? w[t] : 1);
+        if (n == 1) *dx += w ? w[t] * *dy : *dy; // vectors would wait for each other
+        else NN__ROW(n, { NN__STORE(dx + i, nn__v_fma(by, NN__LOAD(dy + i), NN__LOAD(dx + i))); });
+    }
+}
+static void NN__K(pool_scatter)(const void *from, const void *which, const int64_t *tap, int64_t taps, int64_t n, void *to) {
+    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)which;
+    for (int64_t t = 0; t < taps && n > 1; t++) {
+        NN__R      *dx = (NN__R *)to + tap[t];
+        const NN__V this_one = nn__v_set1(t);
+        NN__ROW(n, { NN__STORE(dx + i, nn__v_add(NN__LOAD(dx + i), nn__v_select(nn__v_eq(NN__LOAD(w + i), this_one), NN__LOAD(dy + i), nn__v_zero()))); });
+    }
+    if (n == 1) ((NN__R *)to)[tap[(int64_t)w[0]]] += dy[0];
+}
+// The same for rows of dy and `which` with other places' 0 and -1 around them: dx[i] = sum of those dy[i + tap[t]] whose `which` is first + name[t]
+static void NN__K(pool_pick)(const void *from, const void *which, const int64_t *tap, const int64_t *name, int64_t first, int64_t taps, int64_t n, void *to) {
+    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)which;
+    NN__R       *dx = (NN__R *)to;
+    NN__ROW(n, {
+        NN__V s = nn__v_zero();
+        for (int64_t t = 0; t < taps; t++)
+            s = nn__v_add(s, nn__v_select(nn__v_eq(NN__LOAD(w + tap[t] + i), nn__v_set1(first + name[t])), NN__LOAD(dy + tap[t] + i), nn__v_zero()));
+        NN__STORE(dx + i, s);
+    });
+}
+static void NN__K(pool_places)(const void *which, const int64_t *tap, int64_t at, int64_t stride, int64_t n, int64_t *index) {
+    for (int64_t i = 0; i < n; i++) index[i] = at + i * stride + tap[(int64_t)((const NN__R *)which)[i]];
+}
+// A row x[phases n] into y[phases][n], and back; n is a multiple of 16
+static void NN__K(pool_split)(const void *from, int64_t n, int64_t phases, void *to) {
+    const NN__R *x = (const NN__R *)from;
+    NN__R       *y = (NN__R *)to;
+    if (phases != 2) {
+        for (int64_t p = 0; p < phases; p++)
+            for (int64_t i = 0; i < n; i++) y[p * n + i] = x[i * phases + p];
+        return;
+    }
+    for (int64_t i = 0; i < n; i += NN__W) {
+        const NN__V a = nn__v_load(x + 2 * i), b = nn__v_load(x + 2 * i + NN__W);
+        nn__v_store(y + i, nn__v_even(a, b));
+        nn__v_store(y + n + i, nn__v_odd(a, b));
+    }
+}
+static void NN__K(pool_merge)(const void *from, int64_t n, int64_t phases, void *to) {
+    const NN__R *x = (const NN__R *)from;
+    NN__R       *y = (NN__R *)to;
+    if (phases != 2) {
+        for (int64_t p = 0; p < phases; p++)
+            for (int64_t i = 0; i < n; i++) y[i * phases + p] = x[p * n + i];
+        return;
+    }
+    for (int64_t i = 0; i < n; i += NN__W) {
+        const NN__V a = nn__v_load(x + i), b = nn__v_load(x + n + i);
+        nn__v_store(y + 2 * i, nn__v_low(a, b));
+        nn__v_store(y + 2 * i + NN__W, nn__v_high(a, b));
+    }
+}
+#undef nn__v_even
+#undef nn__v_odd
+#undef nn__v_low
+#undef nn__v_high
+// The last axis resized: y[j] = sum over t of weight[j][t] x[at[j][t]]
+static void NN__K(resize_row)(const void *from, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *to) {
+    const NN__R *x = (const NN__R *)from, *w = (const NN__R *)weight;
+    NN__R       *y = (NN__R *)to;
+    if (taps == 1) for (int64_t j = 0; j < n; j++) y[j] = x[at[j]];
+    else if (taps == 2) for (int64_t j = 0; j < n; j++) y[j] = w[2 * j] * x[at[2 * j]] + w[2 * j + 1] * x[at[2 * j + 1]];
+    else for (int64_t j = 0; j < n; j++, w += 4, at += 4) y[j] = (w[0] * x[at[0]] + w[1] * x[at[1]]) + (w[2] * x[at[2]] + w[3] * x[at[3]]);
+}
+static void NN__K(resize_row_back)(const void *from, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *to) {
+    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)weight;
+    NN__R       *dx = (NN__R *)to;
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t t = 0; t < taps; t++) dx[at[j * taps + t]] += w[j * taps + t] * dy[j];
+}
+#undef NN__ROW
+#undef NN__LOAD
+#undef NN__STORE
+
 // ---- what the machine can do, for >>profile ------------------------------------------------------------------
 // Twelve independent chains: more than the latency of a multiply-add times its units.
 static double NN__K(peak)(int64_t turns) {
@@ -20224,7 +21102,8 @@ static const nn__kernel_set NN__K(set) = {
 #undef NN__X
     NN__K(uniform),
     NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_row), NN__K(gemm_small), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr),
-    NN__K(conv_pack), NN__K(conv), NN__K(winograd_pack), NN__K(winograd), NN__K(conv_weight), NN__K(peak),
+    NN__K(conv_pack), NN__K(conv), NN__K(winograd_pack), NN__K(winograd), NN__K(conv_weight),
+    NN__K(pool_max), NN__K(pool_argmax), NN__K(pool_sum), NN__K(pool_spread), NN__K(pool_pairs), NN__K(pool_pick), NN__K(pool_scatter), NN__K(pool_places), NN__K(pool_split), NN__K(pool_merge), NN__K(resize_row), NN__K(resize_row_back), NN__K(peak),
 #if NN__PASS_F64
     NULL, NULL, NULL, NULL};
 #else
