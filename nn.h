@@ -10941,7 +10941,7 @@ static int64_t nn__pnm_number(const unsigned char *p, size_t size, size_t *at) {
         if (p[*at] == '#')
             while (*at + 1 < size && p[*at + 1] != '\n') ++*at;
     for (; *at < size && p[*at] >= '0' && p[*at] <= '9' && digits < 9; ++*at, digits++) n = n * 10 + (p[*at] - '0');
-    return digits ? n : -1;
+    return digits && (*at == size || p[*at] < '0' || p[*at] > '9') ? n : -1;
 }
 static const char *nn__pnm_read(nn_ctx *c, const unsigned char *p, size_t size, nn_tensor **x) { /* NULL or what is wrong */
     int     text = p[1] <= '3';
@@ -11193,20 +11193,23 @@ NN_API int nn_image_write(nn_tensor *x, const char *path) {
 #endif
 }
 
-NN_API nn_tensor *nn_image_grid(nn_tensor *x, int64_t columns, int64_t gap) { /* x with empty pictures and gaps after it, its axes turned, less the last gaps */
+NN_API nn_tensor *nn_image_grid(nn_tensor *x, int64_t columns, int64_t gap) { /* with empty pictures after it, and gaps after each; its axes turned; less the last gaps */
     nn__text t;
     int64_t  n, rows, h, w;
     if (!nn__ok_tensor("image_grid", x)) return NULL;
-    if (x->ndim == 3) x = nn_unsqueeze(x, 1);
-    if (x && x->ndim != 4) return nn__fail(x->ctx, "image_grid", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "3 or 4"), (nn_tensor *)NULL;
-    if (x && !nn_numel(x)) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "image_grid", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
-    n = nn_dim(x, 0); h = nn_dim(x, 2) + gap; w = nn_dim(x, 3) + gap;
-    if (x && (gap < 0 || gap > INT32_MAX)) return nn__fail(x->ctx, "image_grid", NN__M_OPTION, "gap", (double)gap), (nn_tensor *)NULL;
-    if (x && (columns < 0 || columns > INT32_MAX)) return nn__fail(x->ctx, "image_grid", NN__M_OPTION, "columns", (double)columns), (nn_tensor *)NULL;
-    if (!columns) columns = (int64_t)ceil(sqrt((double)n));
-    rows = nn__ceil_div(n, columns);
-    x = nn_pad(nn_pad(nn_pad(x, 0, 0, rows * columns - n, 0), 2, 0, gap, 0), 3, 0, gap, 0);                                 /* [rows*columns,C,H+gap,W+gap] */
-    x = nn_permute(nn_reshape(x, NN_SHAPE(rows, columns, nn_dim(x, 1), h, w)), NN_AXES(2, 0, 3, 1, 4));                      /* [C,rows,H+gap,columns,W+gap] */
+    if (gap < 0 || gap > INT32_MAX) return nn__fail(x->ctx, "image_grid", NN__M_OPTION, "gap", (double)gap), (nn_tensor *)NULL;
+    if (columns < 0) return nn__fail(x->ctx, "image_grid", NN__M_OPTION, "columns", (double)columns), (nn_tensor *)NULL;
+    if (x->ndim < 3 || x->ndim > 4) return nn__fail(x->ctx, "image_grid", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "3 or 4"), (nn_tensor *)NULL;
+    if (!nn_numel(x)) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "image_grid", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
+    n       = x->size[0];
+    columns = nn__min64(columns ? columns : (int64_t)ceil(sqrt((double)n)), n);
+    rows    = nn__ceil_div(n, columns);
+    x = nn_pad(x->ndim == 3 ? nn_unsqueeze(x, 1) : x, 0, 0, rows * columns - n, 0);
+    x = nn_pad(nn_pad(x, 2, 0, gap, 0), 3, 0, gap, 0); /* [rows*columns,C,H+gap,W+gap] */
+    if (!x) return NULL;
+    h = x->size[2];
+    w = x->size[3];
+    x = nn_permute(nn_reshape(x, NN_SHAPE(rows, columns, x->size[1], h, w)), NN_AXES(2, 0, 3, 1, 4)); /* [C,rows,H+gap,columns,W+gap] */
     return nn_slice(nn_slice(nn_reshape(x, NN_SHAPE(nn_dim(x, 0), rows * h, columns * w)), 1, 0, rows * h - gap, 1), 2, 0, columns * w - gap, 1);
 }
 
