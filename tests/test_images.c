@@ -249,7 +249,10 @@ static void test_write(void) {
         CHECK(nn_image_write(x, at(end)) == 1);
         b = slurp(at(end));
         CHECK(b.n == 11 + 30 * (size_t)channels && !memcmp(b.p, channels == 1 ? "P5\n5 6\n255\n" : "P6\n5 6\n255\n", 11));
-        for (size_t i = 11; i < b.n; i++) passed += b.p[i] == nn_get(x, NN_SHAPE((int64_t)(i - 11) % channels, (int64_t)(i - 11) / channels / 5, (int64_t)(i - 11) / channels % 5)) ? 0 : (failed++, 0);
+        for (int i = 0, ok = 1; i < 30 * channels; i++) {
+            ok &= b.p[11 + i] == nn_get(x, NN_SHAPE(i % channels, i / channels / 5, i / channels % 5));
+            if (i == 30 * channels - 1) CHECK(ok);
+        }
         free(b.p);
         r = nn_image_read(c, at(end));
         CHECK(r && nn_dtype_of(r) == NN_U8 && nn_ndim(r) == 3 && nn_dim(r, 0) == channels && nn_item(nn_sum(nn_cast(nn_equal(r, x), NN_F32), NN_ALL, 0)) == 30 * channels);
