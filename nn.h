@@ -40,6 +40,7 @@
 //   >>layers           linear, embedding, norms, scaling, weight norm
 //   >>optim            a formula for each optimiser, averages, clipping, schedules
 //   >>data             arrays, csv, idx, npy, text, sets on the disk, batches, splits, scaling
+//   >>images           png, pgm, bmp, CIFAR-10, augmentation
 //   >>files            safetensors, npy, npz
 //   >>train            fit, evaluate, history, checkpoints
 //   >>profile          where the time goes, and how far from the machine's limits
@@ -734,6 +735,18 @@ enum { NN_CSV_NAN = 1, NN_CSV_MEAN, NN_CSV_SKIP };
 
 typedef enum { NN_SCALE_STANDARD, NN_SCALE_MIN_MAX, NN_SCALE_ROBUST } nn_scaling; /* (x - mean) / std; to 0 ... 1; (x - median) / (quartile 3 - quartile 1) */
 
+typedef struct nn_augment {    /* what nn_data_next does to its samples, each epoch anew, in this order; x [n,C,H,W] or [n,H,W] */
+    float   flip, flip_vertical; /* the chance of a mirror image: left to right, upside down */
+    float   rotate;            /* turned about the middle by up to so many degrees each way, */
+    float   scale;             /* enlarged by 1 - scale ... 1 + scale, both between the pixels in proportion */
+    int     shift;             /* moved by up to so many pixels each way: a random crop of the picture with a border */
+    float   noise;             /* the standard deviation of normal noise; with x of any shape */
+    int     cutout;            /* the side of a square that is filled in (DeVries and Taylor 2017) */
+    float   fill;              /* with this, as is what comes from outside */
+    float   mixup;             /* alpha: with another sample of the batch, by shares of Beta(alpha, alpha) (Zhang et al. 2018); x of any shape. Classes become probabilities [n,classes] */
+    int64_t classes;           /* so many; 0: nn_data_classes */
+} nn_augment;
+
 typedef struct nn_batch {
     nn_tensor     *x, *y;      /* [n, ...] and [n] (classes, i32) or [n, targets] (real); until the next nn_data_next */
     int64_t        n;
@@ -1270,6 +1283,16 @@ NN_API void        nn_data_rewind(nn_data *d);                    /* begin the e
 NN_API int64_t     nn_data_count(const nn_data *d);               /* samples */
 NN_API nn_tensor  *nn_data_x(nn_data *d, int64_t from, int64_t n);/* samples in order, without shuffling: step tensors; n may be NN_TO_END */
 NN_API nn_tensor  *nn_data_y(nn_data *d, int64_t from, int64_t n);
+
+/* -- images: [C,H,W], u8 or real 0 ... 1 -- */
+NN_API nn_tensor  *nn_image_read(nn_ctx *c, const char *path);    /* PPM, PGM or BMP -> u8 [1 or 3,H,W], a step tensor */
+NN_API nn_tensor  *nn_image_memory(nn_ctx *c, const void *bytes, size_t size);
+NN_API int         nn_image_write(nn_tensor *x, const char *path);/* .png (1 to 4 channels: grey, with alpha, RGB, with alpha), .ppm (3), .pgm (1); x [C,H,W] or [H,W]; reals are clamped, NaN is 0 */
+NN_API nn_tensor  *nn_image_grid(nn_tensor *x, int64_t columns, int64_t gap); /* [N,C,H,W] or [N,H,W] -> [C,..,..] side by side, 0 between; columns 0: about as many as rows */
+NN_API nn_data    *nn_data_cifar10(nn_ctx *c, const char *const *paths, int n); /* the .bin files of CIFAR-10, unpacked: x [.,3,32,32], bytes become 0 ... 1 */
+NN_API nn_augment  nn_augment_defaults(void);
+NN_API int         nn_data_augment(nn_data *d, const nn_augment *augment); /* from the next batch on; NULL: no more. For nn_data_next and nn_fit only: nn_data_x, nn_evaluate and the second part of a split see
+                                                                     the samples as they are. A function of seed, epoch and sample, not of threads; nor of the batch, but for mixup's partner */
 
 /* -- training -- */
 NN_API nn_fit_options nn_fit_defaults(void);                      /* all zero; for C and C++ alike */
@@ -11517,6 +11540,8 @@ struct nn_data {
     int          drop_last, shuffle, running, batch_set; /* batch_set: nn_data_batch was called */
     uint64_t     id, epoch;
     nn_tensor   *bx, *by;
+    nn_augment   augment;
+    int64_t      classes;            /* by has so many probabilities; 0: it is as y is */
 };
 
 static int nn__is_class(const nn_tensor *y) { return !nn__is_real(y->dtype) && y->ndim == 1; }
@@ -12371,6 +12396,8 @@ static int nn__data_divide(nn_data *d, double share, int folds, int fold, nn_dat
         return 0;
     }
     for (int k = 0; k < 2; k++) { out[k]->batch = d->batch; out[k]->batch_set = d->batch_set; out[k]->drop_last = d->drop_last; out[k]->shuffle = d->shuffle; }
+    out[0]->augment = d->augment; /* and the part that is held out is as it is */
+    out[0]->classes = d->classes;
     *rest = out[0];
     *part = out[1];
     return 1;
@@ -12393,15 +12420,18 @@ NN_API int64_t nn_data_classes(nn_data *d) {
 NN_API const char *nn_data_class(const nn_data *d, int i) { return d && i >= 0 && i < d->samples->classes ? d->samples->names[d->samples->columns + i] : NULL; }
 NN_API const char *nn_data_column(const nn_data *d, int i) { return d && i >= 0 && i < d->samples->columns ? d->samples->names[i] : NULL; }
 
+static void nn__batch_forget(nn_data *d) { /* its tensors have not the shape that is wanted now */
+    if (d->bx) nn__kept_free(d->bx);
+    if (d->by) nn__kept_free(d->by);
+    d->bx = d->by = NULL;
+}
 NN_API int nn_data_batch(nn_data *d, int64_t size, int drop_last) {
     if (!d || !nn__ok(d->ctx)) return 0;
     if (size < 1) return nn__fail(d->ctx, "batch", NN__M_OPTION, "size", (double)size);
     d->batch     = size;
     d->batch_set = 1;
     d->drop_last = drop_last;
-    if (d->bx) nn__kept_free(d->bx);
-    if (d->by) nn__kept_free(d->by);
-    d->bx = d->by = NULL;
+    nn__batch_forget(d);
     return 1;
 }
 NN_API int nn_data_shuffle(nn_data *d, int on) {
@@ -12451,9 +12481,9 @@ static nn_dtype nn__batch_dtype(const nn_tensor *x, int target) {
     return target && nn__is_class(x) ? NN_I32 : NN_F32;
 }
 static nn_tensor *nn__batch_room(nn_data *d, const nn_tensor *from, int target) {
-    nn_shape s = nn_shape_of(from);
+    nn_shape s = target && d->classes ? NN_SHAPE(0, d->classes) : nn_shape_of(from);
     s.dim[0] = nn__min64(d->batch, d->n);
-    return nn__kept_new(d->ctx, nn__batch_dtype(from, target), s.ndim, s.dim, NULL);
+    return nn__kept_new(d->ctx, target && d->classes ? d->bx->dtype : nn__batch_dtype(from, target), s.ndim, s.dim, NULL);
 }
 
 /* The header and the bytes stay, but it is another tensor now: of another size perhaps, and without a gradient. */
@@ -12474,6 +12504,7 @@ static void nn__epoch_begin(nn_data *d) {
     d->at      = 0;
     d->running = 1;
 }
+static int nn__augment_batch(nn_data *d, int64_t n); /* >>images */
 NN_API int nn_data_next(nn_data *d, nn_batch *b) {
     nn_ctx *c = d ? d->ctx : NULL;
     int64_t n;
@@ -12493,7 +12524,8 @@ NN_API int nn_data_next(nn_data *d, nn_batch *b) {
     nn__new_batch(d->bx, n);
     nn__new_batch(d->by, n);
     if (!nn__gather_x(d, d->bx, d->order + d->at, n)) return 0;
-    nn__gather_rows(d->by, d->samples->y, d->order + d->at, n, 1);
+    if (!d->classes) nn__gather_rows(d->by, d->samples->y, d->order + d->at, n, 1);
+    if (!nn__augment_batch(d, n)) return 0;
     b->x     = d->bx;
     b->y     = d->by;
     b->n     = n;
@@ -12600,6 +12632,507 @@ static int nn__scale_fit(nn_model *m, const char *name, nn_data *d, nn_scaling h
 }
 NN_API int nn_scale_fit(nn_model *m, const char *name, nn_data *d, nn_scaling how) { return nn__scale_fit(m, name, d, how, 0); }
 NN_API int nn_scale_fit_target(nn_model *m, const char *name, nn_data *d, nn_scaling how) { return nn__scale_fit(m, name, d, how, 1); }
+
+/* ---- >>images ---------------------------------------------------------------------------------------
+   Pictures are tensors [C,H,W] of bytes, or of 0 ... 1. Read are PPM, PGM and BMP, written PNG, PPM and PGM:
+
+       nn_augment a = nn_augment_defaults();
+       nn_tensor *cat = nn_image_read(c, "cat.ppm"), *x = nn_scale(nn_cast(nn_unsqueeze(cat, 0), NN_F32), 1 / 255.0); [1,3,H,W]
+       nn_image_write(nn_image_grid(nn_data_x(d, 0, 64), 0, 2), "first.png");
+       a.flip  = 0.5f;
+       a.shift = 4;
+       nn_data_augment(d, &a); */
+static uint64_t nn__little(const char *p, int n); /* >>files */
+static int64_t  nn__round_div(uint64_t v, uint64_t from) { return (int64_t)((v * 255 + from / 2) / from); } /* of 0 ... from, to 0 ... 255 */
+
+/* -- PGM and PPM: P2 P3 in decimal, P5 P6 in bytes, of two where the maximum is above 255; then width, height, maximum, pixels -- */
+static int64_t nn__pnm_number(const unsigned char *p, size_t size, size_t *at) { /* after spaces and comments; -1: there is none */
+    int64_t n = 0;
+    int     digits = 0;
+    for (; *at < size && ((p[*at] >= 9 && p[*at] <= 13) || p[*at] == ' ' || p[*at] == '#'); ++*at)
+        if (p[*at] == '#')
+            while (*at + 1 < size && p[*at + 1] != '\n') ++*at;
+    for (; *at < size && p[*at] >= '0' && p[*at] <= '9' && digits < 9; ++*at, digits++) n = n * 10 + (p[*at] - '0');
+    return digits && (*at == size || p[*at] < '0' || p[*at] > '9') ? n : -1;
+}
+static const char *nn__pnm_read(nn_ctx *c, const unsigned char *p, size_t size, nn_tensor **x) { /* NULL or what is wrong */
+    int     text = p[1] <= '3';
+    int64_t channels = (p[1] - '0') % 3 ? 1 : 3, w, h, most, n;
+    size_t  at = 2;
+    w    = nn__pnm_number(p, size, &at);
+    h    = nn__pnm_number(p, size, &at);
+    most = nn__pnm_number(p, size, &at);
+    if (w < 1 || h < 1 || most < 1 || most > 65535) return "its header is not what it should be";
+    n = channels * h * w; /* below 2^62: each has at most nine digits */
+    at += !text;          /* one space */
+    if (at > size || (uint64_t)(text ? 2 * n - 1 : n << (most > 255)) > size - at) return "it is cut short";
+    *x = nn__tensor(c, "image", NN_U8, NN_SHAPE(channels, h, w));
+    for (int64_t i = 0; i < n && *x && (*x)->st->data; i++) {
+        int64_t v = text ? nn__pnm_number(p, size, &at) : p[at++];
+        if (!text && most > 255) v = v << 8 | p[at++];
+        if (v < 0 || v > most) return v < 0 ? "a pixel is not a number" : "a pixel is above the header's maximum";
+        ((uint8_t *)(*x)->st->data)[i % channels * h * w + i / channels] = (uint8_t)(most == 255 ? v : nn__round_div((uint64_t)v, (uint64_t)most));
+    }
+    return NULL;
+}
+
+/* -- BMP: rows from the bottom up unless the height is negative, each filled up to four bytes; a palette, or bits for blue, green and red -- */
+static const char *nn__bmp_read(nn_ctx *c, const unsigned char *u, size_t size, nn_tensor **x) { /* NULL or what is wrong */
+    const char *p = (const char *)u;
+    uint64_t    begin, head, bits, kind, colours, row, mask[3];
+    int64_t     w, h;
+    int         down;
+    if (size < 54) return "its header is cut short";
+    begin = nn__little(p + 10, 4); head = nn__little(p + 14, 4); bits = nn__little(p + 28, 2); kind = nn__little(p + 30, 4); colours = nn__little(p + 46, 4);
+    w    = (int64_t)nn__little(p + 18, 4);
+    h    = (int64_t)nn__little(p + 22, 4);
+    down = h >= (int64_t)1 << 31;
+    if (down) h = ((int64_t)1 << 32) - h;
+    if (head < 40 || head > size - 14 || w < 1 || w > INT32_MAX || h < 1) return "its header is not what it should be";
+    if (kind == 3 ? bits != 16 && bits != 32 : kind || (bits != 1 && bits != 4 && bits != 8 && bits != 16 && bits != 24 && bits != 32)) return "it is compressed, or has an unusual number of bits a pixel";
+    for (int k = 0; k < 3; k++) {
+        mask[k] = bits == 16 ? 0x1fu << (10 - 5 * k) : 0xffu << (16 - 8 * k);
+        if (kind == 3) mask[k] = size < 66 ? 0 : nn__little(p + 54 + 4 * k, 4); /* the same place behind a short header and in a long one */
+        if (!mask[k]) return "a colour has no bits";
+    }
+    if (bits > 8) colours = 0;
+    else if (!colours) colours = 1u << bits;
+    row = ((uint64_t)w * bits + 31) / 32 * 4;
+    if (begin > size || (uint64_t)h > (size - begin) / row || colours > 256 || 14 + head + 4 * colours > size) return "it is cut short";
+    *x = nn__tensor(c, "image", NN_U8, NN_SHAPE(3, h, w));
+    for (int64_t y = 0; y < h && *x && (*x)->st->data; y++) {
+        const unsigned char *from = u + begin + (uint64_t)(down ? y : h - 1 - y) * row;
+        uint8_t             *to = (uint8_t *)(*x)->st->data + y * w;
+        for (int64_t i = 0; i < w; i++) {
+            uint64_t at = (uint64_t)i * bits / 8, v = bits > 8 ? nn__little((const char *)from + at, (int)bits / 8) : from[at] >> (8 - bits - (uint64_t)i * bits % 8) & ((1u << bits) - 1);
+            if (bits <= 8 && v >= colours) return "a pixel has a colour that its palette has not";
+            if (bits <= 8) v = nn__little(p + 14 + head + 4 * v, 3);
+            for (int k = 0; k < 3; k++) {
+                uint64_t low = mask[k] & (~mask[k] + 1); /* the mask's last bit */
+                to[k * h * w + i] = (uint8_t)(mask[k] / low == 255 ? (v & mask[k]) / low : (uint64_t)nn__round_div((v & mask[k]) / low, mask[k] / low));
+            }
+        }
+    }
+    return NULL;
+}
+
+static nn_tensor *nn__image(nn_ctx *c, const char *path, const unsigned char *p, size_t size) {
+    nn_tensor  *x = NULL;
+    const char *wrong = "not a PPM, PGM or BMP picture";
+    if (size > 2 && p[0] == 'P' && p[1] >= '2' && p[1] <= '6' && p[1] != '4') wrong = nn__pnm_read(c, p, size, &x);
+    else if (size > 2 && p[0] == 'B' && p[1] == 'M') wrong = nn__bmp_read(c, p, size, &x);
+    return wrong ? nn__fail(c, "image", NN__M_FORMAT, path, wrong), (nn_tensor *)NULL : x;
+}
+NN_API nn_tensor *nn_image_memory(nn_ctx *c, const void *bytes, size_t size) {
+    return nn__ok_arg(c, "image", bytes, "bytes") ? nn__image(c, "picture", (const unsigned char *)bytes, size) : NULL;
+}
+NN_API nn_tensor *nn_image_read(nn_ctx *c, const char *path) {
+    size_t     size = 0;
+    void      *p = nn__ok(c) ? nn__read_file(c, path, &size) : NULL;
+    nn_tensor *x = p ? nn__image(c, path, (const unsigned char *)p, size) : NULL;
+    if (p) nn__file_forget(c, p, size);
+    return x;
+}
+
+#if !defined(NN_NO_STDIO)
+static uint32_t nn__crc32(uint32_t crc, const void *data, size_t n); /* >>files */
+static int      nn__ends_with(const char *s, const char *end);
+static int      nn__replace_file(nn_ctx *c, const char *op, const char *path, int (*put)(FILE *f, void *arg), void *arg);
+static int      nn__put_text(FILE *f, void *arg);
+
+/* -- PNG: rows as differences from their neighbours, deflated (Deutsch 1996, RFC 1951) with the fixed Huffman codes -- */
+typedef struct nn__bits { unsigned char *p; size_t n; uint64_t word; int have; uint16_t code[288]; } nn__bits; /* code: of each literal and length, its first bit lowest */
+static void nn__bits_put(nn__bits *b, uint64_t v, int n) {
+    b->word |= v << b->have;
+    for (b->have += n; b->have >= 8; b->have -= 8, b->word >>= 8) b->p[b->n++] = (unsigned char)b->word;
+}
+static uint16_t nn__bits_turned(int v, int n) {
+    int r = 0;
+    for (; n--; v >>= 1) r = r << 1 | (v & 1);
+    return (uint16_t)r;
+}
+static void nn__bits_symbol(nn__bits *b, int s) { nn__bits_put(b, b->code[s], s < 144 ? 8 : s < 256 ? 9 : s < 280 ? 7 : 8); }
+/* n bytes as one block, at most 9 bits each: where the last four bytes with the same hash go on as here do, their length and distance. `last` has 2^15 places. */
+static void nn__deflate(nn__bits *b, const unsigned char *p, size_t n, uint32_t *last) {
+    memset(last, 0, sizeof *last << 15);
+    for (int s = 0; s < 288; s++) b->code[s] = s < 144 ? nn__bits_turned(0x30 + s, 8) : s < 256 ? nn__bits_turned(0x190 + s - 144, 9) : s < 280 ? nn__bits_turned(s - 256, 7) : nn__bits_turned(0xc0 + s - 280, 8);
+    nn__bits_put(b, 3, 3); /* the last block; fixed codes */
+    for (size_t i = 0, length; i < n; i += length) {
+        size_t from = 0;
+        int    e = 0, l, d;
+        length = 1;
+        if (n - i >= 4) {
+            uint32_t word = p[i] | (uint32_t)p[i + 1] << 8 | (uint32_t)p[i + 2] << 16 | (uint32_t)p[i + 3] << 24, *place = &last[word * 2654435761u >> 17];
+            from   = *place; /* one more than where, 0: nowhere */
+            *place = (uint32_t)i + 1;
+            if (from && i + 1 - from <= 32768 && !memcmp(p + from - 1, p + i, 4))
+                for (length = 4; length < 258 && i + length < n && p[from - 1 + length] == p[i + length];) length++;
+        }
+        if (length == 1) { nn__bits_symbol(b, p[i]); continue; }
+        for (l = (int)length - 3; l >> e >= 8;) e++; /* four lengths a code and doubling of their width, but for the longest */
+        if (length == 258) nn__bits_symbol(b, 285);
+        else {
+            nn__bits_symbol(b, 257 + 4 * e + (l >> e));
+            nn__bits_put(b, (uint64_t)(l & ((1 << e) - 1)), e);
+        }
+        for (d = (int)(i - from), e = 0; d >> e >= 4;) e++; /* two distances a code */
+        nn__bits_put(b, nn__bits_turned(2 * e + (d >> e), 5), 5);
+        nn__bits_put(b, (uint64_t)(d & ((1 << e) - 1)), e);
+    }
+    nn__bits_symbol(b, 256);
+    nn__bits_put(b, 0, 7); /* to a whole byte */
+    b->have = 0;
+}
+/* A row less what filter f foretells of it by the pixels left, up and between; there are zeros before both rows. The sum of what is left */
+static int64_t nn__png_filter(int f, const unsigned char *row, const unsigned char *up, int64_t n, int pixel, unsigned char *to) {
+    int64_t sum = 0;
+    switch (f) {
+    case 0: memcpy(to, row, (size_t)n); break;
+    case 1: for (int64_t i = 0; i < n; i++) to[i] = (unsigned char)(row[i] - row[i - pixel]); break;
+    case 2: for (int64_t i = 0; i < n; i++) to[i] = (unsigned char)(row[i] - up[i]); break;
+    case 3: for (int64_t i = 0; i < n; i++) to[i] = (unsigned char)(row[i] - (row[i - pixel] + up[i]) / 2); break;
+    default:
+        for (int64_t i = 0; i < n; i++) { /* Paeth: whichever is nearest to left + up - between */
+            int a = row[i - pixel], b = up[i], c = up[i - pixel], da = abs(b - c), db = abs(a - c), dc = abs(a + b - 2 * c);
+            to[i] = (unsigned char)(row[i] - (da <= db && da <= dc ? a : db <= dc ? b : c));
+        }
+    }
+    for (int64_t i = 0; i < n; i++) sum += abs((signed char)to[i]);
+    return sum;
+}
+static unsigned char *nn__big_put(unsigned char *p, uint32_t v) {
+    for (int i = 0; i < 4; i++) p[i] = (unsigned char)(v >> (24 - 8 * i));
+    return p + 4;
+}
+static unsigned char *nn__png_chunk(unsigned char *p, const char *name, size_t n) { /* its data stands at p + 8 already; what follows it */
+    nn__big_put(p, (uint32_t)n);
+    memcpy(p + 4, name, 4);
+    return nn__big_put(p + 8 + n, nn__crc32(0, p + 4, n + 4));
+}
+static size_t nn__png(unsigned char *to, const unsigned char *raw, size_t n, int64_t h, int64_t w, int channels, uint32_t *last) { /* raw: filtered rows */
+    static const char kind[5] = {0, 0, 4, 2, 6};
+    unsigned char    *p = to + 8;
+    uint32_t          a = 1, b = 0; /* Adler's check sum */
+    nn__bits          bits;
+    memcpy(to, "\x89PNG\r\n\x1a\n", 8);
+    nn__big_put(nn__big_put(p + 8, (uint32_t)w), (uint32_t)h);
+    memset(p + 16, 0, 5);
+    p[16] = 8; p[17] = (unsigned char)kind[channels];
+    p = nn__png_chunk(p, "IHDR", 13);
+    p[8] = 0x78; p[9] = 1;
+    bits.p = p + 8; bits.n = 2; bits.word = 0; bits.have = 0;
+    nn__deflate(&bits, raw, n, last);
+    for (size_t i = 0; i < n;) {
+        for (size_t end = n - i < 5552 ? n : i + 5552; i < end; i++) b += a += raw[i]; /* as many as 32 bits hold */
+        a %= 65521;
+        b %= 65521;
+    }
+    nn__big_put(bits.p + bits.n, b << 16 | a);
+    p = nn__png_chunk(p, "IDAT", bits.n + 4);
+    return (size_t)(nn__png_chunk(p, "IEND", 0) - to);
+}
+static void nn__image_row(const nn_tensor *x, int64_t y, unsigned char *to) { /* row y, channel by channel in each pixel; x [C,H,W] or [H,W] */
+    int     last = x->ndim - 1;
+    int64_t channels = last == 2 ? x->size[0] : 1;
+    for (int64_t k = 0; k < channels; k++)
+        for (int64_t i = 0; i < x->size[last]; i++) {
+            int64_t at = (last == 2 ? k * x->stride[0] : 0) + y * x->stride[last - 1] + i * x->stride[last];
+            double  v = x->dtype == NN_U8 ? 0 : nn__load(x->dtype, nn__data(x), at);
+            to[i * channels + k] = x->dtype == NN_U8 ? ((const uint8_t *)nn__data(x))[at] : v > 0 ? (unsigned char)((v < 1 ? v : 1) * 255 + 0.5) : 0; /* NaN is 0 */
+        }
+}
+/* The file's bytes into one block, which also holds the rows on their way there. 0: out of memory, or more than a PNG chunk may have */
+static int nn__image_bytes(nn_ctx *c, const char *path, const nn_tensor *x, int png, nn__out *o) {
+    int      last = x->ndim - 1, channels = last == 2 ? (int)x->size[0] : 1;
+    int64_t  h = x->size[last - 1], w = x->size[last], row = w * channels;
+    size_t   raw, room;
+    unsigned char *p, *rows[4], *at;
+    if (w > INT32_MAX || h > INT32_MAX || row >= INT32_MAX || (row + 1) * h > 1800000000) return nn__fail(c, "image", NN__M_FILE_WRITE, path, "the picture is too large");
+    raw  = (size_t)((row + 1) * h);
+    room = png ? raw + raw / 8 + 256 : 64 + raw; /* 9 bits a byte */
+    o->size = room + (png ? raw + 4 * (size_t)(row + 8) + (sizeof(uint32_t) << 15) + 64 : 0);
+    o->text = (char *)nn__alloc(c, o->size);
+    if (!o->text) return 0;
+    p = (unsigned char *)o->text;
+    if (!png) {
+        o->n = (size_t)snprintf(o->text, 64, "P%d\n%lld %lld\n255\n", channels == 1 ? 5 : 6, (long long)w, (long long)h);
+        for (int64_t y = 0; y < h; y++, o->n += (size_t)row) nn__image_row(x, y, p + o->n);
+        return 1;
+    }
+    room = (room + 63) / 64 * 64;
+    at   = p + room + (sizeof(uint32_t) << 15);
+    for (int k = 0; k < 4; k++) rows[k] = at + raw + 8 + (size_t)k * (size_t)(row + 8) - 4;
+    memset(rows[0] - 4, 0, 2 * (size_t)(row + 8)); /* this row and the one above, with a pixel of zeros before them; a row filtered, and the best so far */
+    for (int64_t y = 0; y < h; y++) {
+        int64_t        least = INT64_MAX;
+        unsigned char *t;
+        nn__image_row(x, y, rows[0]);
+        for (int f = 0; f < 5; f++) {
+            int64_t sum = nn__png_filter(f, rows[0], rows[1], row, channels, rows[2]);
+            if (sum >= least) continue;
+            least = sum;
+            *at   = (unsigned char)f;
+            t = rows[2]; rows[2] = rows[3]; rows[3] = t;
+        }
+        memcpy(at + 1, rows[3], (size_t)row);
+        at += row + 1;
+        t = rows[0]; rows[0] = rows[1]; rows[1] = t;
+    }
+    o->n = nn__png(p, at - raw, raw, h, w, channels, (uint32_t *)(void *)(p + room));
+    return 1;
+}
+#endif
+NN_API int nn_image_write(nn_tensor *x, const char *path) {
+#if !defined(NN_NO_STDIO)
+    nn__text t;
+    nn__out  o = {NULL, 0, 0};
+    int64_t  channels;
+    int      png, fine;
+    if (!nn__ok_host("image", x) || !nn__ok_arg(x->ctx, "image", path, "path")) return 0;
+    if (!nn__is_real(x->dtype) && x->dtype != NN_U8) return nn__fail(x->ctx, "image", NN__M_DTYPE_IS, nn_dtype_name(x->dtype), "u8 or real");
+    if (x->ndim < 2 || x->ndim > 3) return nn__fail(x->ctx, "image", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "2 or 3");
+    if (!nn_numel(x)) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "image", nn__shape_text(&t, x->ndim, x->size));
+    channels = x->ndim == 3 ? x->size[0] : 1;
+    png      = nn__ends_with(path, ".png");
+    if (!png && !nn__ends_with(path, ".ppm") && !nn__ends_with(path, ".pgm")) return nn__fail(x->ctx, "image", NN__M_FILE_WRITE, path, "its name ends neither in .png nor in .ppm or .pgm");
+    if (png ? channels > 4 : channels != (nn__ends_with(path, ".ppm") ? 3 : 1)) return nn__fail(x->ctx, "image", NN__M_FILE_WRITE, path, "a png file has 1 to 4 channels, ppm 3, pgm 1");
+    fine = nn__image_bytes(x->ctx, path, x, png, &o) && nn__replace_file(x->ctx, "image", path, nn__put_text, &o);
+    nn__free(x->ctx, o.text, o.size);
+    return fine;
+#else
+    if (x && nn__ok_arg(x->ctx, "image", path, "path")) nn__fail(x->ctx, "image", NN__M_FILE_NONE);
+    return 0;
+#endif
+}
+
+NN_API nn_tensor *nn_image_grid(nn_tensor *x, int64_t columns, int64_t gap) { /* with empty pictures after it, and gaps after each; its axes turned; less the last gaps */
+    nn__text t;
+    int64_t  n, rows, h, w;
+    if (!nn__ok_tensor("image_grid", x)) return NULL;
+    if (gap < 0 || gap > INT32_MAX) return nn__fail(x->ctx, "image_grid", NN__M_OPTION, "gap", (double)gap), (nn_tensor *)NULL;
+    if (columns < 0) return nn__fail(x->ctx, "image_grid", NN__M_OPTION, "columns", (double)columns), (nn_tensor *)NULL;
+    if (x->ndim < 3 || x->ndim > 4) return nn__fail(x->ctx, "image_grid", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "3 or 4"), (nn_tensor *)NULL;
+    if (!nn_numel(x)) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "image_grid", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
+    n       = x->size[0];
+    columns = nn__min64(columns ? columns : (int64_t)ceil(sqrt((double)n)), n);
+    rows    = nn__ceil_div(n, columns);
+    x = nn_pad(x->ndim == 3 ? nn_unsqueeze(x, 1) : x, 0, 0, rows * columns - n, 0);
+    x = nn_pad(nn_pad(x, 2, 0, gap, 0), 3, 0, gap, 0); /* [rows*columns,C,H+gap,W+gap] */
+    if (!x) return NULL;
+    h = x->size[2];
+    w = x->size[3];
+    x = nn_permute(nn_reshape(x, NN_SHAPE(rows, columns, x->size[1], h, w)), NN_AXES(2, 0, 3, 1, 4)); /* [C,rows,H+gap,columns,W+gap] */
+    return nn_slice(nn_slice(nn_reshape(x, NN_SHAPE(nn_dim(x, 0), rows * h, columns * w)), 1, 0, rows * h - gap, 1), 2, 0, columns * w - gap, 1);
+}
+
+/* -- CIFAR-10, unpacked: records of a label and 32x32 bytes each of red, green and blue -- */
+enum { NN__CIFAR = 1 + 3 * 32 * 32 };
+NN_API nn_data *nn_data_cifar10(nn_ctx *c, const char *const *paths, int n) {
+    nn_tensor *x = NULL, *y = NULL;
+    if (!nn__ok_arg(c, "cifar10", paths, "paths")) return NULL;
+    if (n < 1) return nn__fail(c, "cifar10", NN__M_OPTION, "n", (double)n), (nn_data *)NULL;
+    for (int pass = 0, failed = 0; pass < 2 && !failed; pass++) { /* the first counts, the second copies */
+        int64_t count = 0;
+        for (int i = 0; i < n && !failed; i++) {
+            size_t               size = 0;
+            unsigned char       *p = (unsigned char *)nn__read_file(c, paths[i], &size);
+            const unsigned char *r = p;
+            failed = !p || size == 0 || size % NN__CIFAR || (pass && (int64_t)(size / NN__CIFAR) > x->size[0] - count);
+            if (p && failed) nn__fail(c, "cifar10", NN__M_FORMAT, paths[i], "its length is not one of whole records of 3073 bytes (unpack the archive first)");
+            for (; !failed && r < p + size; r += NN__CIFAR, count++) {
+                if (r[0] > 9) failed = !nn__fail(c, "cifar10", NN__M_FORMAT, paths[i], "a label is not 0 ... 9");
+                else if (pass && x->st->data) {
+                    memcpy((char *)x->st->data + (size_t)count * (NN__CIFAR - 1), r + 1, NN__CIFAR - 1);
+                    ((int32_t *)y->st->data)[count] = r[0];
+                }
+            }
+            if (p) nn__file_forget(c, p, size);
+        }
+        if (!pass && !failed) {
+            nn_shape s = NN_SHAPE(count, 3, 32, 32);
+            x = nn__kept_new(c, NN_U8, 4, s.dim, NULL);
+            y = x ? nn__kept_new(c, NN_I32, 1, s.dim, NULL) : NULL;
+            failed = !y;
+        }
+    }
+    return nn__data_take(c, x, y, 1 / 255.0);
+}
+
+/* -- augmentation. A picture's random numbers are a function of (seed, data set, epoch, which sample): neither the threads nor the size of a
+      batch change it, and a training that is taken up again sees the same pictures. All is drawn in double, always the same numbers in the same order. -- */
+enum { NN__AUG_FLIP, NN__AUG_FLIP_VERTICAL, NN__AUG_Y, NN__AUG_X, NN__AUG_ROTATE, NN__AUG_SCALE, NN__AUG_CUT_Y, NN__AUG_CUT_X, NN__AUG_PARTNER, NN__AUG_DRAWS };
+typedef struct nn__augmenting {
+    nn_data       *d;
+    nn_tensor     *x;           /* what is changed: the batch's x, or for mixing y */
+    const int64_t *index;
+    int64_t        channels, h, w, row;
+    const char    *copy;        /* mixing: x as it was, and of each sample: */
+    double        *share;       /* its own share, */
+    int64_t       *partner;     /* and where in the batch the rest comes from */
+} nn__augmenting;
+
+static nn__dice nn__augment_dice(const nn_data *d, int64_t sample, double *u) {
+    nn__dice e;
+    memset(&e, 0, sizeof e);
+    e.rng.seed   = nn__mix(nn__mix(d->ctx->config.seed + d->id * 0x9e3779b97f4a7c15u) + (uint64_t)sample + 1);
+    e.rng.stream = 0xfffffffbu;
+    e.rng.step   = (uint32_t)(d->epoch - 1); /* it was counted when it began */
+    for (int i = 0; i < NN__AUG_DRAWS; i++) u[i] = nn__dice_uniform(&e);
+    return e;
+}
+/* Each pixel by where it comes from: flips, then turned and scaled about the middle, then shifted; between four pixels in proportion */
+static void nn__augment_warp(const nn_augment *a, const nn__augmenting *g, const double *u, const double *from, double *to) {
+    double  angle = (2 * u[NN__AUG_ROTATE] - 1) * (double)a->rotate * 3.14159265358979323846 / 180, scale = 1 + (2 * u[NN__AUG_SCALE] - 1) * (double)a->scale;
+    double  co = cos(angle) / scale, si = sin(angle) / scale, cy = (double)(g->h - 1) / 2, cx = (double)(g->w - 1) / 2, span = 2 * (double)a->shift + 1;
+    double  dy = cy + floor(u[NN__AUG_Y] * span) - (double)a->shift, dx = cx + floor(u[NN__AUG_X] * span) - (double)a->shift;
+    int64_t plane = g->h * g->w;
+    for (int64_t p = 0; p < plane; p++) {
+        double  i = (double)(p / g->w) - dy, j = (double)(p % g->w) - dx, y = co * i + si * j + cy, x = co * j - si * i + cx, weight[4];
+        int64_t at[4], y0, x0;
+        int     n = 0;
+        if (u[NN__AUG_FLIP] < (double)a->flip) x = (double)(g->w - 1) - x;
+        if (u[NN__AUG_FLIP_VERTICAL] < (double)a->flip_vertical) y = (double)(g->h - 1) - y;
+        y0 = (int64_t)floor(y);
+        x0 = (int64_t)floor(x);
+        for (int q = 0; q < 4; q++) {
+            int64_t r = y0 + (q >> 1), s = x0 + (q & 1);
+            weight[n] = (q >> 1 ? y - (double)y0 : 1 - (y - (double)y0)) * (q & 1 ? x - (double)x0 : 1 - (x - (double)x0));
+            at[n]     = r >= 0 && r < g->h && s >= 0 && s < g->w ? r * g->w + s : -1;
+            n += weight[n] > 0;
+        }
+        for (int64_t k = 0; k < g->channels; k++) {
+            double v = 0;
+            for (int q = 0; q < n; q++) v += weight[q] * (at[q] < 0 ? (double)a->fill : from[k * plane + at[q]]);
+            to[k * plane + p] = v;
+        }
+    }
+}
+static int nn__augment_moves(const nn_augment *a) { return a->flip > 0 || a->flip_vertical > 0 || a->shift > 0 || a->rotate > 0 || a->scale > 0; }
+static void nn__augment_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__augmenting   *g = (nn__augmenting *)arg;
+    const nn_augment *a = &g->d->augment;
+    for (int64_t b = begin; b < end; b++) {
+        double  *v = (double *)g->d->ctx->scratch[worker], *other = v + g->row, u[NN__AUG_DRAWS], p[2];
+        nn__rng  r = nn__augment_dice(g->d, g->index[b], u).rng;
+        char    *x = (char *)nn__data(g->x) + (size_t)(b * g->row) * nn__dtypes[g->x->dtype].size;
+        nn__convert(NN_F64, v, 1, g->x->dtype, x, 1, g->row);
+        if (nn__augment_moves(a)) {
+            double *t = v;
+            nn__augment_warp(a, g, u, v, other);
+            v = other; other = t;
+        }
+        if (a->noise > 0) {
+            float *noise = (float *)(void *)other;
+            p[0] = 0; p[1] = (double)a->noise;
+            r.stream = 0xfffffffau;
+            nn__kernels_for(g->d->ctx, NN_F32)->normal(r, 0, noise, g->row, p);
+            for (int64_t k = 0; k < g->row; k++) v[k] += (double)noise[k];
+        }
+        if (a->cutout > 0) { /* about any pixel, so that at the borders less is cut */
+            int64_t y0 = (int64_t)(u[NN__AUG_CUT_Y] * (double)g->h) - a->cutout / 2, x0 = (int64_t)(u[NN__AUG_CUT_X] * (double)g->w) - a->cutout / 2;
+            for (int64_t k = 0; k < g->channels; k++)
+                for (int64_t y = nn__max64(y0, 0); y < nn__min64(y0 + a->cutout, g->h); y++)
+                    for (int64_t i = nn__max64(x0, 0); i < nn__min64(x0 + a->cutout, g->w); i++) v[(k * g->h + y) * g->w + i] = (double)a->fill;
+        }
+        nn__convert(g->x->dtype, x, 1, NN_F64, v, 1, g->row);
+    }
+}
+
+static double nn__dice_gamma(nn__dice *d, double a) { /* Marsaglia and Tsang 2000; below 1 one more, times u^(1/a) */
+    double third = (a < 1 ? a + 1 : a) - 1.0 / 3, x, v, u = a < 1 ? pow(nn__dice_uniform(d), 1 / a) : 1;
+    do {
+        x = nn__dice_normal(d);
+        v = 1 + x / (3 * sqrt(third));
+        v = v * v * v;
+    } while (v <= 0 || log(nn__dice_uniform(d)) > 0.5 * x * x + third * (1 - v + log(v)));
+    return third * v * u;
+}
+static void nn__mix_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__augmenting *g = (nn__augmenting *)arg;
+    nn_dtype        t = g->x->dtype;
+    (void)worker;
+    for (int64_t b = begin; b < end; b++)
+        for (int64_t k = 0; k < g->row; k++) nn__store(t, nn__data(g->x), b * g->row + k, g->share[b] * nn__load(t, g->copy, b * g->row + k) + (1 - g->share[b]) * nn__load(t, g->copy, g->partner[b] * g->row + k));
+}
+static int nn__mix_up(nn__augmenting *g, nn_tensor *x, int64_t n) {
+    nn_ctx *c = g->d->ctx;
+    size_t  bytes = (size_t)nn_numel(x) * nn__dtypes[x->dtype].size;
+    char   *copy = (char *)nn__arena(c, bytes);
+    if (!copy) return 0;
+    if (bytes) memcpy(copy, nn__data(x), bytes);
+    g->x    = x;
+    g->copy = copy;
+    g->row  = nn__row_size(x);
+    nn__parallel(c, n, 4.0 * (double)g->row, nn__mix_part, g);
+    return 1;
+}
+/* What nn_data_next has gathered, changed where it lies; classes that are mixed are put down here */
+static int nn__augment_batch(nn_data *d, int64_t n) {
+    const nn_augment *a = &d->augment;
+    const nn_tensor  *y = d->samples->y;
+    nn_ctx           *c = d->ctx;
+    nn__augmenting    g;
+    nn__mark          mark;
+    int               fine = 1, last = d->bx->ndim - 1, picture = nn__augment_moves(a) || a->cutout > 0;
+    memset(&g, 0, sizeof g);
+    g.d = d; g.x = d->bx; g.index = d->order + d->at; g.row = nn__row_size(d->bx); g.channels = last == 3 ? d->bx->size[1] : 1;
+    if (picture) { g.h = d->bx->size[last - 1]; g.w = d->bx->size[last]; }
+    if (picture || a->noise > 0) {
+        if (!nn__scratch(c, c->workers, (size_t)(2 * g.row + 1) * sizeof(double))) return 0;
+        nn__parallel(c, n, 1000 + 20.0 * (double)g.row, nn__augment_part, &g);
+    }
+    for (int64_t i = 0; i < n && d->classes; i++) {
+        int64_t k = nn__load_int(y->dtype, y->st->data, g.index[i]);
+        if (k < 0 || k >= d->classes) return nn__fail(c, "mixup", NN__M_LABEL, (long long)k, (long long)i, (long long)d->classes - 1);
+        for (int64_t j = 0; j < d->classes; j++) nn__store(d->by->dtype, d->by->st->data, i * d->classes + j, j == k);
+    }
+    if (!(a->mixup > 0)) return 1;
+    mark      = nn__arena_mark(c);
+    g.share   = (double *)nn__arena(c, (size_t)n * sizeof *g.share);
+    g.partner = g.share ? (int64_t *)nn__arena(c, (size_t)n * sizeof *g.partner) : NULL;
+    for (int64_t i = 0; i < n && g.partner; i++) {
+        double   u[NN__AUG_DRAWS];
+        nn__dice e = nn__augment_dice(d, g.index[i], u);
+        double   p = nn__dice_gamma(&e, (double)a->mixup), q = nn__dice_gamma(&e, (double)a->mixup);
+        g.share[i]   = p + q > 0 ? p / (p + q) : u[NN__AUG_PARTNER] < 0.5; /* both are 0 when alpha is tiny */
+        g.partner[i] = (int64_t)(u[NN__AUG_PARTNER] * (double)n);
+    }
+    fine = g.partner && nn__mix_up(&g, d->bx, n) && nn__mix_up(&g, d->by, n);
+    nn__arena_rewind(c, mark);
+    return fine;
+}
+
+NN_API nn_augment nn_augment_defaults(void) {
+    nn_augment a;
+    memset(&a, 0, sizeof a);
+    return a;
+}
+NN_API int nn_data_augment(nn_data *d, const nn_augment *augment) {
+    nn_augment a = nn_augment_defaults();
+    nn__text   t;
+    nn_ctx    *c = d ? d->ctx : NULL;
+    int64_t    classes;
+    const nn_tensor *x;
+    if (!d || !nn__ok(c)) return 0;
+    if (augment) a = *augment;
+    x = d->samples->x;
+    if (!(a.flip >= 0 && a.flip <= 1)) return nn__fail(c, "augment", NN__M_PROBABILITY, (double)a.flip);
+    if (!(a.flip_vertical >= 0 && a.flip_vertical <= 1)) return nn__fail(c, "augment", NN__M_PROBABILITY, (double)a.flip_vertical);
+    if (a.shift < 0) return nn__fail(c, "augment", NN__M_OPTION, "shift", (double)a.shift);
+    if (!(a.rotate >= 0 && a.rotate <= 180)) return nn__fail(c, "augment", NN__M_OPTION, "rotate", (double)a.rotate);
+    if (!(a.scale >= 0 && a.scale < 1)) return nn__fail(c, "augment", NN__M_OPTION, "scale", (double)a.scale);
+    if (!(a.noise >= 0 && a.noise < INFINITY)) return nn__fail(c, "augment", NN__M_OPTION, "noise", (double)a.noise);
+    if (a.cutout < 0) return nn__fail(c, "augment", NN__M_OPTION, "cutout", (double)a.cutout);
+    if (!(a.mixup >= 0 && a.mixup < INFINITY)) return nn__fail(c, "augment", NN__M_OPTION, "mixup", (double)a.mixup);
+    if (!(a.fill - a.fill == 0)) return nn__fail(c, "augment", NN__M_OPTION, "fill", (double)a.fill);
+    if ((nn__augment_moves(&a) || a.cutout) && (x->ndim < 3 || x->ndim > 4)) return nn__fail(c, "augment", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "3 or 4");
+    classes = a.mixup > 0 && nn__is_class(d->samples->y) ? nn_data_classes(d) : 0;
+    if (a.classes < 0 || (a.classes && a.classes < classes)) return nn__fail(c, "augment", NN__M_OPTION, "classes", (double)a.classes);
+    d->augment = a;
+    d->classes = classes && a.classes ? a.classes : classes;
+    nn__batch_forget(d); /* mixed targets are of another shape */
+    return 1;
+}
 
 /* ---- >>files ----------------------------------------------------------------------------------------
    safetensors: 8 bytes length of the header, the header as JSON ({"name": {"dtype": "F32", "shape": [2,3],
@@ -13752,7 +14285,7 @@ static int nn__fit_epoch(nn__fit *t) {
         loss = nn_item(out[0]);
         if (t->update && !t->f->unwatched && !t->f->quiet && out[0]) nn__fit_watch(t, loss, out[2]);
         t->loss_sum += loss * (double)b.n;
-        t->accuracy_sum += nn__has_accuracy(&t->criterion, out[1], b.n, classes) ? nn_accuracy(out[1], b.y) * (double)b.n : NAN;
+        t->accuracy_sum += nn__has_accuracy(&t->criterion, out[1], b.n, classes) ? nn_accuracy(out[1], nn__is_real(b.y->dtype) ? nn_argmax(b.y, -1, 0) : b.y) * (double)b.n : NAN; /* mixed classes: the larger share counts */
         t->samples += b.n;
         t->batches++;
         if (t->update) t->since = 0;
@@ -13958,7 +14491,7 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
     t.o = f.optim ? f.optim : nn__optim_short(m, NN_ADAMW, f.lr, 0, f.weight_decay == 0 ? 0.01f : f.weight_decay == NN_ZERO ? 0 : f.weight_decay);
     if (t.o && (!f.batch || nn_data_batch(t.train, f.batch, drop_last)) && nn__history_new(c, f.epochs, &h)) {
         t.m = m; t.f = &f; t.h = &h; t.progress = &p;
-        t.criterion.loss = f.loss; t.criterion.name = f.loss_name; t.criterion.options = f.loss_options;
+        t.criterion.loss = f.loss; t.criterion.name = f.loss_name || !nn__is_class(d->samples->y) ? f.loss_name : "cross_entropy"; /* mixed classes are real */ t.criterion.options = f.loss_options;
         p.ctx = c; p.on = !f.quiet; p.bar = nn__is_terminal() && !c->config.log; p.epochs = f.epochs; p.all = t.train->n; p.begin = nn_time();
         nn__fit_run(&t, &f);
     }
