@@ -6764,7 +6764,6 @@ NN_API nn_tensor *nn_conv(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, cons
     return last ? nn__from_last(y) : y;
 }
 NN_API nn_tensor *nn_conv_transposed(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, const nn_conv_options *options) {
-    nn_conv_options o = options ? *options : nn_conv_defaults();
     nn_tensor      *in[3], *y;
     nn__conv        a;
     int64_t         more[NN__GRID];
