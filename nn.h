@@ -6764,6 +6764,7 @@ NN_API nn_tensor *nn_conv(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, cons
     return last ? nn__from_last(y) : y;
 }
 NN_API nn_tensor *nn_conv_transposed(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, const nn_conv_options *options) {
+    nn_conv_options o = options ? *options : nn_conv_defaults();
     nn_tensor      *in[3], *y;
     nn__conv        a;
     int64_t         more[NN__GRID];
@@ -6786,7 +6787,6 @@ NN_API nn_tensor *nn_conv_transposed(nn_tensor *x, nn_tensor *weight, nn_tensor 
     return o.act == NN_ACT_NONE ? y : nn_activate(y, o.act);
 }
 
-/* ---- >>ops pool ------------------------------------------------------------------------------------- */
 /* ---- >>ops pool -------------------------------------------------------------------------------------
    Pooling sees x as planes of [D,H,W] points (an axis that is missing has one place), each a number or, channels last, C of them. The taps of
    a window are found axis by axis. With channels last, and where windows differ in size, one call of a kernel takes one window, all its
