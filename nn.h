@@ -3170,9 +3170,13 @@ typedef struct nn__sweep {
     int64_t        k, run, runs;            /* a place's sum: runs of `run` neighbours each; k = run * runs */
     const int64_t *off;                     /* of each run, in a block's strip of x (pixels of c channels, rows and planes full) */
     const void    *w;                       /* packed: [group][panel][k][columns] */
-    const void    *bias;                    /* [groups * o], or NULL */
+    const void    *bias, *scale, *shift;    /* [groups * o], or NULL; y = act(scale (sum + bias) + shift + residual) */
+    const void    *residual;                /* where y is, strides as y's; NULL: none */
     nn__unary_fn   act;
     size_t         room;                    /* elements of a strip */
+    int            planes;                  /* few channels in a group: channel by channel; w is as it was given, of lane l, sum s, tap t at l lane + s sum + t */
+    int64_t        lane, sum, count;
+    const int32_t *tap;                     /* `count` of them, in the order of the runs */
     int64_t        tile, images, batch;     /* Winograd: m of F(m x m, 3 x 3), 4 or 2, 0: not so; images of a block; all */
 } nn__sweep;
 
@@ -3235,6 +3239,8 @@ typedef struct nn__kernel_set {
     int    gemm_rows, gemm_columns; /* of the microkernel: where C may be cut */
     void   (*conv_pack)(const void *w, int64_t lane, int64_t lanes, int64_t sum, int64_t sums, int64_t taps, const int32_t *tap, int64_t count, void *packed); /* one panel */
     void   (*conv)(const nn__sweep *p, int64_t job, void *scratch);
+    void   (*conv_planes)(const nn__sweep *p, int64_t job, void *scratch);
+    void   (*conv_planes_weight)(const nn__sweep *p, int64_t group, int64_t taps, void *dw, void *scratch); /* of all images; dw[o][c][taps] */
     void   (*winograd_pack)(const void *packed, int64_t c, int64_t tile, void *out); /* a panel of conv_pack's, 9 taps, transformed */
     void   (*winograd)(const nn__sweep *p, int64_t job, void *scratch);
     void   (*conv_weight)(const nn__sweep *p, int64_t block, int64_t first, int64_t channels, void *dw, void *scratch);
@@ -6318,9 +6324,8 @@ typedef struct nn__convolution {          /* one run of an op */
     nn__sweep              p;
     int64_t               batch, jobs;
     size_t                element;
-    const void           *weight;         /* to pack: of lane l, sum s, tap t at l lane + s sum + t */
-    int64_t               lane, sum, taps, count;
-    const int32_t        *tap;            /* count of them, in the order of the runs */
+    const void           *weight;         /* given, or to be written */
+    int64_t               taps;           /* of the kernel */
     char                 *packed;
     int64_t               part, parts, slice, slices; /* conv_weight: blocks of a part; channels of a slice */
     char                 *partial;
@@ -6363,17 +6368,17 @@ static int nn__sweep_taps(nn__convolution *v, const int64_t *kernel, int64_t *co
         p->low[d]  = n[d] ? least : 0;
         p->span[d] = n[d] ? most - least + 1 : 1;
     }
-    v->count = n[0] * n[1] * n[2];
-    if (!v->count) return 1;
+    v->p.count = n[0] * n[1] * n[2];
+    if (!v->p.count) return 1;
     dense = p->span[2] == n[2]; /* neighbours along the last axis: one run */
     p->run  = dense ? n[2] * p->c : p->c;
-    p->runs = dense ? n[0] * n[1] : v->count;
+    p->runs = dense ? n[0] * n[1] : v->p.count;
     p->k    = p->run * p->runs;
-    run = (int64_t *)nn__arena(v->ctx, (size_t)p->runs * sizeof *run + (size_t)v->count * sizeof *tap);
+    run = (int64_t *)nn__arena(v->ctx, (size_t)p->runs * sizeof *run + (size_t)v->p.count * sizeof *tap);
     if (!run) return 0;
     tap    = (int32_t *)(run + p->runs);
     p->off = run;
-    v->tap = tap;
+    v->p.tap = tap;
     cols = (p->block[2] - 1) * p->step[2] + p->span[2];
     rows = (p->block[1] - 1) * p->step[1] + p->span[1];
     for (int64_t a = 0; a < kernel[0]; a++)
@@ -6417,13 +6422,19 @@ static size_t nn__conv_room(nn__convolution *v, int64_t columns) { /* scratch of
     return (p->room + (size_t)nn__round16(places * columns)) * v->element + (size_t)places * sizeof(int64_t);
 }
 
+static size_t nn__planes_room(nn__convolution *v) { /* strips of all channels of a group, one before it is dealt out, offsets, four rows of results */
+    nn__sweep *p = &v->p;
+    int64_t    cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = p->span[0] * ((p->block[1] - 1) * p->step[1] + p->span[1]);
+    int64_t    pitch = nn__ceil_div(cols, p->step[2]) * p->step[2];
+    return (size_t)(nn__round16(p->c * rows * pitch) + nn__round16(rows * cols) + 4 * p->block[2]) * v->element + (size_t)p->count * sizeof(int64_t);
+}
 static void nn__conv_pack_part(void *arg, int64_t begin, int64_t end, int worker) { /* pieces: panels of groups */
     nn__convolution *v = (nn__convolution *)arg;
     nn__sweep        *p = &v->p;
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
         int64_t g = i / p->panels, j = i % p->panels * v->k->gemm_columns;
-        v->k->conv_pack((const char *)v->weight + (size_t)(g * p->o * p->c * v->taps + j * v->lane) * v->element, v->lane, p->o - j, v->sum, p->c, v->taps, v->tap, v->count,
+        v->k->conv_pack((const char *)v->weight + (size_t)(g * p->o * p->c * v->taps + j * v->p.lane) * v->element, v->p.lane, p->o - j, v->p.sum, p->c, v->taps, v->p.tap, v->p.count,
                         v->packed + (size_t)(i * p->k * v->k->gemm_columns) * v->element);
     }
 }
@@ -6435,7 +6446,7 @@ static void nn__winograd_pack_part(void *arg, int64_t begin, int64_t end, int wo
 }
 static void nn__conv_part(void *arg, int64_t begin, int64_t end, int worker) {
     nn__convolution *v = (nn__convolution *)arg;
-    for (int64_t i = begin; i < end; i++) (v->p.tile ? v->k->winograd : v->k->conv)(&v->p, i, v->ctx->scratch[worker]);
+    for (int64_t i = begin; i < end; i++) (v->p.planes ? v->k->conv_planes : v->p.tile ? v->k->winograd : v->k->conv)(&v->p, i, v->ctx->scratch[worker]);
 }
 
 /* Winograd's tiles, if they pay: the multiplications of a channel, with what the transforms cost beside them. Blocks of tiles keep the transformed
@@ -6465,6 +6476,14 @@ static void nn__winograd_blocks(nn__convolution *v) {
 /* Packs the weights and runs the sweep. 0: out of memory */
 static int nn__sweep_run(nn__convolution *v) {
     nn__sweep *p = &v->p;
+    if (p->planes) {
+        int64_t jobs = v->batch * p->groups * p->blocks[0] * p->blocks[1] * p->blocks[2], places = p->block[0] * p->block[1] * p->block[2];
+        p->w = v->weight;
+        p->batch = v->batch;
+        if (!nn__scratch(v->ctx, v->ctx->workers, nn__planes_room(v))) return 0;
+        nn__parallel(v->ctx, jobs, 0.05 * (double)(places * p->count * p->c * p->o + 8 * places * p->c), nn__conv_part, v);
+        return !v->ctx->error;
+    }
     int64_t    columns = v->k->gemm_columns, q2 = (p->tile + 2) * (p->tile + 2), blocks;
     size_t     size, more = 0, room = nn__conv_room(v, columns);
     double     work;
@@ -6493,11 +6512,17 @@ static int nn__sweep_run(nn__convolution *v) {
     nn__pool_put(v->ctx, v->packed, size);
     return !v->ctx->error;
 }
+/* Few channels in a group, and rows long enough to fill vectors */
+enum { NN__FEW = 8 };
+static int nn__planes_fit(const nn__sweep *p) { return p->c * p->o <= 4 * NN__FEW && (p->places[2] >= 6 || p->c * p->o <= 4); }
+
 /* Blocks, taps, and Winograd where it pays and is wanted: `plain` says no. 0: out of memory */
 static int nn__sweep_plan(nn__convolution *v, const int64_t *kernel, int64_t *const off[3], int ascending, int plain, int64_t places_of_o) {
     nn__sweep *p = &v->p;
+    p->planes = p->groups > 1 && p->c <= NN__FEW && p->o <= NN__FEW && nn__planes_fit(p);
     nn__sweep_blocks(v, p->span, places_of_o);
     p->tile = 0;
+    if (p->planes) return nn__sweep_taps(v, kernel, off, ascending);
     if (!plain && v->element == 4 && v->taps == 9 && p->span[1] == 3 && p->span[2] == 3 && p->step[1] == 1 && p->step[2] == 1 && p->every[1] == 1 && p->every[2] == 1) nn__winograd_blocks(v);
     return nn__sweep_taps(v, kernel, off, ascending);
 }
@@ -6548,8 +6573,8 @@ static void nn__run_conv(nn_node *n) {
     nn__convolution v;
     if (nn_numel(n->out[0]) == 0 || !nn__conv_forward(n, &v, n->in[0], n->out[0], a->exact, 64)) return;
     v.weight = nn__data(n->in[1]);
-    v.lane   = v.p.c * v.taps;
-    v.sum    = v.taps;
+    v.p.lane   = v.p.c * v.taps;
+    v.p.sum    = v.taps;
     v.p.bias = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
     v.p.act  = nn__act_kernel(v.k, a->act);
     nn__sweep_run(&v);
@@ -6566,8 +6591,8 @@ static void nn__run_conv_input(nn_node *n) {
     swap = p->x; p->x = p->y; p->y = swap;                       /* dy is read, x written */
     classes = p->c; p->c = p->o; p->o = classes;
     v.weight = nn__data(n->in[1]);
-    v.lane   = v.taps;
-    v.sum    = p->o * v.taps;
+    v.p.lane   = v.taps;
+    v.p.sum    = p->o * v.taps;
     classes  = axis[1][0] * axis[1][1] * axis[1][2];
     if (nn_numel(n->in[0]) == 0 || axis[1][0] > axis[0][0] || axis[1][1] > axis[0][1] || axis[1][2] > axis[0][2] || axis[2][0] * axis[2][1] * axis[2][2] > 1) nn__fill_data(n->out[0], 0); /* places without taps */
     if (nn_numel(n->in[0]) == 0) return;
@@ -6606,8 +6631,8 @@ static void nn__conv_weight_part(void *arg, int64_t begin, int64_t end, int work
     for (int64_t i = begin; i < end; i++) {
         int64_t part = i / v->slices, first = i % v->slices * v->slice, channels = nn__min64(v->slice, p->c - first);
         for (int64_t g = 0; g < p->groups; g++) {
-            char *dw = v->partial + (size_t)part * v->partial_size + (size_t)((g * p->c + first) * v->count * p->o) * v->element;
-            memset(dw, 0, (size_t)(channels * v->count * p->o) * v->element);
+            char *dw = v->partial + (size_t)part * v->partial_size + (size_t)((g * p->c + first) * v->p.count * p->o) * v->element;
+            memset(dw, 0, (size_t)(channels * v->p.count * p->o) * v->element);
             for (int64_t b = part * v->part; b < nn__min64(blocks, (part + 1) * v->part); b++)
                 v->k->conv_weight(p, (b / each * p->groups + g) * each + b % each, first, channels, dw, v->ctx->scratch[worker]);
         }
@@ -6620,16 +6645,21 @@ static void nn__conv_weight_sum(void *arg, int64_t begin, int64_t end, int worke
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
         int64_t g = i / p->c, c = i % p->c, first = c / v->slice * v->slice, channels = nn__min64(v->slice, p->c - first);
-        for (int64_t t = 0; t < v->count; t++) {
-            char *row = v->partial + (size_t)(((g * p->c + first) * v->count + t * channels + c - first) * p->o) * v->element;
+        for (int64_t t = 0; t < v->p.count; t++) {
+            char *row = v->partial + (size_t)(((g * p->c + first) * v->p.count + t * channels + c - first) * p->o) * v->element;
             for (int64_t part = 1; part < v->parts; part++) v->k->add(row, 1, row + (size_t)part * v->partial_size, 1, row, p->o, NULL);
             for (int64_t o = 0; o < p->o; o++) {
-                int64_t to = ((g * p->o + o) * p->c + c) * v->taps + v->tap[t];
+                int64_t to = ((g * p->o + o) * p->c + c) * v->taps + v->p.tap[t];
                 if (v->element == 4) ((float *)(uintptr_t)v->weight)[to] = ((float *)(void *)row)[o];
                 else ((double *)(uintptr_t)v->weight)[to] = ((double *)(void *)row)[o];
             }
         }
     }
+}
+static void nn__planes_weight_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__convolution *v = (nn__convolution *)arg;
+    for (int64_t g = begin; g < end; g++)
+        v->k->conv_planes_weight(&v->p, g, v->taps, (char *)(uintptr_t)v->weight + (size_t)(g * v->p.o * v->p.c * v->taps) * v->element, v->ctx->scratch[worker]);
 }
 static void nn__run_conv_weight(nn_node *n) {
     nn__convolution v;
@@ -6640,6 +6670,12 @@ static void nn__run_conv_weight(nn_node *n) {
     if (nn_numel(n->in[0]) == 0 || nn_numel(n->in[1]) == 0) { nn__fill_data(n->out[0], 0); return; }
     if (!nn__conv_forward(n, &v, n->in[0], n->in[1], 1, nn__conv_channels(n->in[1], ((const nn__conv *)n->attr)->last & NN__Y_LAST) / ((const nn__conv *)n->attr)->groups)) return;
     v.weight       = nn__data(n->out[0]);
+    if (p->planes) {
+        p->batch = v.batch;
+        if (nn__scratch(v.ctx, v.ctx->workers, nn__planes_room(&v)))
+            nn__parallel(v.ctx, p->groups, 0.1 * (double)(v.batch * p->c * p->o * p->count) * (double)(p->places[0] * p->places[1] * p->places[2]), nn__planes_weight_part, &v);
+        return;
+    }
     v.partial_size = (size_t)nn_numel(n->out[0]) * v.element;
     v.slice        = p->c <= 96 ? p->c : 64;
     v.slices       = nn__ceil_div(p->c, v.slice);
@@ -6651,7 +6687,7 @@ static void nn__run_conv_weight(nn_node *n) {
     if (!(v.partial = (char *)nn__pool_get(v.ctx, room))) return;
     if (nn__scratch(v.ctx, v.ctx->workers, nn__conv_room(&v, p->o))) {
         nn__parallel(v.ctx, v.parts * v.slices, 0.02 * (double)(p->groups * p->k * p->o / v.slices) * (double)(v.part * p->block[0] * p->block[1] * p->block[2]), nn__conv_weight_part, &v);
-        nn__parallel(v.ctx, p->groups * p->c, (double)(v.count * p->o * v.parts), nn__conv_weight_sum, &v);
+        nn__parallel(v.ctx, p->groups * p->c, (double)(v.p.count * p->o * v.parts), nn__conv_weight_sum, &v);
     }
     nn__pool_put(v.ctx, v.partial, room);
 }
@@ -6701,7 +6737,7 @@ static int nn__sample_conv_of(nn_ctx *c, nn_dtype real, int k, nn_sample *s, int
     nn_shape  x, w, y;
     if (k >= NN__CONV_SAMPLES || !a) return 0;
     memset(a, 0, sizeof *a);
-    a->axes = t[k][0]; a->groups = t[k][4]; a->last = t[k][21]; a->act = which == 0 ? t[k][22] : NN_ACT_NONE;
+    a->axes = t[k][0]; a->groups = t[k][4]; a->last = t[k][21]; a->act = which == 0 ? t[k][22] : 0;
     for (int i = 0; i < a->axes; i++) {
         a->size[i] = t[k][5 + i]; a->w.kernel[i] = t[k][8 + i]; a->w.stride[i] = t[k][11 + i]; a->w.dilation[i] = t[k][14 + i];
         a->w.before[i] = t[k][17 + i]; a->w.after[i] = t[k][19 + i];
@@ -20506,16 +20542,28 @@ static void NN__K(conv_panel)(const nn__sweep *p, const NN__R *strip, const int6
     t->at = NULL;
 }
 
-// What is left to do for a block's results in buf: activation, and to y.
+// What is left to do for a block's results in buf: scale and shift, activation, to y; a residual is added there, where it has the same places.
 static void NN__K(conv_finish)(const nn__sweep *p, int64_t b, int64_t g, int64_t panel, const int64_t *at, const int64_t *n, NN__R *buf) {
-    const int64_t nr = NN__K(gemm_nr), places = n[0] * n[1] * n[2], cols = nn__min64(nr, p->o - panel * nr);
-    const int whole = p->every[2] == 1 && p->y.channel != 1 && (n[2] == p->y.size[2] || n[1] == 1) && n[0] == 1 && p->every[1] == 1; // neighbours in y too
-    NN__R *y = (NN__R *)p->y.data + b * p->y.batch + (g * p->o + panel * nr) * p->y.channel;
-    if (p->act && cols == nr) p->act(buf, buf, places * nr, NULL);
-    else for (int64_t i = 0; i < places && p->act; i++) p->act(buf + i * nr, buf + i * nr, cols, NULL);
+    const int64_t nr = NN__K(gemm_nr), places = n[0] * n[1] * n[2], cols = nn__min64(nr, p->o - panel * nr), channel = p->y.channel, first = g * p->o + panel * nr;
+    const int whole = p->every[2] == 1 && channel != 1 && (n[2] == p->y.size[2] || n[1] == 1) && n[0] == 1 && p->every[1] == 1; // neighbours in y too
+    const int64_t start = b * p->y.batch + first * channel, run = whole ? places : n[2];
+    if (p->scale)
+        for (int64_t j = 0; j < cols; j += NN__W) {
+            const int left = cols - j < NN__W ? (int)(cols - j) : NN__W;
+            const NN__V scale = nn__v_load_n((const NN__R *)p->scale + first + j, left), shift = nn__v_load_n((const NN__R *)p->shift + first + j, left);
+            for (int64_t i = 0; i < places; i++) nn__v_store(buf + i * nr + j, nn__v_fma(scale, nn__v_load(buf + i * nr + j), shift));
+        }
+    if (p->act && !p->residual && cols == nr) p->act(buf, buf, places * nr, NULL);
+    else for (int64_t i = 0; i < places && p->act && !p->residual; i++) p->act(buf + i * nr, buf + i * nr, cols, NULL);
     for (int64_t i = 0; i < n[0] * n[1]; i++) {
         const int64_t z = p->first[0] + (at[0] + i / n[1]) * p->every[0], r = p->first[1] + (at[1] + i % n[1]) * p->every[1], q = p->first[2] + at[2] * p->every[2];
-        NN__K(conv_turn_back)(y + z * p->y.at[0] + r * p->y.at[1] + q * p->y.at[2], p->y.channel, p->every[2] * p->y.at[2], buf + i * n[2] * nr, nr, cols, whole ? places : n[2]);
+        const int64_t to = start + z * p->y.at[0] + r * p->y.at[1] + q * p->y.at[2], lines = channel == 1 ? n[2] : cols, length = channel == 1 ? cols : run, line = channel == 1 ? p->y.at[2] : channel;
+        NN__R *y = (NN__R *)p->y.data + to;
+        NN__K(conv_turn_back)(y, channel, p->every[2] * p->y.at[2], buf + i * n[2] * nr, nr, cols, run);
+        for (int64_t j = 0; j < lines && p->residual; j++, y += line) { // every is 1 then
+            NN__K(map_add)(y, 1, (const NN__R *)p->residual + to + j * line, 1, y, length, NULL);
+            if (p->act) p->act(y, y, length, NULL);
+        }
         if (whole) break;
     }
 }
@@ -20541,6 +20589,138 @@ NN__UNUSED static void NN__K(conv)(const nn__sweep *p, int64_t job, void *scratc
         t.bias = p->bias ? (const NN__R *)p->bias + g * p->o + j * nr : NULL;
         NN__K(conv_panel)(p, strip, n, &t, buf, row_at);
         NN__K(conv_finish)(p, b, g, j, at, n, buf);
+    }
+}
+
+// Few channels in a group (depthwise: one): channels stay planes, and a vector is a row of places. The strips of the group's channels lie one after
+// another; where places are step s apart, each row of a strip is dealt out to s phases, so that a tap's elements are neighbours again.
+typedef struct NN__K(planes) { int64_t at[3], n[3], rows, pitch, half, plane; NN__R *strip; int64_t *off; } NN__K(planes);
+static void NN__K(planes_read)(const nn__sweep *p, int64_t block, int64_t b, int64_t g, void *scratch, NN__K(planes) *w) {
+    const int64_t cols = (p->block[2] - 1) * p->step[2] + p->span[2], s = p->step[2], area = nn__max64(1, p->c);
+    NN__K(conv_block)(p, block, w->at, w->n);
+    w->rows  = (p->block[1] - 1) * p->step[1] + p->span[1];
+    w->half  = (cols + s - 1) / s;
+    w->pitch = s * w->half;
+    w->plane = p->span[0] * w->rows * w->pitch;
+    w->strip = (NN__R *)scratch;
+    w->off   = (int64_t *)(void *)(w->strip + nn__round16(area * w->plane) + nn__round16(p->span[0] * w->rows * cols));
+    NN__R *plain = w->strip + nn__round16(area * w->plane);
+    for (int64_t c = 0; c < p->c; c++) {
+        NN__R *to = w->strip + c * w->plane;
+        NN__K(conv_strip)(p, (const NN__R *)p->x.data + b * p->x.batch + (g * p->c + c) * p->x.channel, 1, w->at, w->n, s == 1 ? to : plain);
+        for (int64_t r = 0; r < p->span[0] * w->rows && s > 1; r++)
+            for (int64_t f = 0; f < s; f++)
+                for (int64_t i = 0; i * s + f < cols; i++) to[r * w->pitch + f * w->half + i] = plain[r * cols + i * s + f];
+    }
+    for (int64_t t = 0; t < p->count; t++) { // as in p->off, of pixels, but with pitch and phases
+        const int64_t pixel = p->off[t / (p->count / p->runs)] / p->c + t % (p->count / p->runs), x = pixel % cols;
+        w->off[t] = pixel / cols * w->pitch + x % s * w->half + x / s;
+    }
+}
+// o outputs of nv vectors of places of a row at once
+NN__GEMM_INLINE void NN__K(planes_row)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *const *y, int64_t n, const int o, const int nv) {
+    for (int64_t i = 0; i < n; i += nv * NN__W) {
+        NN__V acc[4][4];
+        const int64_t left = n - i;
+        const int full = left >= nv * NN__W;
+        NN__GEMM_UNROLL
+        for (int k = 0; k < o; k++) {
+            NN__GEMM_UNROLL
+            for (int j = 0; j < nv; j++) acc[k][j] = nn__v_zero();
+        }
+        for (int64_t c = 0; c < p->c; c++)
+            for (int64_t t = 0; t < p->count; t++) {
+                const NN__R *from = x + c * w->plane + w->off[t] + i, *wt = weight + c * p->sum + p->tap[t];
+                NN__V xv[4];
+                NN__GEMM_UNROLL
+                for (int j = 0; j < nv; j++)
+                    xv[j] = full ? nn__v_load(from + j * NN__W) : nn__v_load_n(from + nn__min64(j * NN__W, left), (int)nn__min64(NN__W, nn__max64(0, left - j * NN__W)));
+                NN__GEMM_UNROLL
+                for (int k = 0; k < o; k++) {
+                    const NN__V wv = nn__v_set1(wt[k * p->lane]);
+                    NN__GEMM_UNROLL
+                    for (int j = 0; j < nv; j++) acc[k][j] = nn__v_fma(wv, xv[j], acc[k][j]);
+                }
+            }
+        NN__GEMM_UNROLL
+        for (int k = 0; k < o; k++) {
+            const NN__V b = p->bias ? nn__v_set1(((const NN__R *)p->bias)[first + k]) : nn__v_zero();
+            const NN__V scale = nn__v_set1(p->scale ? ((const NN__R *)p->scale)[first + k] : 1), shift = p->scale ? nn__v_set1(((const NN__R *)p->shift)[first + k]) : nn__v_zero();
+            NN__GEMM_UNROLL
+            for (int j = 0; j < nv; j++) {
+                const int64_t m = nn__min64(NN__W, left - j * NN__W);
+                NN__V v = acc[k][j];
+                if (p->bias) v = nn__v_add(v, b);
+                if (p->scale) v = nn__v_fma(scale, v, shift);
+                if (m >= NN__W) nn__v_store(y[k] + i + j * NN__W, v);
+                else if (m > 0) nn__v_store_n(y[k] + i + j * NN__W, v, (int)m);
+            }
+        }
+    }
+}
+// One job: a block of places of one group of one image.
+NN__UNUSED static void NN__K(conv_planes)(const nn__sweep *p, int64_t job, void *scratch) {
+    const int64_t each = p->blocks[0] * p->blocks[1] * p->blocks[2], g = job / each % p->groups, b = job / each / p->groups;
+    NN__K(planes) w;
+    NN__K(planes_read)(p, job % each, b, g, scratch, &w);
+    NN__R *line = (NN__R *)(void *)(w.off + p->count), *row[4]; // where y's places are not neighbours
+    const int plain = p->every[2] == 1 && p->y.at[2] == 1;
+    for (int64_t i = 0; i < w.n[0] * w.n[1]; i++) {
+        const int64_t z = p->first[0] + (w.at[0] + i / w.n[1]) * p->every[0], r = p->first[1] + (w.at[1] + i % w.n[1]) * p->every[1], q = p->first[2] + w.at[2] * p->every[2];
+        const int64_t to = b * p->y.batch + g * p->o * p->y.channel + z * p->y.at[0] + r * p->y.at[1] + q * p->y.at[2];
+        const NN__R *x = w.strip + (i / w.n[1] * p->step[0] * w.rows + i % w.n[1] * p->step[1]) * w.pitch;
+        for (int64_t o = 0, many; o < p->o; o += many) {
+            const NN__R *weight = (const NN__R *)p->w + g * p->o * p->c * (p->lane < p->sum ? p->lane : p->sum) + o * p->lane;
+            many = p->o - o >= 4 ? 4 : p->o - o >= 2 ? 2 : 1;
+            for (int64_t k = 0; k < many; k++) row[k] = plain ? (NN__R *)p->y.data + to + (o + k) * p->y.channel : line + k * w.n[2];
+            if (many == 4) NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 4, 2);
+            else if (many == 2) NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 2, 4);
+            else NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 1, 4);
+            for (int64_t k = 0; k < many; k++) {
+                NN__R *y = (NN__R *)p->y.data + to + (o + k) * p->y.channel;
+                if (p->residual && plain) NN__K(map_add)(row[k], 1, (const NN__R *)p->residual + to + (o + k) * p->y.channel, 1, row[k], w.n[2], NULL);
+                else if (p->residual) for (int64_t j = 0; j < w.n[2]; j++) row[k][j] += ((const NN__R *)p->residual)[to + (o + k) * p->y.channel + j * p->y.at[2]];
+                if (p->act) p->act(row[k], row[k], w.n[2], NULL);
+                if (!plain) for (int64_t j = 0; j < w.n[2]; j++) y[j * p->every[2] * p->y.at[2]] = row[k][j];
+            }
+        }
+    }
+}
+// The weight's gradient of a group: for each pair of channels and tap the product of two planes, over all images.
+NN__UNUSED static void NN__K(conv_planes_weight)(const nn__sweep *p, int64_t g, int64_t taps, void *out, void *scratch) {
+    enum { FEW = 8 };
+    const int64_t each = p->blocks[0] * p->blocks[1] * p->blocks[2];
+    NN__R *dw = (NN__R *)out;
+    memset(dw, 0, (size_t)(p->o * p->c * taps) * sizeof *dw);
+    for (int64_t job = 0; job < p->batch * each; job++) {
+        NN__K(planes) w;
+        NN__K(planes_read)(p, job % each, job / each, g, scratch, &w);
+        NN__R *line = (NN__R *)(void *)(w.off + p->count);
+        for (int64_t o = 0; o < p->o; o++)
+            for (int64_t c = 0; c < p->c; c++)
+                for (int64_t first = 0; first < p->count; first += FEW) {
+                    const int few = (int)nn__min64(FEW, p->count - first);
+                    NN__V acc[FEW];
+                    for (int t = 0; t < FEW; t++) acc[t] = nn__v_zero();
+                    for (int64_t i = 0; i < w.n[0] * w.n[1]; i++) {
+                        const NN__R *dy = (const NN__R *)p->y.data + job / each * p->y.batch + (g * p->o + o) * p->y.channel + (w.at[0] + i / w.n[1]) * p->y.at[0] + (w.at[1] + i % w.n[1]) * p->y.at[1] + w.at[2] * p->y.at[2];
+                        const NN__R *x = w.strip + c * w.plane + (i / w.n[1] * p->step[0] * w.rows + i % w.n[1] * p->step[1]) * w.pitch;
+                        if (p->y.at[2] != 1) {
+                            for (int64_t j = 0; j < w.n[2]; j++) line[j] = dy[j * p->y.at[2]];
+                            dy = line;
+                        }
+                        for (int64_t j = 0; j < w.n[2]; j += NN__W) {
+                            const int left = (int)nn__min64(NN__W, w.n[2] - j);
+                            const NN__V d = left == NN__W ? nn__v_load(dy + j) : nn__v_load_n(dy + j, left);
+                            if (few == FEW && left == NN__W) {
+                                NN__GEMM_UNROLL
+                                for (int t = 0; t < FEW; t++) acc[t] = nn__v_fma(d, nn__v_load(x + w.off[first + t] + j), acc[t]);
+                            } else
+                                for (int t = 0; t < few; t++) acc[t] = nn__v_fma(d, nn__v_load_n(x + w.off[first + t] + j, left), acc[t]);
+                        }
+                    }
+                    for (int t = 0; t < few; t++) dw[(o * p->c + c) * taps + p->tap[first + t]] += nn__v_hsum(acc[t]);
+                }
     }
 }
 
@@ -21634,7 +21814,7 @@ static const nn__kernel_set NN__K(set) = {
 #undef NN__X
     NN__K(uniform),
     NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_row), NN__K(gemm_small), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr),
-    NN__K(conv_pack), NN__K(conv), NN__K(winograd_pack), NN__K(winograd), NN__K(conv_weight),
+    NN__K(conv_pack), NN__K(conv), NN__K(conv_planes), NN__K(conv_planes_weight), NN__K(winograd_pack), NN__K(winograd), NN__K(conv_weight),
     NN__K(pool_max), NN__K(pool_argmax), NN__K(pool_sum), NN__K(pool_spread), NN__K(pool_pairs), NN__K(pool_pick), NN__K(pool_scatter), NN__K(pool_places), NN__K(pool_split), NN__K(pool_merge), NN__K(resize_row), NN__K(resize_row_back), NN__K(peak),
 #if NN__PASS_F64
     NULL, NULL, NULL, NULL};

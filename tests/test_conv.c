@@ -620,10 +620,12 @@ static void huge_sizes(void) { /* no result, or one that is right; no overflow o
     refused(c, "2^40 elements, transposed", nn_conv_transposed(x, one, NULL, NULL), "out of memory");
     o.padding = NN_SHAPE(most_int), o.stride = NN_SHAPE(most_int), o.dilation = NN_SHAPE(most_int);
     y = nn_conv(nn_ones(c, NN_F32, NN_SHAPE(1, 1, 1)), nn_ones(c, NN_F32, NN_SHAPE(1, 1, 3)), NULL, &o);
-    expect(y && nn_numel(y) == 1 && nn_item(y) == 1, "large options", "not the one product"); /* -2^31, 0, 2^31 */
+    if (nn_error(c) == NN_ERR_MEMORY) nn_error_clear(c); /* the window's strip of 2^32 elements */
+    else expect(y && nn_numel(y) == 1 && nn_item(y) == 1, "large options", "not the one product"); /* -2^31, 0, 2^31 */
     no_error(c, "large options", "");
     y = nn_conv(nn_ones(c, NN_F32, NN_SHAPE(1, 1, 1)), one, NULL, &o);
-    expect(y && nn_numel(y) == 3 && nn_get(y, NN_SHAPE(0, 0, 1)) == 1 && nn_get(y, NN_SHAPE(0, 0, 0)) == 0, "large options", "not 0 1 0");
+    if (nn_error(c) == NN_ERR_MEMORY) nn_error_clear(c);
+    else expect(y && nn_numel(y) == 3 && nn_get(y, NN_SHAPE(0, 0, 1)) == 1 && nn_get(y, NN_SHAPE(0, 0, 0)) == 0, "large options", "not 0 1 0");
     no_error(c, "large options", "");
     config.shape_only = 1;
     s = nn_begin(&config);
