@@ -6304,11 +6304,9 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
         for (int64_t i = 0; i < rows; i++) {
             for (int64_t p = 0; p < stride; p++)
                 w->k->pool_pick(part, which, r->back + r->begin[p], r->name + r->begin[p], i * kernel, r->begin[p + 1] - r->begin[p], w->apart, r->phase + p * apart);
-            if (stride > 1) w->k->pool_merge(r->phase, w->apart, stride, r->line);
-            w->k->pool_spread((stride > 1 ? r->line : r->phase) + before * (int64_t)w->e, &one, NULL, 1, w->used, dx + r->start[i] * (int64_t)w->e);
+            if (stride > 1) w->k->pool_merge(r->phase, w->apart, stride, r->counts); /* the line's padding stays as it is */
+            w->k->pool_spread((stride > 1 ? r->counts : r->phase) + before * (int64_t)w->e, &one, NULL, 1, w->used, dx + r->start[i] * (int64_t)w->e);
         }
-        for (int64_t i = 0; i < w->apart * stride && stride > 1; i++)
-            if (i < before || i >= before + w->used) nn__store(w->real, r->line, i, -INFINITY); /* padding again */
     }
     if (w->kind == NN__POOL_AVG) w->k->div(y, 1, r->counts, 1, y, places, NULL);
 }
