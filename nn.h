@@ -3247,15 +3247,15 @@ typedef struct nn__kernel_set {
     void   (*pool_max)(const void *x, const int64_t *tap, int64_t taps, int64_t n, void *y); /* windows: see >>ops pool, and the kernels */
     void   (*pool_argmax)(const void *x, const int64_t *tap, int64_t taps, const void *first, int64_t n, void *which);
     void   (*pool_sum)(const void *x, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *y);
-    void   (*pool_spread)(const void *dy, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *dx);
+    void   (*pool_spread)(const void *dy, const int64_t *tap, int64_t taps, int64_t n, void *dx);
     void   (*pool_pairs)(const void *x, const int64_t *tap, int64_t taps, int64_t n, int sum, void *y);
+    void   (*pool_pairs_back)(const void *x, const void *dy, const int64_t *tap, int64_t taps, int64_t n, void *dx);
     void   (*pool_pick)(const void *dy, const void *which, const int64_t *tap, const int64_t *name, int64_t first, int64_t taps, int64_t n, void *dx);
     void   (*pool_scatter)(const void *dy, const void *which, const int64_t *tap, int64_t taps, int64_t n, void *dx);
     void   (*pool_places)(const void *which, const int64_t *tap, int64_t at, int64_t stride, int64_t n, int64_t *index);
     void   (*pool_split)(const void *x, int64_t n, int64_t phases, void *y);
     void   (*pool_merge)(const void *x, int64_t n, int64_t phases, void *y);
-    void   (*resize_row)(const void *x, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *y);
-    void   (*resize_row_back)(const void *dy, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *dx);
+    void   (*resize_row)(const void *x, const int64_t *begin, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *y);
     double (*peak)(int64_t turns);  /* multiply-adds from registers, as fast as they come: how many FLOPs it did */
     void   (*widen)(const void *x, void *y, int64_t n, int f16);  /* rows of f16 or bf16 to f32; these four: f32 sets only */
     void   (*narrow)(const void *x, void *y, int64_t n, int f16);
@@ -6841,14 +6841,19 @@ static int64_t  nn__taps_in(int64_t room, int64_t step) { return step == 1 ? roo
 static nn__span nn__span_of(const nn__pooling *a, int i, int64_t o) {
     nn__span s;
     int64_t  start = o * a->w.stride[i] - a->w.before[i], in = a->in[i], kernel = a->w.kernel[i];
-    if (a->adaptive) {
-        s.at     = o * in / a->out[i];
-        s.n      = s.all = nn__ceil_div((o + 1) * in, a->out[i]) - s.at;
-        s.step   = 1;
+    s.step = a->w.dilation[i];
+    if (start >= 0 && start + (kernel - 1) * s.step < in && !a->adaptive) { /* as most are */
+        s.at     = start;
+        s.n      = s.all = kernel;
         s.before = 0;
         return s;
     }
-    s.step   = a->w.dilation[i];
+    if (a->adaptive) {
+        s.at     = o * in / a->out[i];
+        s.n      = s.all = nn__ceil_div((o + 1) * in, a->out[i]) - s.at;
+        s.before = 0;
+        return s;
+    }
     s.before = nn__max64(0, nn__taps_in(-start, s.step));
     s.at     = start + s.before * s.step;
     s.n      = nn__max64(0, nn__min64(kernel - s.before, nn__taps_in(in - s.at, s.step)));
@@ -6918,7 +6923,7 @@ static void nn__pool_points(const nn__pool_work *w, nn__pool_room *r, int64_t pl
         case NN__POOL_MAX_BACK: w->k->pool_scatter(w->y + to * (int64_t)w->e, r->which, r->tap, taps, c, w->dx + from * (int64_t)w->e); break;
         case NN__POOL_AVG_BACK:
             w->k->div(w->y + to * (int64_t)w->e, 1, r->counts, 0, r->part, c, NULL);
-            w->k->pool_spread(r->part, r->tap, NULL, taps, c, w->dx + from * (int64_t)w->e);
+            w->k->pool_spread(r->part, r->tap, taps, c, w->dx + from * (int64_t)w->e);
         }
     }
 }
@@ -6930,10 +6935,9 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
     int64_t            rows, at, places = a->out[2], stride = a->w.stride[2], kernel = a->w.kernel[2], before = a->w.before[2], each = a->adaptive ? 1 : places, one = 0, apart = w->apart * (int64_t)w->e;
     char              *x, *dx, *inside = r->line + before * (int64_t)w->e, *phase = stride > 1 ? r->phase : r->line, *part = r->part + w->front * (int64_t)w->e, *which = r->which + w->front * (int64_t)w->e;
     char              *y = w->y + (plane * a->out[0] * a->out[1] + row) * places * (int64_t)(w->kind == NN__POOL_INDEX ? sizeof(int64_t) : w->e);
-    s[0]   = nn__span_of(a, 0, row / a->out[1]);
-    s[1]   = nn__span_of(a, 1, row % a->out[1]);
-    s[2]   = nn__span_of(a, 2, 0);
-    s[2].n = 1; /* the start of the row stands for it */
+    s[0]   = nn__span_of(a, 0, a->out[0] > 1 ? row / a->out[1] : 0);
+    s[1]   = nn__span_of(a, 1, a->out[0] > 1 ? row % a->out[1] : row);
+    s[2].n = s[2].all = s[2].step = 1; /* the start of the row stands for it */
     at     = (s[0].at * a->in[1] + s[1].at) * a->in[2];
     rows   = nn__pool_taps(a, s, 1, r->tap);
     x      = w->x ? w->x + (plane * a->in[0] * a->in[1] * a->in[2] + at) * (int64_t)w->e : NULL;
@@ -6958,15 +6962,16 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
         if (a->adaptive) memset(phase, 0, (size_t)w->apart * w->e);
         for (int64_t o = 0; o < places && a->adaptive; o++) {
             s[2] = nn__span_of(a, 2, o);
-            w->k->pool_spread(part + o * (int64_t)w->e, r->across, NULL, s[2].n, 1, r->line + s[2].at * (int64_t)w->e);
+            w->k->pool_spread(part + o * (int64_t)w->e, r->across, s[2].n, 1, r->line + s[2].at * (int64_t)w->e);
         }
         for (int64_t p = 0; p < stride && !a->adaptive; p++) {
             if (r->begin[p] == r->begin[p + 1]) memset(phase + p * apart, 0, (size_t)apart);
             else w->k->pool_sum(part, r->back + r->begin[p], NULL, r->begin[p + 1] - r->begin[p], w->apart, phase + p * apart);
         }
         if (stride > 1) w->k->pool_merge(phase, w->apart, stride, r->line);
-        w->k->pool_spread(inside, r->tap, NULL, rows, w->used, dx);
-    } else { /* from the last row to the first, since their lists grow into what is still to be read */
+        w->k->pool_spread(inside, r->tap, rows, w->used, dx);
+    } else if (w->kind == NN__POOL_MAX_BACK && w->pairs) w->k->pool_pairs_back(x, y, r->tap, rows, places, dx);
+    else { /* from the last row to the first, since their lists grow into what is still to be read */
         for (int64_t i = rows - 1; i >= 0; i--) {
             r->start[i] = r->tap[i];
             memcpy(stride > 1 ? inside : r->rows + (i * apart) + before * (int64_t)w->e, x + r->tap[i] * (int64_t)w->e, (size_t)w->used * w->e);
@@ -6982,11 +6987,9 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
         for (int64_t i = 0; i < rows; i++) {
             for (int64_t p = 0; p < stride; p++)
                 w->k->pool_pick(part, which, r->back + r->begin[p], r->name + r->begin[p], i * kernel, r->begin[p + 1] - r->begin[p], w->apart, r->phase + p * apart);
-            if (stride > 1) w->k->pool_merge(r->phase, w->apart, stride, r->line);
-            w->k->pool_spread((stride > 1 ? r->line : r->phase) + before * (int64_t)w->e, &one, NULL, 1, w->used, dx + r->start[i] * (int64_t)w->e);
+            if (stride > 1) w->k->pool_merge(r->phase, w->apart, stride, r->counts); /* the line's padding stays as it is */
+            w->k->pool_spread((stride > 1 ? r->counts : r->phase) + before * (int64_t)w->e, &one, 1, w->used, dx + r->start[i] * (int64_t)w->e);
         }
-        for (int64_t i = 0; i < w->apart * stride && stride > 1; i++)
-            if (i < before || i >= before + w->used) nn__store(w->real, r->line, i, -INFINITY); /* padding again */
     }
     if (w->kind == NN__POOL_AVG) w->k->div(y, 1, r->counts, 1, y, places, NULL);
 }
@@ -7042,17 +7045,18 @@ static void nn__pool_pieces(void *arg, int64_t begin, int64_t end, int worker) {
     nn__pool_room        r = nn__pool_room_of(w, worker);
     int64_t              rows = a->out[0] * a->out[1], points = a->in[0] * a->in[1] * a->in[2];
     nn__pool_work        part = *w;
-    for (int64_t i = begin; i < end; i++) {
-        int64_t plane = w->dx ? i / w->blocks : i / rows, channel = w->dx ? i % w->blocks * w->block : 0;
+    for (int64_t i = begin, plane = begin / (w->dx ? w->blocks : rows), at = begin % (w->dx ? w->blocks : rows); i < end; i++) {
+        int64_t channel = w->dx ? at * w->block : 0;
         if (w->dx) {
             part.block = nn__min64(w->block, w->inner - channel);
             for (int64_t p = 0; p < (w->blocks > 1 ? points : 1); p++)
                 memset(w->dx + ((plane * points + p) * w->inner + channel) * (int64_t)w->e, 0, (size_t)(w->blocks > 1 ? part.block : points * w->inner) * w->e);
         }
-        for (int64_t row = w->dx ? 0 : i % rows; row < (w->dx ? rows : i % rows + 1); row++) {
+        for (int64_t row = w->dx ? 0 : at; row < (w->dx ? rows : at + 1); row++) {
             if (nn__pool_in_rows(w)) nn__pool_row(w, &r, plane, row);
             else nn__pool_points(&part, &r, plane, row, channel);
         }
+        if (++at == (w->dx ? w->blocks : rows)) at = 0, plane++;
     }
 }
 static void nn__run_pooling(nn_node *n, nn__pool_kind kind, nn_tensor *x, nn_tensor *y, nn_tensor *dx) {
@@ -7088,7 +7092,7 @@ static void nn__run_pooling(nn_node *n, nn__pool_kind kind, nn_tensor *x, nn_ten
     }
     size = (size_t)(3 * w.lists + 3 * a->w.kernel[2] + stride + 2) * sizeof(int64_t) + (size_t)(w.lines * (6 + taps / a->w.kernel[2])) * w.e;
     if (!nn__scratch(n->ctx, n->ctx->workers, size)) return;
-    nn__parallel(n->ctx, dx ? planes * w.blocks : planes * a->out[0] * a->out[1], 0.1 * (double)(taps * a->out[2] * w.block) * (dx ? 2.0 * (double)(a->out[0] * a->out[1]) : 1), nn__pool_pieces, &w);
+    nn__parallel(n->ctx, dx ? planes * w.blocks : planes * a->out[0] * a->out[1], (20 + 0.1 * (double)(taps * a->out[2] * w.block)) * (dx ? 2.0 * (double)(a->out[0] * a->out[1]) : 1), nn__pool_pieces, &w);
 }
 static int nn__shape_pool(nn_node *n, nn_spec *out) {
     const nn__pooling *a = (const nn__pooling *)n->attr;
@@ -7329,51 +7333,54 @@ static int nn__resize_taps(const nn__resizing *a, nn_dtype real, int64_t j, int6
     }
     return 4;
 }
-typedef struct nn__resize_work { const nn__resizing *a; const nn__kernel_set *k; char *small, *y; const int64_t *at; const char *weight; int64_t inner, taps, block, blocks; size_t e; int back; } nn__resize_work;
-static void nn__resize_pieces(void *arg, int64_t begin, int64_t end, int worker) { /* forward, a piece is a row of `inner` numbers, or the whole axis; backward, a block of them along the axis */
+typedef struct nn__resize_work { const nn__kernel_set *k; const char *from, *weight; char *to; const int64_t *at, *begin; int64_t inner, taps, n_from, n_to; size_t e; } nn__resize_work;
+static void nn__resize_pieces(void *arg, int64_t begin, int64_t end, int worker) { /* a piece is a row of `inner` numbers of the result, or its whole axis */
     const nn__resize_work *w = (const nn__resize_work *)arg;
-    int64_t                e = (int64_t)w->e, in = w->a->in * w->inner, out = w->a->out * w->inner, taps = w->taps;
+    int64_t                row = w->inner * (int64_t)w->e, e = (int64_t)w->e;
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
-        int64_t o = w->inner == 1 ? i : i / (w->back ? w->blocks : w->a->out), j = w->inner == 1 ? 0 : i % (w->back ? w->blocks : w->a->out);
-        char   *small = w->small + o * in * e, *y = w->y + o * out * e; /* x's side and y's, whichever of the two is written */
-        if (w->inner == 1) {
-            if (w->back) memset(small, 0, (size_t)(in * e));
-            (w->back ? w->k->resize_row_back : w->k->resize_row)(w->back ? y : small, w->at, w->weight, taps, out, w->back ? small : y);
-        } else if (!w->back) w->k->pool_sum(small, w->at + j * taps, w->weight + j * taps * e, taps, w->inner, y + j * w->inner * e);
-        else {
-            int64_t from = j * w->block, n = nn__min64(w->block, w->inner - from);
-            for (int64_t r = 0; r < w->a->in; r++) memset(small + (r * w->inner + from) * e, 0, (size_t)(n * e));
-            for (int64_t r = 0; r < w->a->out; r++) w->k->pool_spread(y + (r * w->inner + from) * e, w->at + r * taps, w->weight + r * taps * e, taps, n, small + from * e);
-        }
+        int64_t j = i % w->n_to, first, n;
+        if (w->inner == 1) { w->k->resize_row(w->from + i * w->n_from * e, w->begin, w->at, w->weight, w->taps, w->n_to, w->to + i * w->n_to * e); continue; }
+        first = w->begin[j];
+        n     = w->begin[j + 1] - first;
+        if (n) w->k->pool_sum(w->from + i / w->n_to * w->n_from * row, w->at + first, w->weight + first * e, n, w->inner, w->to + i * row);
+        else memset(w->to + i * row, 0, (size_t)row);
     }
 }
-static void nn__resize_run(nn_node *n, int back) {
+static void nn__resize_run(nn_node *n, int back) { /* forward, place j of y has `taps` entries in the lists; backward, the same entries, sorted by x's places */
     const nn__resizing *a = (const nn__resizing *)n->attr;
     nn_tensor          *x = n->in[0];
     nn__resize_work     w;
-    int64_t             outer = nn__count((int)a->axis, x->size), *at;
+    int64_t             outer = nn__count((int)a->axis, x->size), taps = a->how == NN_NEAREST ? 1 : a->how == NN_LINEAR ? 2 : 4, entries = a->out * taps, *at, *begin;
     char               *weight;
-    w.a     = a;
-    w.k     = nn__kernels_for(n->ctx, x->dtype);
-    w.e     = nn__dtypes[x->dtype].size;
-    w.inner = nn__count(x->ndim - (int)a->axis - 1, x->size + a->axis + 1);
-    w.back  = back;
-    w.block = 1024;
-    w.blocks = nn__ceil_div(w.inner, w.block);
-    w.small = (char *)nn__data(back ? n->out[0] : x);
-    w.y     = (char *)nn__data(back ? x : n->out[0]);
-    w.taps  = a->how == NN_NEAREST ? 1 : a->how == NN_LINEAR ? 2 : 4;
-    if (outer * w.inner == 0 || !nn__scratch(n->ctx, 1, (size_t)(a->out * w.taps) * (sizeof *at + w.e))) return;
-    w.at     = at = (int64_t *)n->ctx->scratch[0]; /* read by all workers */
-    w.weight = weight = (char *)(at + a->out * w.taps);
-    for (int64_t j = 0; j < a->out; j++) {
-        double each[NN__RESIZE_TAPS];
-        nn__resize_taps(a, x->dtype, j, at + j * w.taps, each);
-        for (int64_t t = 0; t < w.taps; t++) nn__store(x->dtype, weight, j * w.taps + t, each[t]);
+    w.k      = nn__kernels_for(n->ctx, x->dtype);
+    w.e      = nn__dtypes[x->dtype].size;
+    w.inner  = nn__count(x->ndim - (int)a->axis - 1, x->size + a->axis + 1);
+    w.from   = (const char *)nn__data(x);
+    w.to     = (char *)nn__data(n->out[0]);
+    w.n_from = back ? a->out : a->in;
+    w.n_to   = back ? a->in : a->out;
+    w.taps   = back ? 0 : taps;
+    if (outer * w.inner == 0 || !nn__scratch(n->ctx, 1, (size_t)entries * (sizeof *at + w.e) + (size_t)(w.n_to + 2) * sizeof *begin)) return;
+    w.begin  = begin = (int64_t *)n->ctx->scratch[0]; /* read by all workers */
+    w.at     = at = begin + w.n_to + 2;
+    w.weight = weight = (char *)(at + entries);
+    for (int64_t j = 0; j < w.n_to + 2; j++) begin[j] = back ? 0 : j * taps;
+    for (int pass = back ? 0 : 1; pass < 2; pass++) { /* backward, first how many each place has, two further on; then begin[i + 1] moves to where place i ends */
+        for (int64_t j = 0; j < a->out; j++) {
+            int64_t where[NN__RESIZE_TAPS];
+            double  each[NN__RESIZE_TAPS];
+            nn__resize_taps(a, x->dtype, j, where, each);
+            for (int64_t t = 0; t < taps; t++) {
+                int64_t to = !back ? j * taps + t : begin[where[t] + 1 + !pass]++;
+                if (!pass) continue;
+                at[to] = (back ? j : where[t]) * w.inner;
+                nn__store(x->dtype, weight, to, each[t]);
+            }
+        }
+        for (int64_t i = 0; i < w.n_to && !pass; i++) begin[i + 2] += begin[i + 1];
     }
-    for (int64_t i = 0; i < a->out * w.taps; i++) at[i] *= w.inner;
-    nn__parallel(n->ctx, outer * (w.inner == 1 ? 1 : back ? w.blocks : a->out), 0.2 * (double)w.taps * (double)(w.inner == 1 ? 4 * a->out : back ? w.block * a->out : w.inner), nn__resize_pieces, &w);
+    nn__parallel(n->ctx, outer * (w.inner == 1 ? 1 : w.n_to), 0.2 * (double)taps * (double)(w.inner == 1 ? 4 * a->out : w.inner), nn__resize_pieces, &w);
 }
 static void nn__run_resize(nn_node *n) { nn__resize_run(n, 0); }
 static void nn__run_resize_back(nn_node *n) { nn__resize_run(n, 1); }
@@ -21021,14 +21028,41 @@ static void NN__K(pool_pairs)(const void *from, const int64_t *tap, int64_t taps
         NN__STORE(y + i, sum ? nn__v_add(even, odd) : nn__v_select(nn__v_isnan(odd), odd, nn__v_max(odd, even)));
     }
 }
+static void NN__K(pool_pairs_back)(const void *from, const void *dys, const int64_t *tap, int64_t taps, int64_t n, void *to) {
+    const NN__R *x = (const NN__R *)from, *dy = (const NN__R *)dys;
+    NN__R       *dx = (NN__R *)to;
+    for (int64_t i = 0; i < n; i += NN__W) {
+        const int   left = (int)nn__min64(NN__W, n - i), more = 2 * left - NN__W, less = more >= 0 ? NN__W : 2 * left;
+        const NN__V g = NN__LOAD(dy + i);
+        NN__V       m = nn__v_set1(-INFINITY), at = nn__v_zero();
+        for (int64_t t = 0; t < taps; t++) {
+            const NN__V a = NN__K(pool_column)(x + 2 * i, tap + t, 1, less, 0), b = more > 0 ? NN__K(pool_column)(x + 2 * i + NN__W, tap + t, 1, more, 0) : a;
+            const NN__V even = nn__v_even(a, b), odd = nn__v_odd(a, b);
+            const NN__M first = nn__v_or(nn__v_gt(even, m), nn__v_isnan(even));
+            m  = nn__v_select(first, even, m);
+            at = nn__v_select(first, nn__v_set1(2 * t), at);
+            const NN__M second = nn__v_or(nn__v_gt(odd, m), nn__v_isnan(odd));
+            m  = nn__v_select(second, odd, m);
+            at = nn__v_select(second, nn__v_set1(2 * t + 1), at);
+        }
+        for (int64_t t = 0; t < taps; t++) {
+            const NN__V even = nn__v_select(nn__v_eq(at, nn__v_set1(2 * t)), g, nn__v_zero()), odd = nn__v_select(nn__v_eq(at, nn__v_set1(2 * t + 1)), g, nn__v_zero());
+            NN__R      *p = dx + tap[t] + 2 * i;
+            if (less == NN__W) nn__v_store(p, nn__v_add(nn__v_load(p), nn__v_low(even, odd)));
+            else nn__v_store_n(p, nn__v_add(nn__v_load_n(p, less), nn__v_low(even, odd)), less);
+            p += NN__W;
+            if (more == NN__W) nn__v_store(p, nn__v_add(nn__v_load(p), nn__v_high(even, odd)));
+            else if (more > 0) nn__v_store_n(p, nn__v_add(nn__v_load_n(p, more), nn__v_high(even, odd)), more);
+        }
+    }
+}
 // The other way: each dy is added to all taps of its window, in their order; or only to the one that `which` names.
-static void NN__K(pool_spread)(const void *from, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *to) {
-    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)weight;
+static void NN__K(pool_spread)(const void *from, const int64_t *tap, int64_t taps, int64_t n, void *to) {
+    const NN__R *dy = (const NN__R *)from;
     for (int64_t t = 0; t < taps; t++) {
-        NN__R      *dx = (NN__R *)to + tap[t];
-        const NN__V by = nn__v_set1(w ? w[t] : 1);
-        if (n == 1) *dx += w ? w[t] * *dy : *dy; // vectors would wait for each other
-        else NN__ROW(n, { NN__STORE(dx + i, nn__v_fma(by, NN__LOAD(dy + i), NN__LOAD(dx + i))); });
+        NN__R *dx = (NN__R *)to + tap[t];
+        if (n == 1) *dx += *dy; // vectors would wait for each other
+        else NN__ROW(n, { NN__STORE(dx + i, nn__v_add(NN__LOAD(dx + i), NN__LOAD(dy + i))); });
     }
 }
 static void NN__K(pool_scatter)(const void *from, const void *which, const int64_t *tap, int64_t taps, int64_t n, void *to) {
@@ -21087,19 +21121,17 @@ static void NN__K(pool_merge)(const void *from, int64_t n, int64_t phases, void 
 #undef nn__v_odd
 #undef nn__v_low
 #undef nn__v_high
-// The last axis resized: y[j] = sum over t of weight[j][t] x[at[j][t]]
-static void NN__K(resize_row)(const void *from, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *to) {
+// The last axis resized: y[j] = sum of weight[t] x[at[t]] from t = begin[j] to begin[j + 1]; taps: so many each, 0: as it comes
+static void NN__K(resize_row)(const void *from, const int64_t *begin, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *to) {
     const NN__R *x = (const NN__R *)from, *w = (const NN__R *)weight;
     NN__R       *y = (NN__R *)to;
-    if (taps == 1) for (int64_t j = 0; j < n; j++) y[j] = x[at[j]];
-    else if (taps == 2) for (int64_t j = 0; j < n; j++) y[j] = w[2 * j] * x[at[2 * j]] + w[2 * j + 1] * x[at[2 * j + 1]];
-    else for (int64_t j = 0; j < n; j++, w += 4, at += 4) y[j] = (w[0] * x[at[0]] + w[1] * x[at[1]]) + (w[2] * x[at[2]] + w[3] * x[at[3]]);
-}
-static void NN__K(resize_row_back)(const void *from, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *to) {
-    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)weight;
-    NN__R       *dx = (NN__R *)to;
-    for (int64_t j = 0; j < n; j++)
-        for (int64_t t = 0; t < taps; t++) dx[at[j * taps + t]] += w[j * taps + t] * dy[j];
+    for (int64_t j = 0; j < n && taps == 1; j++) y[j] = x[at[j]];
+    for (int64_t j = 0; j < n && taps == 2; j++) y[j] = w[2 * j] * x[at[2 * j]] + w[2 * j + 1] * x[at[2 * j + 1]];
+    for (int64_t j = 0; j < n && taps != 1 && taps != 2; j++) {
+        NN__R s = 0;
+        for (int64_t t = begin[j]; t < begin[j + 1]; t++) s += w[t] * x[at[t]];
+        y[j] = s;
+    }
 }
 #undef NN__ROW
 #undef NN__LOAD
@@ -21815,7 +21847,7 @@ static const nn__kernel_set NN__K(set) = {
     NN__K(uniform),
     NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_row), NN__K(gemm_small), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr),
     NN__K(conv_pack), NN__K(conv), NN__K(conv_planes), NN__K(conv_planes_weight), NN__K(winograd_pack), NN__K(winograd), NN__K(conv_weight),
-    NN__K(pool_max), NN__K(pool_argmax), NN__K(pool_sum), NN__K(pool_spread), NN__K(pool_pairs), NN__K(pool_pick), NN__K(pool_scatter), NN__K(pool_places), NN__K(pool_split), NN__K(pool_merge), NN__K(resize_row), NN__K(resize_row_back), NN__K(peak),
+    NN__K(pool_max), NN__K(pool_argmax), NN__K(pool_sum), NN__K(pool_spread), NN__K(pool_pairs), NN__K(pool_pairs_back), NN__K(pool_pick), NN__K(pool_scatter), NN__K(pool_places), NN__K(pool_split), NN__K(pool_merge), NN__K(resize_row), NN__K(peak),
 #if NN__PASS_F64
     NULL, NULL, NULL, NULL};
 #else

@@ -372,6 +372,13 @@ static nn_ctx *device_ctx(int fails) { /* at most one at a time */
 P(DEVICE_FAILED) { (void)c; c = device_ctx(1); (void)nn_to_device(of3(c), 1); return c; }
 P(DEVICE_HOST) { (void)c; c = device_ctx(0); (void)nn_ptr(nn_to_device(of3(c), 1)); return c; }
 P(DEVICES_DIFFER) { (void)c; c = device_ctx(0); (void)nn_add(nn_to_device(of3(c), 1), of3(c)); return c; }
+static nn_tensor *of_grid(nn_ctx *c) { return nn_ones(c, NN_F32, NN_SHAPE(1, 2, 4, 5)); }
+P(GRID) { (void)nn_resize(of_grid(c), NN_SHAPE(1, 2, 3), NN_LINEAR, 0); return c; }
+P(GRID_SIZE) { (void)nn_max_pool(of_grid(c), 2, 0, 0); return c; }
+P(WINDOW) { (void)nn_max_pool(of_grid(c), 5, 1, 0); return c; }
+P(WINDOW_EMPTY) { (void)nn_max_pool(of_grid(c), 2, 1, 2); return c; }
+P(PIXELS) { (void)nn_pixel_shuffle(of_grid(c), 2); return c; }
+P(CROP) { (void)nn_pad_sides(of_grid(c), NN_SHAPE(-3), 0); return c; }
 #undef P
 
 static const struct provoker { int id; nn_ctx *(*f)(nn_ctx *); } provokers[] = {
@@ -383,7 +390,8 @@ static const struct provoker { int id; nn_ctx *(*f)(nn_ctx *); } provokers[] = {
     P(NO_GRAD_RULE), P(NO_GRADIENTS), P(GRADCHECK_F64), P(SCOPE), P(NAME_BAD), P(NAME_UNKNOWN), P(NAME_SHAPE), P(NAME_MISSING), P(NAME_LEFT), P(NAME_FITS_NOT),
     P(MODEL_MADE), P(MODEL_NOT_MADE), P(MODEL_THREADS), P(MODEL_NO_NET), P(NET_NULL), P(STATE_SHAPE), P(SPLIT), P(SAMPLES), P(FILE_OPEN), P(FILE_READ), P(FILE_WRITE),
     P(FILE_NONE), P(FORMAT), P(CSV), P(PROFILE_NONE), P(PLAN_HOST), P(PLAN_OUTSIDE), P(PLAN_STATE), P(PLAN_NAME), P(PLAN_FITS_NOT), P(PLAN_DROPPED), P(PLAN_GONE),
-    P(PLAN_CHANGED), P(PLAN_BUDGET), P(PLAN_BLOCKS), P(EXPORT_OP), P(EXPORT_DTYPE), P(RULE), P(SQUARE), P(SINGULAR), P(NOT_POSITIVE), P(ORDER), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER)
+    P(PLAN_CHANGED), P(PLAN_BUDGET), P(PLAN_BLOCKS), P(EXPORT_OP), P(EXPORT_DTYPE), P(RULE), P(SQUARE), P(SINGULAR), P(NOT_POSITIVE), P(ORDER), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER),
+    P(GRID), P(GRID_SIZE), P(WINDOW), P(WINDOW_EMPTY), P(PIXELS), P(CROP)
 #undef P
 };
 enum { PROVOKERS = (int)(sizeof provokers / sizeof *provokers) };
@@ -1849,6 +1857,21 @@ static void test_null_wide(void) {
     NULL_OF(nn_stack(NULL, 0, 0));
     NULL_OF(nn_pad(NULL, 0, 1, 1, 0));
     NULL_OF(nn_pad_with(NULL, 0, 1, 1, NN_PAD_REFLECT));
+    NULL_OF(nn_max_pool(NULL, 2, 2, 0));
+    NULL_OF(nn_avg_pool(NULL, 2, 2, 0));
+    NULL_OF(nn_max_pool_with(NULL, NULL, NULL));
+    NULL_OF(nn_avg_pool_with(NULL, NULL));
+    NULL_OF(nn_lp_pool_with(NULL, 2, NULL));
+    NULL_OF(nn_max_unpool(NULL, NULL, NN_SHAPE(4)));
+    NULL_OF(nn_adaptive_max_pool(NULL, NN_SHAPE(2), NULL));
+    NULL_OF(nn_adaptive_avg_pool(NULL, NN_SHAPE(2)));
+    NULL_OF(nn_global_max_pool(NULL));
+    NULL_OF(nn_global_avg_pool(NULL));
+    NULL_OF(nn_resize(NULL, NN_SHAPE(2), NN_LINEAR, 0));
+    NULL_OF(nn_pixel_shuffle(NULL, 2));
+    NULL_OF(nn_pixel_unshuffle(NULL, 2));
+    NULL_OF(nn_pad_sides(NULL, NN_SHAPE(1), 0));
+    NULL_OF(nn_pad_sides_with(NULL, NN_SHAPE(1), NN_PAD_REFLECT));
     NULL_OF(nn_roll(NULL, 0, 1));
     NULL_OF(nn_tile(NULL, 0, 2));
     NULL_OF(nn_tril(NULL, 0));
@@ -1995,6 +2018,7 @@ static void test_null_wide(void) {
     NULL_OF(nn_layer_instancenorm(s, "l", NULL));
     NULL_OF(nn_layer_bilinear(s, "l", NULL, NULL, 2));
     NULL_OF(nn_layer_scale(s, "l", NULL, 0));
+    NULL_OF(nn_layer_attention_pool(s, "l", NULL));
     NULL_OF(nn_weight_norm(s, "l", NN_SHAPE(2, 3), nn_init_zeros()));
     NULL_OF(nn_sequential(s, NULL, blocks, 1));
     NULL_OF(nn_sequential(s, NULL, NULL, 1));
@@ -2200,6 +2224,13 @@ static void test_sticky_wide(void) {
     NOTHING(nn_stack(list, 2, 0));
     NOTHING(nn_pad(x, 0, 1, 1, 0));
     NOTHING(nn_pad_with(x, 0, 1, 1, NN_PAD_CIRCULAR));
+    NOTHING(nn_max_pool(x, 2, 2, 0));
+    NOTHING(nn_adaptive_max_pool(x, NN_SHAPE(2), NULL));
+    NOTHING(nn_max_unpool(x, i, NN_SHAPE(4)));
+    NOTHING(nn_global_avg_pool(x));
+    NOTHING(nn_resize(x, NN_SHAPE(2), NN_LINEAR, 0));
+    NOTHING(nn_pixel_shuffle(x, 1));
+    NOTHING(nn_pad_sides(x, NN_SHAPE(1), 0));
     NOTHING(nn_roll(x, 0, 1));
     NOTHING(nn_tile(x, 0, 2));
     NOTHING(nn_tril(x, 0));
