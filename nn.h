@@ -17857,6 +17857,37 @@ static void nn__c_rows(nn__c_file *e, const nn_node *n) { /* softmax, log_softma
     }
     nn__c_line(e, in - 4, "}");
 }
+static void nn__c_channels(nn__c_file *e, const nn_node *n) { /* channel_affine, batchnorm, groupnorm: x as [N,C,S] or [N,S,C] */
+    const nn__norm_attr *a = n->op == &nn__op_channel_affine ? NULL : (const nn__norm_attr *)n->attr;
+    nn_tensor *x = n->in[0];
+    int        last = a ? a->last : *(const int32_t *)n->attr, in, whole = a && !a->groups; /* whole: sets reach over the batch */
+    int64_t    c = x->size[nn__channel_axis(x, last)], batch = x->size[0], s = nn_numel(x) / (batch * c), per = a && a->groups ? c / a->groups : 1, step = last ? 1 : s;
+    char       loops[200], at[100];
+    nn__c_text t[4];
+    nn__map    m; /* [N,C/per,S], or of sets, which loop over the batch and S themselves */
+    m.ndim = a ? 2 : 3;
+    m.size[0] = whole ? 1 : batch; m.size[1] = c / per; m.size[2] = s;
+    m.stride[0][0] = c * s; m.stride[0][1] = per * step; m.stride[0][2] = last ? c : 1;
+    m.stride[1][0] = m.stride[1][2] = 0; m.stride[1][1] = per; /* weight and bias */
+    in = nn__c_open(e, &m);
+    if (!a) {
+        nn__c_line(e, in, "%s = %s * %s + %s;", nn__c_ref(e, &t[0], n->out[0], &m, 0, 1, ""), nn__c_ref(e, &t[1], x, &m, 0, 1, ""), nn__c_ref(e, &t[2], n->in[1], &m, 1, 1, ""), nn__c_ref(e, &t[3], n->in[2], &m, 1, 1, ""));
+        nn__c_line(e, in - 4, "}");
+        return;
+    }
+    e->math = 1;
+    snprintf(loops, sizeof loops, "for (int i = 0; i < %lld; i++) for (int k = 0; k < %lld; k++) for (int j = 0; j < %lld; j++)", (long long)(whole ? batch : 1), (long long)per, (long long)s);
+    snprintf(at, sizeof at, "[i * %lld + k * %lld + j * %lld]", (long long)(c * s), (long long)step, (long long)(last ? c : 1));
+    nn__c_line(e, in, "const float *x = %s, *w = %s, *b = %s;", nn__c_ref(e, &t[0], x, &m, 0, 1, NULL), nn__c_ref(e, &t[1], n->in[1], &m, 1, 1, NULL), nn__c_ref(e, &t[2], n->in[2], &m, 1, 1, NULL));
+    nn__c_line(e, in, "float *y = %s;", nn__c_ref(e, &t[0], n->out[0], &m, 0, 1, NULL));
+    nn__c_line(e, in, "double mean = 0, square = 0;");
+    nn__c_line(e, in, "%s mean += x%s;", loops, at);
+    nn__c_line(e, in, "mean /= %lld;", (long long)(per * s * (whole ? batch : 1)));
+    nn__c_line(e, in, "%s square += (x%s - mean) * (x%s - mean);", loops, at, at);
+    nn__c_line(e, in, "const double scale = 1 / sqrt(square / %lld + %.17g);", (long long)(per * s * (whole ? batch : 1)), a->eps);
+    nn__c_line(e, in, "%s y%s = (float)((x%s - mean) * scale * w[k] + b[k]);", loops, at, at);
+    nn__c_line(e, in - 4, "}");
+}
 static void nn__c_concat(nn__c_file *e, const nn_node *n) {
     int       axis = *(const int *)n->attr;
     nn_tensor y = *n->out[0]; /* each part of it by turns */
@@ -17887,7 +17918,7 @@ static void nn__c_gather(nn__c_file *e, const nn_node *n) { /* and one_hot; an i
 }
 static const struct nn__c_form { const nn_op *op; void (*write)(nn__c_file *e, const nn_node *n); } nn__c_forms[] = {
     {&nn__op_linear, nn__c_product}, {&nn__op_matmul, nn__c_product}, {&nn__op_cast, nn__c_cast}, {&nn__op_sum, nn__c_reduce}, {&nn__op_max, nn__c_reduce},
-    {&nn__op_softmax, nn__c_rows}, {&nn__op_log_softmax, nn__c_rows}, {&nn__op_layernorm, nn__c_rows}, {&nn__op_concat, nn__c_concat}, {&nn__op_gather, nn__c_gather}, {&nn__op_one_hot, nn__c_gather}};
+    {&nn__op_softmax, nn__c_rows}, {&nn__op_log_softmax, nn__c_rows}, {&nn__op_layernorm, nn__c_rows}, {&nn__op_channel_affine, nn__c_channels}, {&nn__op_batchnorm, nn__c_channels}, {&nn__op_groupnorm, nn__c_channels}, {&nn__op_concat, nn__c_concat}, {&nn__op_gather, nn__c_gather}, {&nn__op_one_hot, nn__c_gather}};
 
 static int nn__c_node(nn__c_file *e, const nn_node *n) { /* 0: after nn__fail */
     const char *formula = nn__c_formula_of(e, n->op);
