@@ -6327,6 +6327,7 @@ typedef struct nn__convolution {          /* one run of an op */
     const void           *weight;         /* given, or to be written */
     int64_t               taps;           /* of the kernel */
     char                 *packed;
+    const nn_tensor      *keeps;          /* a weight whose packed form is kept (nn_model_pack); NULL: packed for this run */
     int64_t               part, parts, slice, slices; /* conv_weight: blocks of a part; channels of a slice */
     char                 *partial;
     size_t                partial_size;
@@ -6473,6 +6474,41 @@ static void nn__winograd_blocks(nn__convolution *v) {
     p->blocks[2] = nn__ceil_div(p->places[2], p->block[2]);
     p->images    = nn__max64(1, nn__min64(v->batch, most / (high * wide)));
 }
+/* Packed weights: bytes, and the packing into v->packed; Winograd's are made from plain ones. 0: out of memory */
+static size_t nn__conv_packed_size(const nn__convolution *v) {
+    int64_t k = v->p.tile ? (v->p.tile + 2) * (v->p.tile + 2) * v->p.c : v->p.k;
+    return (size_t)(v->p.groups * v->p.panels * k * v->k->gemm_columns) * v->element;
+}
+static int nn__conv_pack(nn__convolution *v) {
+    nn__sweep *p = &v->p;
+    int64_t    columns = v->k->gemm_columns;
+    size_t     plain = (size_t)(p->groups * p->panels * p->k * columns) * v->element;
+    char      *out = v->packed;
+    if (p->tile && !(v->packed = (char *)nn__pool_get(v->ctx, plain))) return v->packed = out, 0;
+    nn__parallel(v->ctx, p->groups * p->panels, (double)(p->k * columns), nn__conv_pack_part, v);
+    if (!p->tile) return 1;
+    v->partial = out;
+    nn__parallel(v->ctx, p->groups * p->panels, 4 * (double)(p->c * columns), nn__winograd_pack_part, v);
+    nn__pool_put(v->ctx, v->packed, plain);
+    v->packed  = out;
+    v->partial = NULL;
+    return 1;
+}
+/* Room for the packed form of weight v->keeps that outlives this run. 2: it is there, 1: to be packed, 0: none */
+static int nn__conv_keep(nn__convolution *v) {
+    nn__packed *p = v->keeps->st->packed;
+    int64_t     k = v->p.k * 8 + v->p.tile, n = -v->p.groups * v->p.o; /* not a product's */
+    size_t      size = nn__conv_packed_size(v);
+    int         made = nn__atomic_load(&p->made_of) == (uint64_t)v->keeps->st->version + 1;
+    if (made && p->k == k && p->n == n && p->size == size) return v->packed = (char *)p->data, 2;
+    if (v->ctx != p->owner) return 0; /* its own context will */
+    if (p->data && (p->k != k || p->n != n || p->size != size)) nn__packed_free(p);
+    if (!p->data) p->data = nn__alloc(v->ctx, size);
+    p->size = size; p->k = k; p->n = n;
+    return (v->packed = (char *)p->data) != NULL;
+}
+static void nn__conv_kept(nn__convolution *v) { nn__atomic_store(&v->keeps->st->packed->made_of, (uint64_t)v->keeps->st->version + 1); }
+
 /* Packs the weights and runs the sweep. 0: out of memory */
 static int nn__sweep_run(nn__convolution *v) {
     nn__sweep *p = &v->p;
@@ -6485,31 +6521,28 @@ static int nn__sweep_run(nn__convolution *v) {
         return !v->ctx->error;
     }
     int64_t    columns = v->k->gemm_columns, q2 = (p->tile + 2) * (p->tile + 2), blocks;
-    size_t     size, more = 0, room = nn__conv_room(v, columns);
+    size_t     room = nn__conv_room(v, columns);
     double     work;
+    int        kept;
     p->images = p->tile ? p->images : 1;
     p->batch  = v->batch;
     p->panels = nn__ceil_div(p->o, columns);
     blocks    = nn__ceil_div(v->batch, p->images) * p->groups * p->blocks[0] * p->blocks[1] * p->blocks[2];
     p->splits = nn__max64(1, nn__min64(p->panels, 4 * v->ctx->workers / nn__max64(1, blocks)));
-    size      = (size_t)(p->groups * p->panels * p->k * columns) * v->element;
     work      = 0.02 * (double)(p->k * p->o / p->splits) * (double)(p->images * p->block[0] * p->block[1] * p->block[2]);
     if (blocks == 0 || p->o == 0) return 1;
-    if (!(v->packed = (char *)nn__pool_get(v->ctx, size))) return 0;
-    p->w = v->packed;
     if (p->tile) {
         int64_t tiles = p->images * (p->block[1] / p->tile) * (p->block[2] / p->tile);
         room += (size_t)(nn__round16(q2 * tiles * p->c) + nn__round16(q2 * tiles * columns)) * v->element;
-        more  = (size_t)(p->groups * p->panels * q2 * p->c * columns) * v->element;
-        p->w  = v->partial = (char *)nn__pool_get(v->ctx, more);
     }
-    if (p->w && nn__scratch(v->ctx, v->ctx->workers, room)) {
-        nn__parallel(v->ctx, p->groups * p->panels, (double)(p->k * columns), nn__conv_pack_part, v);
-        if (p->tile) nn__parallel(v->ctx, p->groups * p->panels, (double)(q2 * p->c * columns) / 4, nn__winograd_pack_part, v);
+    kept = v->keeps ? nn__conv_keep(v) : 0;
+    if (!kept && !(v->packed = (char *)nn__pool_get(v->ctx, nn__conv_packed_size(v)))) return 0;
+    if ((kept == 2 || nn__conv_pack(v)) && nn__scratch(v->ctx, v->ctx->workers, room)) {
+        p->w = v->packed;
         nn__parallel(v->ctx, blocks * p->splits, work, nn__conv_part, v);
     }
-    if (v->partial) nn__pool_put(v->ctx, v->partial, more);
-    nn__pool_put(v->ctx, v->packed, size);
+    if (kept == 1 && !v->ctx->error) nn__conv_kept(v);
+    if (!kept) nn__pool_put(v->ctx, v->packed, nn__conv_packed_size(v));
     return !v->ctx->error;
 }
 /* Few channels in a group, and rows long enough to fill vectors */
@@ -6568,15 +6601,19 @@ static int nn__conv_forward(nn_node *n, nn__convolution *v, const nn_tensor *x, 
     }
     return nn__sweep_plan(v, axis[0], off, 1, plain, places_of_o);
 }
+static int nn__conv_prepare(nn_node *n, nn__convolution *v) { /* conv, but for bias and what follows. 0: nothing to do, or no memory */
+    if (nn_numel(n->out[0]) == 0 || !nn__conv_forward(n, v, n->in[0], n->out[0], ((const nn__conv *)n->attr)->exact, 64)) return 0;
+    v->weight = nn__data(n->in[1]);
+    v->p.lane = v->p.c * v->taps;
+    v->p.sum  = v->taps;
+    return 1;
+}
 static void nn__run_conv(nn_node *n) {
-    const nn__conv *a = (const nn__conv *)n->attr;
     nn__convolution v;
-    if (nn_numel(n->out[0]) == 0 || !nn__conv_forward(n, &v, n->in[0], n->out[0], a->exact, 64)) return;
-    v.weight = nn__data(n->in[1]);
-    v.p.lane   = v.p.c * v.taps;
-    v.p.sum    = v.taps;
+    if (!nn__conv_prepare(n, &v)) return;
     v.p.bias = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
-    v.p.act  = nn__act_kernel(v.k, a->act);
+    v.p.act  = nn__act_kernel(v.k, ((const nn__conv *)n->attr)->act);
+    if (n->ctx->no_grad && n->in[1]->st->packed && nn_is_contiguous(n->in[1])) v.keeps = n->in[1];
     nn__sweep_run(&v);
 }
 static void nn__run_conv_input(nn_node *n) {
@@ -15643,6 +15680,15 @@ static nn_tensor *nn__as_matrix(nn_plan *p, const nn_tensor *x, int64_t m, int64
     y->size[0] = m; y->size[1] = n; y->stride[0] = row; y->stride[1] = column;
     return y;
 }
+static int64_t nn__act_offset(int act) { /* the kernel of an activation that ops fuse; -1: none */
+    switch (act) {
+    case NN_ACT_RELU: return (int64_t)offsetof(nn__kernel_set, relu);
+    case NN_ACT_SIGMOID: return (int64_t)offsetof(nn__kernel_set, sigmoid);
+    case NN_ACT_TANH: return (int64_t)offsetof(nn__kernel_set, tanh);
+    case NN_ACT_GELU: return (int64_t)offsetof(nn__kernel_set, gelu);
+    default: return -1;
+    }
+}
 /* linear, or matmul of matrices, in f32 or f64, as a product; NULL: not one, or no memory */
 static nn_node *nn__as_product(nn_plan *p, const nn_node *t) {
     int         linear = t->op == &nn__op_linear;
@@ -15658,14 +15704,7 @@ static nn_node *nn__as_product(nn_plan *p, const nn_node *t) {
     a.residual = a.norm = -1;
     a.packs = linear && t->phase & NN_PHASE_NO_GRAD && !nn__is_written(p, w, -1, p->n) ? 1 + !p->options.exact : 0;
     a.flops = t->op->cost(t).flops;
-    if (linear)
-        switch (*(const int *)t->attr) {
-        case NN_ACT_RELU: a.act = (int64_t)offsetof(nn__kernel_set, relu); break;
-        case NN_ACT_SIGMOID: a.act = (int64_t)offsetof(nn__kernel_set, sigmoid); break;
-        case NN_ACT_TANH: a.act = (int64_t)offsetof(nn__kernel_set, tanh); break;
-        case NN_ACT_GELU: a.act = (int64_t)offsetof(nn__kernel_set, gelu); break;
-        default: break;
-        }
+    if (linear) a.act = nn__act_offset(*(const int *)t->attr);
     n = nn__node_new(p, &nn__op_product, t->n_in, 1, &a, t);
     if (!n) return NULL;
     k = x->size[x->ndim - 1];
@@ -15681,6 +15720,93 @@ static nn_node *nn__product_with(nn_plan *p, const nn_node *t, nn_tensor *more, 
     if (more) n->in[t->n_in] = more;
     n->out[0] = y;
     return n;
+}
+
+/* -- a convolution with what follows it:  y = act(scale conv(x, w) + shift + residual), channel by channel -- */
+typedef struct nn__conv_fused { nn__conv conv; double flops; int64_t act; int32_t bias, scale, residual, packs; } nn__conv_fused; /* as nn__product; shift follows scale */
+static void nn__run_conv_fused(nn_node *n) { /* conv stands first in the attributes */
+    const nn__conv_fused *a = (const nn__conv_fused *)n->attr;
+    nn__convolution       v;
+    if (!nn__conv_prepare(n, &v)) return;
+    if (a->bias > 0) v.p.bias = nn__data(n->in[a->bias]);
+    if (a->scale > 0) { v.p.scale = nn__data(n->in[a->scale]); v.p.shift = nn__data(n->in[a->scale + 1]); }
+    if (a->residual > 0) v.p.residual = nn__data(n->in[a->residual]);
+    if (a->act >= 0) memcpy(&v.p.act, (const char *)v.k + a->act, sizeof v.p.act);
+    if (a->packs && n->in[1]->st->packed) v.keeps = n->in[1];
+    nn__sweep_run(&v);
+}
+static nn_cost nn__cost_conv_fused(const nn_node *n) {
+    nn_cost cost = nn__cost_bytes(n);
+    cost.flops   = ((const nn__conv_fused *)n->attr)->flops;
+    return cost;
+}
+static const nn_op nn__op_conv_fused = {"conv+", -2, 1, sizeof(nn__conv_fused), 0, nn__shape_update, nn__run_conv_fused, NULL, NULL, nn__cost_conv_fused, NULL, 0};
+
+static nn_node *nn__as_conv_fused(nn_plan *p, const nn_node *t) {
+    nn__conv_fused a;
+    nn_node       *n;
+    if (t->op != &nn__op_conv) return NULL;
+    memset(&a, 0, sizeof a);
+    a.conv = *(const nn__conv *)t->attr;
+    a.act  = a.conv.act == NN_ACT_NONE ? -1 : nn__act_offset(a.conv.act);
+    a.conv.act = NN_ACT_NONE;
+    a.bias  = t->n_in > 2 ? 2 : -1;
+    a.scale = a.residual = -1;
+    a.packs = t->phase & NN_PHASE_NO_GRAD && !nn__is_written(p, t->in[1], -1, p->n);
+    a.flops = t->op->cost(t).flops;
+    n = nn__node_new(p, &nn__op_conv_fused, t->n_in, 1, &a, t);
+    if (!n) return NULL;
+    memcpy(n->in, t->in, (size_t)t->n_in * sizeof *n->in);
+    n->out[0] = t->out[0];
+    return n;
+}
+/* t on the result of a convolution: the convolution with `more` operands, at i or, where they are not ready, at j */
+static nn_node *nn__conv_with(nn_plan *p, int64_t j, int64_t i, int64_t *at, nn_tensor *const *more, int count, nn__conv_fused *a) {
+    nn_node *c = p->node[i], *n;
+    int      ready = 1;
+    for (int k = 0; k < count; k++) ready = ready && nn__is_ready(p, more[k], i, j);
+    *at = ready ? i : j;
+    if (!ready && nn__inputs_are_written(p, c, i, j)) return NULL;
+    a->flops += (double)nn_numel(c->out[0]) * (count ? count : 1);
+    n = nn__node_like(p, c, c->n_in + count, a);
+    if (!n) return NULL;
+    for (int k = 0; k < count; k++) n->in[c->n_in + k] = more[k];
+    n->out[0] = p->node[j]->out[0];
+    return n;
+}
+static nn_node *nn__fuse_conv(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* a norm's scale and shift, a residual, an activation */
+    nn_node       *t = p->node[j];
+    nn__conv_fused a;
+    for (int k = 0; k < t->n_in && k < 2; k++) {
+        nn_tensor *other = t->n_in == 2 ? t->in[1 - k] : NULL;
+        if (t->n_out != 1 || (*i = nn__sole_maker(p, t->in[k], &nn__op_conv_fused)) < 0) continue;
+        if (!nn__same_shape(t->in[k], p->node[*i]->out[0]) || !nn_is_contiguous(t->in[k]) || !nn__same_shape(t->in[k], t->out[0])) continue;
+        a = *(const nn__conv_fused *)p->node[*i]->attr;
+        if (t->op == &nn__op_channel_affine && k == 0 && a.scale < 0 && a.act < 0 && a.residual < 0 && !*(const int32_t *)t->attr == !(a.conv.last & NN__Y_LAST)) {
+            a.scale = p->node[*i]->n_in;
+            return nn__conv_with(p, j, *i, at, t->in + 1, 2, &a);
+        }
+        if (t->op == &nn__op_add && a.act < 0 && a.residual < 0 && nn__same_shape(other, t->out[0]) && nn_is_contiguous(other) && other->st != t->in[k]->st) {
+            nn_node *n;
+            a.residual = p->node[*i]->n_in;
+            n = nn__conv_with(p, j, *i, at, &other, 1, &a);
+            if (n) return n;
+        }
+        if (t->op->run == nn__run_map && t->n_in == 1 && !t->op->attr_size && a.act < 0) {
+            a.act = (int64_t)t->op->kernel;
+            return nn__conv_with(p, j, *i, at, NULL, 0, &a);
+        }
+    }
+    return NULL;
+}
+static const nn__pattern nn__conv_patterns[] = {nn__fuse_conv};
+static int nn__pass_convolutions(nn_plan *p) {
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node *n = nn__as_conv_fused(p, p->node[i]);
+        if (p->ctx->error) return -1;
+        if (n) p->node[i] = n;
+    }
+    return nn__fuse(p, nn__conv_patterns, 1);
 }
 
 static nn_node *nn__fuse_activation(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* an element-wise op on a product */
@@ -16562,6 +16688,7 @@ static const nn__pass nn__passes[] = {
     {"common subexpressions", "computed once", nn__pass_common, 1},
     {"softmax and loss", "cross-entropy and its gradient in one pass over the rows", nn__pass_loss, 1},
     {"epilogues", "bias, activation, residual in the last store of a product", nn__pass_epilogues, 1},
+    {"convolutions", "batch norm, residual, activation where a convolution stores its result", nn__pass_convolutions, 1},
     {"norm and product", "rows normalised where they are multiplied", nn__pass_norms, 1},
     {"chains", "element-wise ops tile by tile in the first cache", nn__pass_chains, 1},
     {"gradients", "made and summed where they will be held", nn__pass_gradients, 1},
@@ -18005,7 +18132,7 @@ NN_API int nn_export_c(nn_model *m, nn_tensor *example, const char *path) {
     if (!nn__ok_arg(c, "export", m, "the model") || !nn__ok_arg(c, "export", example, "the example") || !nn__ok_arg(c, "export", path, "path") || !nn__ok_host("export", example)) return 0;
     if (example->dtype != NN_F32) return nn__fail(c, NULL, NN__M_EXPORT_DTYPE, "the input", nn_dtype_name(example->dtype));
     if (!nn__model_make(m, c, NN_F32, nn_shape_of(example))) return 0; /* while no plan is recorded */
-    o.skip   = "softmax and loss, epilogues, norm and product, chains, branches";
+    o.skip   = "softmax and loss, epilogues, convolutions, norm and product, chains, branches";
     o.serial = 1;
     memset(&e, 0, sizeof e);
     e.plan = nn_plan_begin(c, &o);
