@@ -40,6 +40,7 @@
 //   >>layers           linear, embedding, norms, scaling, weight norm
 //   >>optim            a formula for each optimiser, averages, clipping, schedules
 //   >>data             arrays, csv, idx, npy, text, sets on the disk, batches, splits, scaling
+//   >>images           png, pgm, bmp, CIFAR-10, augmentation
 //   >>files            safetensors, npy, npz
 //   >>train            fit, evaluate, history, checkpoints
 //   >>profile          where the time goes, and how far from the machine's limits
@@ -734,6 +735,18 @@ enum { NN_CSV_NAN = 1, NN_CSV_MEAN, NN_CSV_SKIP };
 
 typedef enum { NN_SCALE_STANDARD, NN_SCALE_MIN_MAX, NN_SCALE_ROBUST } nn_scaling; /* (x - mean) / std; to 0 ... 1; (x - median) / (quartile 3 - quartile 1) */
 
+typedef struct nn_augment {    /* what nn_data_next does to its samples, each epoch anew, in this order; x [n,C,H,W] or [n,H,W] */
+    float   flip, flip_vertical; /* the chance of a mirror image: left to right, upside down */
+    float   rotate;            /* turned about the middle by up to so many degrees each way, */
+    float   scale;             /* enlarged by 1 - scale ... 1 + scale, both between the pixels in proportion */
+    int     shift;             /* moved by up to so many pixels each way: a random crop of the picture with a border */
+    float   noise;             /* the standard deviation of normal noise; with x of any shape */
+    int     cutout;            /* the side of a square that is filled in (DeVries and Taylor 2017) */
+    float   fill;              /* with this, as is what comes from outside */
+    float   mixup;             /* alpha: with another sample of the batch, by shares of Beta(alpha, alpha) (Zhang et al. 2018); x of any shape. Classes become probabilities [n,classes] */
+    int64_t classes;           /* so many; 0: nn_data_classes */
+} nn_augment;
+
 typedef struct nn_batch {
     nn_tensor     *x, *y;      /* [n, ...] and [n] (classes, i32) or [n, targets] (real); until the next nn_data_next */
     int64_t        n;
@@ -1194,6 +1207,7 @@ NN_API nn_tensor  *nn_layer_embedding(nn_scope s, const char *name, nn_tensor *i
 NN_API nn_tensor  *nn_layer_rmsnorm(nn_scope s, const char *name, nn_tensor *x);                      /* weight [n], eps 1e-6 */
 NN_API nn_tensor  *nn_layer_batchnorm(nn_scope s, const char *name, nn_tensor *x);                    /* [N,C,...]; weight, bias, running_mean, running_var [C] */
 NN_API nn_tensor  *nn_layer_groupnorm(nn_scope s, const char *name, nn_tensor *x, int groups);        /* [N,C,...]; weight, bias [C] */
+NN_API nn_tensor  *nn_layer_instancenorm(nn_scope s, const char *name, nn_tensor *x);                 /* the same with a group for each channel; Ulyanov et al. 2016 */
 /* [N,C,...] -> [N,out,...]; weight [out,C/groups,K...], bias [out]. In short: nn_layer_conv(s, "conv1", x, 64, 7, 2, 3) has 64 kernels of 7 along every axis, stride 2, padding 3 */
 NN_API nn_tensor  *nn_layer_conv(nn_scope s, const char *name, nn_tensor *x, int64_t out, int64_t kernel, int64_t stride, int64_t padding);
 NN_API nn_tensor  *nn_layer_conv_with(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options);
@@ -1269,6 +1283,16 @@ NN_API void        nn_data_rewind(nn_data *d);                    /* begin the e
 NN_API int64_t     nn_data_count(const nn_data *d);               /* samples */
 NN_API nn_tensor  *nn_data_x(nn_data *d, int64_t from, int64_t n);/* samples in order, without shuffling: step tensors; n may be NN_TO_END */
 NN_API nn_tensor  *nn_data_y(nn_data *d, int64_t from, int64_t n);
+
+/* -- images: [C,H,W], u8 or real 0 ... 1 -- */
+NN_API nn_tensor  *nn_image_read(nn_ctx *c, const char *path);    /* PPM, PGM or BMP -> u8 [1 or 3,H,W], a step tensor */
+NN_API nn_tensor  *nn_image_memory(nn_ctx *c, const void *bytes, size_t size);
+NN_API int         nn_image_write(nn_tensor *x, const char *path);/* .png (1 to 4 channels: grey, with alpha, RGB, with alpha), .ppm (3), .pgm (1); x [C,H,W] or [H,W]; reals are clamped, NaN is 0 */
+NN_API nn_tensor  *nn_image_grid(nn_tensor *x, int64_t columns, int64_t gap); /* [N,C,H,W] or [N,H,W] -> [C,..,..] side by side, 0 between; columns 0: about as many as rows */
+NN_API nn_data    *nn_data_cifar10(nn_ctx *c, const char *const *paths, int n); /* the .bin files of CIFAR-10, unpacked: x [.,3,32,32], bytes become 0 ... 1 */
+NN_API nn_augment  nn_augment_defaults(void);
+NN_API int         nn_data_augment(nn_data *d, const nn_augment *augment); /* from the next batch on; NULL: no more. For nn_data_next and nn_fit only: nn_data_x, nn_evaluate and the second part of a split see
+                                                                     the samples as they are. A function of seed, epoch and sample, not of threads; nor of the batch, but for mixup's partner */
 
 /* -- training -- */
 NN_API nn_fit_options nn_fit_defaults(void);                      /* all zero; for C and C++ alike */
@@ -1407,6 +1431,7 @@ NN_API nn_backend  nn_backend_null(nn_null_counts *counts);       /* counts its 
 static int64_t nn__min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t nn__max64(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t nn__ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t nn__round16(int64_t n) { return (n + 15) / 16 * 16; }
 static size_t  nn__round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 NN_API double nn_time(void) {
@@ -3131,6 +3156,30 @@ typedef struct nn__low {
     int          path;
 } nn__low;
 
+/* A sweep of a convolution over a grid (see >>ops conv): each place of y is a sum over taps, and over the channels of a group, of what lies in x at
+   place * step + offset of the tap. Three axes always; those that are not there have size 1. Strides in elements. */
+typedef struct nn__side { void *data; int64_t batch, channel, at[3], size[3]; } nn__side;
+typedef struct nn__sweep {
+    nn__side       x, y;
+    int64_t        groups, c, o;            /* channels of a group, in x and in y */
+    int64_t        places[3], step[3];      /* how many; from one to the next in x ... */
+    int64_t        first[3], every[3];      /* ... and in y */
+    int64_t        low[3], span[3];         /* the least offset of a tap; from it to the largest, and one */
+    int64_t        block[3], blocks[3];     /* places are done in blocks: their size, their number */
+    int64_t        panels, splits;          /* a panel is as many of y's channels as a microkernel has columns; jobs of a block, each some of the panels */
+    int64_t        k, run, runs;            /* a place's sum: runs of `run` neighbours each; k = run * runs */
+    const int64_t *off;                     /* of each run, in a block's strip of x (pixels of c channels, rows and planes full) */
+    const void    *w;                       /* packed: [group][panel][k][columns] */
+    const void    *bias, *scale, *shift;    /* [groups * o], or NULL; y = act(scale (sum + bias) + shift + residual) */
+    const void    *residual;                /* where y is, strides as y's; NULL: none */
+    nn__unary_fn   act;
+    size_t         room;                    /* elements of a strip */
+    int            planes;                  /* few channels in a group: channel by channel; w is as it was given, of lane l, sum s, tap t at l lane + s sum + t */
+    int64_t        lane, sum, count;
+    const int32_t *tap;                     /* `count` of them, in the order of the runs */
+    int64_t        tile, images, batch;     /* Winograd: m of F(m x m, 3 x 3), 4 or 2, 0: not so; images of a block; all */
+} nn__sweep;
+
 /* op(name): unary y = f(x, p); binary z = f(x, y, p), each operand's stride 0 or 1. n < 0: -n values, stored past the caches. */
 #define NN__UNARY_OPS(X) X(neg) X(exp) X(log) X(sqrt) X(square) X(relu) X(sigmoid) X(tanh) X(erf) X(gelu) X(gelu_tanh) X(sin) X(cos) X(affine) X(positive) X(abs) \
     X(sign) X(floor) X(ceil) X(round) X(trunc) X(reciprocal) X(rsqrt) X(expm1) X(log1p) \
@@ -3168,6 +3217,10 @@ typedef struct nn__kernel_set {
     void   (*cross_entropy_back)(const void *x, const void *lse, double scale, int64_t label, void *dx, int64_t n);
     void   (*layernorm)(const void *x, const void *w, const void *b, double eps, void *y, void *mean, void *rstd, int64_t n);
     void   (*layernorm_back)(const void *dy, const void *x, const void *w, const void *mean, const void *rstd, void *dx, void *dw, void *db, int64_t n); /* adds to dw, db */
+    void   (*channel_sums)(const void *g, const void *x, int64_t runs, int64_t apart, int64_t n, double *sums); /* see "norms over channels" */
+    void   (*channel_apply)(const void *g, const void *x, void *y, const double *h, int64_t runs, int64_t apart, int64_t n, int stream);
+    void   (*column_sums)(const void *g, const void *x, int64_t rows, int64_t n, void *sums);
+    void   (*column_apply)(const void *g, const void *x, void *y, const void *m, const void *p, const void *q, const void *r, int64_t rows, int64_t n, int stream);
     nn__optim_fn sgd;
 #define NN__X(name, moments) nn__optim_fn name;
     NN__OPTIM_KERNELS(NN__X)
@@ -3184,6 +3237,13 @@ typedef struct nn__kernel_set {
     size_t (*gemm_packed)(int64_t k, int64_t n);   /* bytes of a whole packed B */
     void   (*gemm_pack)(const nn__gemm *g, void *packed);
     int    gemm_rows, gemm_columns; /* of the microkernel: where C may be cut */
+    void   (*conv_pack)(const void *w, int64_t lane, int64_t lanes, int64_t sum, int64_t sums, int64_t taps, const int32_t *tap, int64_t count, void *packed); /* one panel */
+    void   (*conv)(const nn__sweep *p, int64_t job, void *scratch);
+    void   (*conv_planes)(const nn__sweep *p, int64_t job, void *scratch);
+    void   (*conv_planes_weight)(const nn__sweep *p, int64_t group, int64_t taps, void *dw, void *scratch); /* of all images; dw[o][c][taps] */
+    void   (*winograd_pack)(const void *packed, int64_t c, int64_t tile, void *out); /* a panel of conv_pack's, 9 taps, transformed */
+    void   (*winograd)(const nn__sweep *p, int64_t job, void *scratch);
+    void   (*conv_weight)(const nn__sweep *p, int64_t block, int64_t first, int64_t channels, void *dw, void *scratch);
     void   (*pool_max)(const void *x, const int64_t *tap, int64_t taps, int64_t n, void *y); /* windows: see >>ops pool, and the kernels */
     void   (*pool_argmax)(const void *x, const int64_t *tap, int64_t taps, const void *first, int64_t n, void *which);
     void   (*pool_sum)(const void *x, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *y);
@@ -3737,13 +3797,34 @@ static int nn__run(nn_node *n, int device, int half) {
     return n->ctx->profiling ? nn__profile_note(n, start) : 1;
 }
 
+static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn_tensor **out);
+static nn_tensor *nn__to_last(nn_tensor *x); /* >>ops conv */
+static nn_tensor *nn__from_last(nn_tensor *x);
+/* An element-wise op on channels-last tensors: the same op on views whose last axis are the channels, so that its result is like them. */
+static int nn__apply_last(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn_tensor **out) {
+    nn_tensor *view[3];
+    int        rank = 0;
+    for (int i = 0; i < n_in; i++) rank = in[i]->ndim > rank ? in[i]->ndim : rank;
+    for (int i = 0; i < n_in; i++) {
+        view[i] = in[i];
+        while (view[i] && view[i]->ndim && view[i]->ndim < rank) view[i] = nn_unsqueeze(view[i], 0); /* broadcast as before */
+        if (view[i] && view[i]->ndim) view[i] = nn__to_last(view[i]);
+        if (!view[i]) return 0;
+    }
+    if (!nn__apply(c, op, view, n_in, attr, out)) return 0;
+    for (int i = 0; i < op->n_out; i++)
+        if (!(out[i] = nn__from_last(out[i]))) return 0;
+    return 1;
+}
+
 static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const void *attr, nn_tensor **out) {
     nn_spec    spec[NN__MAX_OUT];
     nn_tensor *made[NN__MAX_OUT] = {NULL, NULL, NULL, NULL};
     nn_node    n; /* here until it is clear that the tape wants it */
-    int        wanted = 0, device = 0, half = 0;
+    int        wanted = 0, device = 0, half = 0, last = 0;
     for (int i = 0; i < n_in; i++) { /* c is known to be fine */
         if (!NN__LIKELY(nn__live(c, in[i]))) return !nn__operand_bad(c, op->name, in[i], i);
+        last |= in[i]->ndim > 2 && in[i]->stride[in[i]->ndim - 1] != 1;
         if (in[i]->st->device) device = in[i]->st->device;
         wanted |= in[i]->needs_grad;
         half |= in[i]->dtype == NN_F16 || in[i]->dtype == NN_BF16;
@@ -3751,6 +3832,12 @@ static int nn__apply(nn_ctx *c, const nn_op *op, nn_tensor **in, int n_in, const
     if (device)
         for (int i = 0; i < n_in; i++)
             if (in[i]->st->device != device && in[i]->ndim) return nn__fail(c, op->name, NN__M_DEVICES_DIFFER, in[i]->st->device, device);
+    if (last && (op->flags & (NN_OP_MAP | NN_OP_RANDOM | NN_OP_WRITES)) == NN_OP_MAP && n_in <= 3) {
+        int first = 0; /* the first operand of the highest rank decides */
+        for (int i = 1; i < n_in; i++)
+            if (in[i]->ndim > in[first]->ndim) first = i;
+        if (nn_is_channels_last(in[first])) return nn__apply_last(c, op, in, n_in, attr, out);
+    }
     wanted = wanted && !c->no_grad && !(op->flags & (NN_OP_NO_GRAD | NN_OP_WRITES));
     n.op       = op;
     n.ctx      = c;
@@ -4354,16 +4441,17 @@ NN_API nn_backend nn_backend_null(nn_null_counts *counts) {
    the op's attributes (only affine has some), NN__K(exp) is the exp of the set being compiled. */
 #define NN__MAP (NN_OP_MAP | NN_OP_FLOAT)
 
-static int nn__check_real(nn_node *n, int count) { /* the first `count` inputs: real, and of one dtype */
+static int nn__check_reals(nn_ctx *c, const char *op, nn_tensor **in, int count) { /* real, and of one dtype */
     for (int i = 0; i < count; i++) {
-        if (!nn__is_real(n->in[i]->dtype)) return nn__fail(n->ctx, n->op->name, NN__M_NOT_REAL, i + 1, nn_dtype_name(n->in[i]->dtype));
-        if (n->in[i]->dtype != n->in[0]->dtype) return nn__fail(n->ctx, n->op->name, NN__M_DTYPES_DIFFER, nn_dtype_name(n->in[0]->dtype), nn_dtype_name(n->in[i]->dtype));
+        if (!nn__is_real(in[i]->dtype)) return nn__fail(c, op, NN__M_NOT_REAL, i + 1, nn_dtype_name(in[i]->dtype));
+        if (in[i]->dtype != in[0]->dtype) return nn__fail(c, op, NN__M_DTYPES_DIFFER, nn_dtype_name(in[0]->dtype), nn_dtype_name(in[i]->dtype));
     }
 #if defined(NN_NO_F64)
-    if (count && n->in[0]->dtype == NN_F64) return nn__fail(n->ctx, n->op->name, NN__M_NO_F64);
+    if (count && in[0]->dtype == NN_F64) return nn__fail(c, op, NN__M_NO_F64);
 #endif
     return 1;
 }
+static int nn__check_real(nn_node *n, int count) { return nn__check_reals(n->ctx, n->op->name, n->in, count); }
 
 static int nn__is_shape(const nn_tensor *x, const nn_shape *s) { return x->ndim == s->ndim && !memcmp(x->size, s->dim, (size_t)x->ndim * sizeof x->size[0]); }
 /* z: the common shape of the first xn axes of x and the first yn of y */
@@ -5874,14 +5962,16 @@ static void nn__linear_grad(nn_node *n, nn_tensor *dz, nn_tensor **dx) {
     if (nn_wants(n, 1)) dx[1] = nn_matmul(nn_transpose(nn__rows(dz), 0, 1), nn__rows(x));
     if (n->n_in > 2 && nn_wants(n, 2)) dx[2] = nn_sum(nn__rows(dz), NN_AXES(0), 0);
 }
-static void nn__grad_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
-    nn_tensor *y = n->out[0], *dz = dy[0];
-    switch (*(const int *)n->attr) { /* GELU is not fused where a gradient is wanted, see nn_linear_act */
-    case NN_ACT_RELU: dz = nn_mul(dz, nn_positive(y)); break;
-    case NN_ACT_SIGMOID: dz = nn_mul(dz, nn_sub(y, nn_square(y))); break;
-    case NN_ACT_TANH: dz = nn_mul(dz, nn_affine(nn_square(y), -1, 1)); break;
-    default: break;
+static nn_tensor *nn__act_back(int act, nn_tensor *y, nn_tensor *dy) { /* dy act'(z); y = act(z) is enough to know for what nn__act_fused lets through */
+    switch (act) {
+    case NN_ACT_RELU: return nn_mul(dy, nn_positive(y));
+    case NN_ACT_SIGMOID: return nn_mul(dy, nn_sub(y, nn_square(y)));
+    case NN_ACT_TANH: return nn_mul(dy, nn_affine(nn_square(y), -1, 1));
+    default: return dy;
     }
+}
+static void nn__grad_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *dz = nn__act_back(*(const int *)n->attr, n->out[0], dy[0]);
     if (dz) nn__linear_grad(n, dz, dx);
 }
 /* linear_back: dy, y, x, w [, r] -> dx + r, dw, db in one node: those that attr wants, the others empty. A plan may have dw added to
@@ -5963,14 +6053,16 @@ static int nn__sample_linear(nn_ctx *c, nn_dtype real, int k, nn_sample *s) {
 }
 static const nn_op nn__op_linear = {"linear", -2, 1, sizeof(int), NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_linear, nn__run_linear, nn__grad_linear, nn__grad_fast_linear,
                                     nn__cost_linear, nn__sample_linear, 0};
+/* act, where the op itself can take it. GELU's gradient needs what it was applied to, which the fused pass does not keep. */
+static int nn__act_fused(nn_act act, nn_tensor *x, nn_tensor *weight, nn_tensor *bias) {
+    if (act < NN_ACT_GELU) return act;
+    return act > NN_ACT_GELU || (x && weight && !x->ctx->no_grad && (x->needs_grad || weight->needs_grad || (bias && bias->needs_grad))) ? NN_ACT_NONE : act;
+}
 NN_API nn_tensor *nn_linear_act(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, nn_act act) {
     nn_tensor *in[3], *y;
-    int        fused = act;
+    int        fused = nn__act_fused(act, x, weight, bias);
     in[0] = x; in[1] = weight; in[2] = bias;
-    /* GELU's gradient needs what it was applied to, which the fused pass does not keep */
-    if (act > NN_ACT_GELU) fused = NN_ACT_NONE; /* has no fused form */
-    if (act == NN_ACT_GELU && x && weight && !x->ctx->no_grad && (x->needs_grad || weight->needs_grad || (bias && bias->needs_grad))) fused = NN_ACT_NONE;
-    if ((unsigned)act >= NN_ACTS) return nn__fail(x ? x->ctx : NULL, "linear", NN__M_OPTION, "act", (double)act), (nn_tensor *)NULL;
+    if ((unsigned)act >= NN_ACTS) return nn__fail(x ? x->ctx : NULL, "linear", NN__M_OPTION, "act", (double)(int)act), (nn_tensor *)NULL;
     if (!nn_apply(&nn__op_linear, in, bias ? 3 : 2, &fused, &y)) return NULL;
     return fused == (int)act ? y : nn_activate(y, act);
 }
@@ -6049,7 +6141,7 @@ static const struct nn__act { const char *name, *other; nn_tensor *(*f)(nn_tenso
     {"softmax", "", nn__act_softmax}};
 NN_API nn_tensor *nn_activate(nn_tensor *x, nn_act act) {
     if ((unsigned)act < NN_ACTS) return nn__acts[act].f(x);
-    return nn__fail(x ? x->ctx : NULL, "activate", NN__M_OPTION, "act", (double)act), (nn_tensor *)NULL;
+    return nn__fail(x ? x->ctx : NULL, "activate", NN__M_OPTION, "act", (double)(int)act), (nn_tensor *)NULL;
 }
 NN_API int nn_act_named(const char *name) {
     for (int i = 0; name && i < NN_ACTS; i++)
@@ -6143,6 +6235,592 @@ static int64_t nn__window_places(nn_ctx *c, const char *op, const nn_tensor *x, 
     if (room < 0)
         return nn__fail(c, op, NN__M_WINDOW, nn__shape_text(&t, x->ndim, x->size), (long long)w->kernel[i], (long long)w->dilation[i], i, (long long)size, (long long)w->before[i], (long long)w->after[i]);
     return room / w->stride[i] + 1;
+}
+
+/* -- conv:  y[n,o,p] = act(b[o] + sum of x[n,c,p stride + t dilation - before] w[o,c,t] over channels c and taps t)
+   With its two gradients it makes three ops, each linear in both operands and closed under differentiation:
+      y  = conv(x, w)             x' = conv_input(dy, w)           w'    = conv_weight(x, dy)
+      dx = conv_input(dy, w)      d(dy) = conv(dx', w)             dx    = conv_input(dy, dw')
+      dw = conv_weight(x, dy)     dw    = conv_weight(dx', dy)     d(dy) = conv(x, dw')                      -- */
+enum { NN__X_LAST = 1, NN__Y_LAST = 2 }; /* which side of a convolution is [N,...,C] */
+typedef struct nn__conv {
+    nn__window w;
+    int64_t    size[NN__GRID], groups; /* of x */
+    int32_t    axes, last, act, exact;
+} nn__conv;
+
+enum { NN__CONV, NN__CONV_INPUT, NN__CONV_WEIGHT }; /* the three */
+static nn_tensor *nn__conv_apply(int which, nn_tensor *x, nn_tensor *y, const nn__conv *a); /* without act */
+static nn_tensor *nn__by_channel(const nn_tensor *x, int32_t last, nn_tensor *v); /* >>ops norm */
+
+static int64_t nn__conv_channels(const nn_tensor *x, int last) { return x->size[last ? x->ndim - 1 : 1]; }
+/* The shape of one side: N, channels, and sizes */
+static nn_shape nn__conv_side(int axes, int last, int64_t n, int64_t channels, const int64_t *size) {
+    nn_shape s = nn__shape_none();
+    s.ndim   = axes + 2;
+    s.dim[0] = n;
+    s.dim[last ? axes + 1 : 1] = channels;
+    for (int i = 0; i < axes; i++) s.dim[last ? 1 + i : 2 + i] = size[i];
+    return s;
+}
+static int nn__conv_places(nn_ctx *c, const nn__conv *a, const nn_tensor *x, int64_t *size) {
+    for (int i = 0; i < a->axes; i++)
+        if (!(size[i] = nn__window_places(c, "conv", x, &a->w, i, a->size[i]))) return 0;
+    return 1;
+}
+/* Do x, the weight [O,C/groups,K...] and the bias go together? transposed: x is on the side of O, and the result on that of C */
+static int nn__conv_fits(nn_ctx *c, const char *op, const nn__conv *a, nn_tensor **in, int n, int transposed) {
+    nn_tensor *x = in[0], *w = in[1], *bias = n > 2 ? in[2] : NULL;
+    int64_t    channels = nn__conv_channels(x, a->last & (transposed ? NN__Y_LAST : NN__X_LAST)), out, want;
+    nn__text   t, u;
+    if (w->ndim != a->axes + 2) return nn__fail(c, op, NN__M_RANK, "weight", nn__shape_text(&t, w->ndim, w->size), a->axes == 1 ? "3" : a->axes == 2 ? "4" : "5");
+    if (a->groups < 1 || channels % a->groups) return nn__fail(c, op, NN__M_GROUPS, (long long)a->groups, "x", (long long)channels);
+    if (w->size[0] % a->groups) return nn__fail(c, op, NN__M_GROUPS, (long long)a->groups, "the weight", (long long)w->size[0]);
+    want = transposed ? channels : channels / a->groups;
+    if (w->size[!transposed] != want)
+        return nn__fail(c, op, NN__M_SIZES_DIFFER, nn__shape_text(&t, x->ndim, x->size), "weight", nn__shape_text(&u, w->ndim, w->size), (long long)want, (long long)w->size[!transposed]);
+    for (int i = 0; i < a->axes; i++)
+        if (w->size[2 + i] != a->w.kernel[i]) return nn__fail(c, op, NN__M_GRID_SIZE, "kernel", i, (long long)w->size[2 + i], "as the window says");
+    if (a->groups > channels && channels > 0) return nn__fail(c, op, NN__M_GROUPS, (long long)a->groups, "x", (long long)channels);
+    out = !transposed ? w->size[0] : channels ? w->size[1] * a->groups : 0;
+    if (bias && (bias->ndim != 1 || bias->size[0] != out))
+        return nn__fail(c, op, NN__M_SHAPES_DIFFER, "bias", nn__shape_text(&t, bias->ndim, bias->size), "the result's channels", nn__shape_text(&u, 1, &out));
+    return nn__check_reals(c, op, in, n);
+}
+static int nn__shape_conv(nn_node *n, nn_spec *out) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    nn_tensor      *x = n->in[0];
+    int64_t         size[NN__GRID];
+    if (!nn__conv_fits(n->ctx, "conv", a, n->in, n->n_in, 0) || !nn__conv_places(n->ctx, a, x, size)) return 0;
+    out->dtype = x->dtype;
+    out->shape = nn__conv_side(a->axes, a->last & NN__Y_LAST, x->size[0], n->in[1]->size[0], size);
+    return 1;
+}
+static int nn__shape_conv_input(nn_node *n, nn_spec *out) { /* dy, w -> x */
+    const nn__conv *a = (const nn__conv *)n->attr;
+    if (!nn__conv_fits(n->ctx, "conv_input", a, n->in, 2, 1)) return 0;
+    out->dtype = n->in[0]->dtype;
+    out->shape = nn__conv_side(a->axes, a->last & NN__X_LAST, n->in[0]->size[0], n->in[1]->size[1] * a->groups, a->size);
+    return 1;
+}
+static int nn__shape_conv_weight(nn_node *n, nn_spec *out) { /* x, dy -> w */
+    const nn__conv *a = (const nn__conv *)n->attr;
+    out->dtype = n->in[0]->dtype;
+    out->shape = nn__conv_side(a->axes, 0, nn__conv_channels(n->in[1], a->last & NN__Y_LAST), nn__conv_channels(n->in[0], a->last & NN__X_LAST) / a->groups, a->w.kernel);
+    return nn__check_real(n, 2);
+}
+/* How it runs. Any of the three is a sweep, or several, over a grid of places (nn__sweep; the kernels stand in >>kernels):
+     conv          the places are y's; x is what they read, step is the stride
+     conv_input    the places are x's, and dy is read. A tap reaches a place of x only where place + before - tap dilation is a multiple of the
+                   stride, so the places go in as many classes as the stride has remainders, each a sweep with its own taps and step 1
+     conv_weight   as conv, but the sum is over the places: they are steps of k. Blocks of places are summed in a number of parts that depends
+                   on the shape alone, the parts then in their order
+   Block sizes keep a strip and its results in the second cache; they change no bit of conv and conv_input. */
+enum { NN__STRIP = 96 << 10, NN__PLACES = 512, NN__TAPS_MOST = 1 << 20 }; /* elements of a strip, places of a block, at most where they can be; taps of a kernel */
+
+typedef struct nn__convolution {          /* one run of an op */
+    nn_ctx               *ctx;
+    const nn__kernel_set *k;
+    nn__sweep              p;
+    int64_t               batch, jobs;
+    size_t                element;
+    const void           *weight;         /* given, or to be written */
+    int64_t               taps;           /* of the kernel */
+    char                 *packed;
+    int64_t               part, parts, slice, slices; /* conv_weight: blocks of a part; channels of a slice */
+    char                 *partial;
+    size_t                partial_size;
+} nn__convolution;
+
+static nn__side nn__side_of(const nn_tensor *x, int last) {
+    nn__side s;
+    int64_t  step = 1;
+    int      axes = x->ndim - 2;
+    s.data    = nn__data((nn_tensor *)(uintptr_t)x);
+    s.channel = 1;
+    if (last) step = x->size[axes + 1];
+    for (int d = 2; d >= 0; d--) {
+        int there = d - (3 - axes); /* axes that are not there come first */
+        s.size[d] = there < 0 ? 1 : x->size[(last ? 1 : 2) + there];
+        s.at[d]   = step;
+        step *= s.size[d];
+    }
+    if (!last) { s.channel = step; step *= x->size[1]; }
+    s.batch = step;
+    return s;
+}
+
+/* The taps of a sweep, sorted by their offset in x, as runs: offset and kernel index of each. kernel k along axis d lies at off[d][k], or takes no part
+   (INT64_MIN). 0: out of memory; count 0: no taps. */
+static int nn__sweep_taps(nn__convolution *v, const int64_t *kernel, int64_t *const off[3], int ascending) {
+    nn__sweep *p = &v->p;
+    int64_t   n[3], *run, cols, rows, at = 0, dense;
+    int32_t  *tap;
+    for (int d = 0; d < 3; d++) { /* of each axis: how many, the least and the largest */
+        int64_t least = INT64_MAX, most = INT64_MIN;
+        n[d] = 0;
+        for (int64_t k = 0; k < kernel[d]; k++) {
+            if (off[d][k] == INT64_MIN) continue;
+            n[d]++;
+            least = nn__min64(least, off[d][k]);
+            most  = nn__max64(most, off[d][k]);
+        }
+        p->low[d]  = n[d] ? least : 0;
+        p->span[d] = n[d] ? most - least + 1 : 1;
+    }
+    v->p.count = n[0] * n[1] * n[2];
+    if (!v->p.count) return 1;
+    dense = p->span[2] == n[2]; /* neighbours along the last axis: one run */
+    p->run  = dense ? n[2] * p->c : p->c;
+    p->runs = dense ? n[0] * n[1] : v->p.count;
+    p->k    = p->run * p->runs;
+    run = (int64_t *)nn__arena(v->ctx, (size_t)p->runs * sizeof *run + (size_t)v->p.count * sizeof *tap);
+    if (!run) return 0;
+    tap    = (int32_t *)(run + p->runs);
+    p->off = run;
+    v->p.tap = tap;
+    cols = (p->block[2] - 1) * p->step[2] + p->span[2];
+    rows = (p->block[1] - 1) * p->step[1] + p->span[1];
+    for (int64_t a = 0; a < kernel[0]; a++)
+        for (int64_t b = 0; b < kernel[1]; b++)
+            for (int64_t e = 0; e < kernel[2]; e++) {
+                int64_t i = ascending ? a : kernel[0] - 1 - a, j = ascending ? b : kernel[1] - 1 - b, k = ascending ? e : kernel[2] - 1 - e;
+                if (off[0][i] == INT64_MIN || off[1][j] == INT64_MIN || off[2][k] == INT64_MIN) continue;
+                if (!dense || at % n[2] == 0) run[dense ? at / n[2] : at] = (((off[0][i] - p->low[0]) * rows + off[1][j] - p->low[1]) * cols + off[2][k] - p->low[2]) * p->c;
+                tap[at++] = (int32_t)((i * kernel[1] + j) * kernel[2] + k);
+            }
+    return 1;
+}
+
+/* Sizes of blocks: whole rows where a strip of them stays small, else pieces of rows */
+static void nn__sweep_blocks(nn__convolution *v, const int64_t *span, int64_t places_of_o) {
+    nn__sweep *p = &v->p;
+    int64_t   tile = v->k->gemm_rows, area = span[0] * p->c, most = nn__max64(tile, NN__PLACES * 64 / nn__max64(64, places_of_o));
+    p->block[0] = 1;
+    p->block[2] = p->places[2];
+    if (p->block[2] > most || area * span[1] * (p->block[2] * p->step[2] + span[2]) > NN__STRIP) {
+        int64_t fits = (NN__STRIP / nn__max64(1, area * span[1]) - span[2]) / p->step[2] / tile * tile;
+        p->block[2] = nn__min64(p->places[2], nn__max64(tile, nn__min64(fits, most / tile * tile)));
+    }
+    p->block[1] = 1;
+    while (p->block[1] < p->places[1] && (p->block[1] + 1) * p->block[2] <= most &&
+           area * (p->block[1] * p->step[1] + span[1]) * ((p->block[2] - 1) * p->step[2] + span[2]) <= NN__STRIP) p->block[1]++;
+    for (int d = 0; d < 3; d++) {
+        p->blocks[d] = nn__ceil_div(p->places[d], nn__max64(1, p->block[d]));
+        if (d == 1) p->block[d] = nn__ceil_div(p->places[d], nn__max64(1, p->blocks[d])); /* evenly */
+        p->blocks[d] = nn__ceil_div(p->places[d], nn__max64(1, p->block[d]));
+    }
+}
+
+static size_t nn__conv_room(nn__convolution *v, int64_t columns) { /* scratch of a worker: strip, results, and one number a place or row */
+    nn__sweep *p = &v->p;
+    int64_t   places = p->block[0] * p->block[1] * p->block[2];
+    double    strip = p->c; /* may be far too large */
+    for (int d = 0; d < 3; d++) strip *= (double)((p->block[d] - 1) * p->step[d] + p->span[d]);
+    if (strip > 1e15) return SIZE_MAX / 2; /* which no allocator has */
+    p->room = (size_t)nn__round16((int64_t)strip);
+    return (p->room + (size_t)nn__round16(places * columns)) * v->element + (size_t)places * sizeof(int64_t);
+}
+
+static size_t nn__planes_room(nn__convolution *v) { /* strips of all channels of a group, one before it is dealt out, offsets, four rows of results */
+    nn__sweep *p = &v->p;
+    int64_t    cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = p->span[0] * ((p->block[1] - 1) * p->step[1] + p->span[1]);
+    int64_t    pitch = nn__ceil_div(cols, p->step[2]) * p->step[2];
+    return (size_t)(nn__round16(p->c * rows * pitch) + nn__round16(rows * cols) + 4 * p->block[2]) * v->element + (size_t)p->count * sizeof(int64_t);
+}
+static void nn__conv_pack_part(void *arg, int64_t begin, int64_t end, int worker) { /* pieces: panels of groups */
+    nn__convolution *v = (nn__convolution *)arg;
+    nn__sweep        *p = &v->p;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t g = i / p->panels, j = i % p->panels * v->k->gemm_columns;
+        v->k->conv_pack((const char *)v->weight + (size_t)(g * p->o * p->c * v->taps + j * v->p.lane) * v->element, v->p.lane, p->o - j, v->p.sum, p->c, v->taps, v->p.tap, v->p.count,
+                        v->packed + (size_t)(i * p->k * v->k->gemm_columns) * v->element);
+    }
+}
+static void nn__winograd_pack_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__convolution *v = (nn__convolution *)arg;
+    size_t           panel = (size_t)(v->p.c * v->k->gemm_columns) * v->element, q = (size_t)(v->p.tile + 2);
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) v->k->winograd_pack(v->packed + (size_t)i * 9 * panel, v->p.c, v->p.tile, v->partial + (size_t)i * q * q * panel);
+}
+static void nn__conv_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__convolution *v = (nn__convolution *)arg;
+    for (int64_t i = begin; i < end; i++) (v->p.planes ? v->k->conv_planes : v->p.tile ? v->k->winograd : v->k->conv)(&v->p, i, v->ctx->scratch[worker]);
+}
+
+/* Winograd's tiles, if they pay: the multiplications of a channel, with what the transforms cost beside them. Blocks of tiles keep the transformed
+   strips in the second cache; small images share one. */
+enum { NN__TILES = 56 << 6 }; /* tiles of a block times channels */
+static void nn__winograd_blocks(nn__convolution *v) {
+    nn__sweep *p = &v->p;
+    double     plain = 9.0 * (double)(p->places[1] * p->places[2]), best = 0;
+    int64_t    most = nn__max64(v->k->gemm_rows, NN__TILES / p->c), high, wide;
+    p->tile = 0;
+    if (p->c < 8 || p->o < 8 || p->places[0] != 1 || p->span[0] != 1) return;
+    for (int64_t m = 2; m <= 4; m += 2) {
+        double tiles = (double)(nn__ceil_div(p->places[1], m) * nn__ceil_div(p->places[2], m));
+        double cost  = tiles * (double)((m + 2) * (m + 2)) * (1 + 6.0 * (1 / (double)p->c + 1 / (double)p->o)) * 1.1 + 64 * (double)((m + 2) * (m + 2)) / (double)v->batch; /* reading the weights, too */
+        if (cost < plain && (best == 0 || cost < best)) { best = cost; p->tile = m; }
+    }
+    if (!p->tile) return;
+    high = nn__ceil_div(p->places[1], p->tile);
+    wide = nn__ceil_div(p->places[2], p->tile);
+    p->block[2]  = p->tile * nn__min64(wide, most);
+    p->block[1]  = p->tile * nn__max64(1, nn__min64(high, most / nn__min64(wide, most)));
+    p->block[1]  = p->tile * nn__ceil_div(high, nn__ceil_div(high, p->block[1] / p->tile));
+    p->blocks[1] = nn__ceil_div(p->places[1], p->block[1]);
+    p->blocks[2] = nn__ceil_div(p->places[2], p->block[2]);
+    p->images    = nn__max64(1, nn__min64(v->batch, most / (high * wide)));
+}
+/* Packs the weights and runs the sweep. 0: out of memory */
+static int nn__sweep_run(nn__convolution *v) {
+    nn__sweep *p = &v->p;
+    if (p->planes) {
+        int64_t jobs = v->batch * p->groups * p->blocks[0] * p->blocks[1] * p->blocks[2], places = p->block[0] * p->block[1] * p->block[2];
+        p->w = v->weight;
+        p->batch = v->batch;
+        if (!nn__scratch(v->ctx, v->ctx->workers, nn__planes_room(v))) return 0;
+        nn__parallel(v->ctx, jobs, 0.05 * (double)(places * p->count * p->c * p->o + 8 * places * p->c), nn__conv_part, v);
+        return !v->ctx->error;
+    }
+    int64_t    columns = v->k->gemm_columns, q2 = (p->tile + 2) * (p->tile + 2), blocks;
+    size_t     size, more = 0, room = nn__conv_room(v, columns);
+    double     work;
+    p->images = p->tile ? p->images : 1;
+    p->batch  = v->batch;
+    p->panels = nn__ceil_div(p->o, columns);
+    blocks    = nn__ceil_div(v->batch, p->images) * p->groups * p->blocks[0] * p->blocks[1] * p->blocks[2];
+    p->splits = nn__max64(1, nn__min64(p->panels, 4 * v->ctx->workers / nn__max64(1, blocks)));
+    size      = (size_t)(p->groups * p->panels * p->k * columns) * v->element;
+    work      = 0.02 * (double)(p->k * p->o / p->splits) * (double)(p->images * p->block[0] * p->block[1] * p->block[2]);
+    if (blocks == 0 || p->o == 0) return 1;
+    if (!(v->packed = (char *)nn__pool_get(v->ctx, size))) return 0;
+    p->w = v->packed;
+    if (p->tile) {
+        int64_t tiles = p->images * (p->block[1] / p->tile) * (p->block[2] / p->tile);
+        room += (size_t)(nn__round16(q2 * tiles * p->c) + nn__round16(q2 * tiles * columns)) * v->element;
+        more  = (size_t)(p->groups * p->panels * q2 * p->c * columns) * v->element;
+        p->w  = v->partial = (char *)nn__pool_get(v->ctx, more);
+    }
+    if (p->w && nn__scratch(v->ctx, v->ctx->workers, room)) {
+        nn__parallel(v->ctx, p->groups * p->panels, (double)(p->k * columns), nn__conv_pack_part, v);
+        if (p->tile) nn__parallel(v->ctx, p->groups * p->panels, (double)(q2 * p->c * columns) / 4, nn__winograd_pack_part, v);
+        nn__parallel(v->ctx, blocks * p->splits, work, nn__conv_part, v);
+    }
+    if (v->partial) nn__pool_put(v->ctx, v->partial, more);
+    nn__pool_put(v->ctx, v->packed, size);
+    return !v->ctx->error;
+}
+/* Few channels in a group, and rows long enough to fill vectors */
+enum { NN__FEW = 8 };
+static int nn__planes_fit(const nn__sweep *p) { return p->c * p->o <= 4 * NN__FEW && (p->places[2] >= 6 || p->c * p->o <= 4); }
+
+/* Blocks, taps, and Winograd where it pays and is wanted: `plain` says no. 0: out of memory */
+static int nn__sweep_plan(nn__convolution *v, const int64_t *kernel, int64_t *const off[3], int ascending, int plain, int64_t places_of_o) {
+    nn__sweep *p = &v->p;
+    p->planes = p->groups > 1 && p->c <= NN__FEW && p->o <= NN__FEW && nn__planes_fit(p);
+    nn__sweep_blocks(v, p->span, places_of_o);
+    p->tile = 0;
+    if (p->planes) return nn__sweep_taps(v, kernel, off, ascending);
+    if (!plain && v->element == 4 && v->taps == 9 && p->span[1] == 3 && p->span[2] == 3 && p->step[1] == 1 && p->step[2] == 1 && p->every[1] == 1 && p->every[2] == 1) nn__winograd_blocks(v);
+    return nn__sweep_taps(v, kernel, off, ascending);
+}
+
+/* What a run of either op has in common. sizes of axes that are not there: 1 */
+static void nn__convolution_of(nn_node *n, nn__convolution *v, const nn_tensor *x, const nn_tensor *y, int64_t *const axis[5]) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    const int64_t  *from[5];
+    memset(v, 0, sizeof *v);
+    v->ctx     = n->ctx;
+    v->k       = nn__kernels_for(n->ctx, n->out[0]->dtype);
+    v->element = nn__dtypes[n->out[0]->dtype].size;
+    v->batch   = x->size[0];
+    v->p.groups = a->groups;
+    v->p.c      = nn__conv_channels(x, a->last & NN__X_LAST) / a->groups;
+    v->p.o      = nn__conv_channels(y, a->last & NN__Y_LAST) / a->groups;
+    v->p.x      = nn__side_of(x, a->last & NN__X_LAST);
+    v->p.y      = nn__side_of(y, a->last & NN__Y_LAST);
+    from[0] = a->w.kernel; from[1] = a->w.stride; from[2] = a->w.dilation; from[3] = a->w.before; from[4] = a->w.after;
+    for (int i = 0; i < 5; i++)
+        for (int d = 0; d < 3; d++) axis[i][d] = d < 3 - a->axes ? i < 3 : from[i][d - (3 - a->axes)];
+    v->taps = axis[0][0] * axis[0][1] * axis[0][2];
+}
+/* The offsets of a kernel along each axis, in one piece of the arena */
+static int nn__conv_offsets(nn_ctx *c, const int64_t *kernel, int64_t **off) {
+    off[0] = (int64_t *)nn__arena(c, (size_t)(kernel[0] + kernel[1] + kernel[2]) * sizeof *off[0]);
+    off[1] = off[0] ? off[0] + kernel[0] : NULL;
+    off[2] = off[0] ? off[1] + kernel[1] : NULL;
+    return off[0] != NULL;
+}
+/* Places of y, as conv and conv_weight go over them */
+static int nn__conv_forward(nn_node *n, nn__convolution *v, const nn_tensor *x, const nn_tensor *y, int plain, int64_t places_of_o) {
+    int64_t  axis[5][3], *const in[5] = {axis[0], axis[1], axis[2], axis[3], axis[4]}, *off[3];
+    nn__sweep *p = &v->p;
+    nn__convolution_of(n, v, x, y, in);
+    if (!nn__conv_offsets(v->ctx, axis[0], off)) return 0;
+    for (int d = 0; d < 3; d++) {
+        p->places[d] = p->y.size[d];
+        p->step[d]   = axis[1][d];
+        p->every[d]  = 1;
+        p->span[d]   = (axis[0][d] - 1) * axis[2][d] + 1;
+        for (int64_t k = 0; k < axis[0][d]; k++) off[d][k] = k * axis[2][d] - axis[3][d];
+    }
+    return nn__sweep_plan(v, axis[0], off, 1, plain, places_of_o);
+}
+static void nn__run_conv(nn_node *n) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    nn__convolution v;
+    if (nn_numel(n->out[0]) == 0 || !nn__conv_forward(n, &v, n->in[0], n->out[0], a->exact, 64)) return;
+    v.weight = nn__data(n->in[1]);
+    v.p.lane   = v.p.c * v.taps;
+    v.p.sum    = v.taps;
+    v.p.bias = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
+    v.p.act  = nn__act_kernel(v.k, a->act);
+    nn__sweep_run(&v);
+}
+static void nn__run_conv_input(nn_node *n) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    nn__convolution v;
+    int64_t         axis[5][3], *const in[5] = {axis[0], axis[1], axis[2], axis[3], axis[4]}, *off[3], classes;
+    nn__sweep       *p = &v.p;
+    nn__side        swap;
+    if (nn_numel(n->out[0]) == 0) return;
+    nn__convolution_of(n, &v, n->out[0], n->in[0], in);
+    if (!nn__conv_offsets(v.ctx, axis[0], off)) return;
+    swap = p->x; p->x = p->y; p->y = swap;                       /* dy is read, x written */
+    classes = p->c; p->c = p->o; p->o = classes;
+    v.weight = nn__data(n->in[1]);
+    v.p.lane   = v.taps;
+    v.p.sum    = p->o * v.taps;
+    classes  = axis[1][0] * axis[1][1] * axis[1][2];
+    if (nn_numel(n->in[0]) == 0 || axis[1][0] > axis[0][0] || axis[1][1] > axis[0][1] || axis[1][2] > axis[0][2] || axis[2][0] * axis[2][1] * axis[2][2] > 1) nn__fill_data(n->out[0], 0); /* places without taps */
+    if (nn_numel(n->in[0]) == 0) return;
+    for (int64_t i = 0; i < classes; i++) {
+        int64_t rest[3] = {i / axis[1][2] / axis[1][1], i / axis[1][2] % axis[1][1], i % axis[1][2]};
+        int     some = 1;
+        for (int d = 0; d < 3; d++) { /* the places of x whose remainder this is, and the taps that reach them */
+            int64_t stride = axis[1][d], any = 0;
+            p->first[d]  = rest[d];
+            p->every[d]  = stride;
+            p->step[d]   = 1;
+            p->places[d] = p->y.size[d] > rest[d] ? (p->y.size[d] - rest[d] - 1) / stride + 1 : 0;
+            for (int64_t k = 0; k < axis[0][d]; k++) {
+                int64_t at = rest[d] + axis[3][d] - k * axis[2][d];
+                off[d][k] = at % stride ? INT64_MIN : at / stride;
+                any |= off[d][k] != INT64_MIN;
+            }
+            some = some && any && p->places[d] > 0;
+        }
+        if (!some) continue;
+        for (int d = 0; d < 3; d++) { /* spans, for the blocks */
+            int64_t least = INT64_MAX, most = INT64_MIN;
+            for (int64_t k = 0; k < axis[0][d]; k++)
+                if (off[d][k] != INT64_MIN) { least = nn__min64(least, off[d][k]); most = nn__max64(most, off[d][k]); }
+            p->span[d] = most - least + 1;
+        }
+        if (!nn__sweep_plan(&v, axis[0], off, 0, a->exact, 64) || !nn__sweep_run(&v)) return;
+    }
+}
+
+/* -- the weight's gradient -- */
+static void nn__conv_weight_part(void *arg, int64_t begin, int64_t end, int worker) { /* pieces: parts times slices of channels */
+    nn__convolution *v = (nn__convolution *)arg;
+    nn__sweep        *p = &v->p;
+    int64_t          each = p->blocks[0] * p->blocks[1] * p->blocks[2], blocks = v->batch * each;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t part = i / v->slices, first = i % v->slices * v->slice, channels = nn__min64(v->slice, p->c - first);
+        for (int64_t g = 0; g < p->groups; g++) {
+            char *dw = v->partial + (size_t)part * v->partial_size + (size_t)((g * p->c + first) * v->p.count * p->o) * v->element;
+            memset(dw, 0, (size_t)(channels * v->p.count * p->o) * v->element);
+            for (int64_t b = part * v->part; b < nn__min64(blocks, (part + 1) * v->part); b++)
+                v->k->conv_weight(p, (b / each * p->groups + g) * each + b % each, first, channels, dw, v->ctx->scratch[worker]);
+        }
+    }
+}
+/* dw[o][c][tap] from the parts' [slice][run][tap of the run][c][o] */
+static void nn__conv_weight_sum(void *arg, int64_t begin, int64_t end, int worker) { /* pieces: input channels of all groups */
+    nn__convolution *v = (nn__convolution *)arg;
+    nn__sweep        *p = &v->p;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t g = i / p->c, c = i % p->c, first = c / v->slice * v->slice, channels = nn__min64(v->slice, p->c - first);
+        for (int64_t t = 0; t < v->p.count; t++) {
+            char *row = v->partial + (size_t)(((g * p->c + first) * v->p.count + t * channels + c - first) * p->o) * v->element;
+            for (int64_t part = 1; part < v->parts; part++) v->k->add(row, 1, row + (size_t)part * v->partial_size, 1, row, p->o, NULL);
+            for (int64_t o = 0; o < p->o; o++) {
+                int64_t to = ((g * p->o + o) * p->c + c) * v->taps + v->p.tap[t];
+                if (v->element == 4) ((float *)(uintptr_t)v->weight)[to] = ((float *)(void *)row)[o];
+                else ((double *)(uintptr_t)v->weight)[to] = ((double *)(void *)row)[o];
+            }
+        }
+    }
+}
+static void nn__planes_weight_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__convolution *v = (nn__convolution *)arg;
+    for (int64_t g = begin; g < end; g++)
+        v->k->conv_planes_weight(&v->p, g, v->taps, (char *)(uintptr_t)v->weight + (size_t)(g * v->p.o * v->p.c * v->taps) * v->element, v->ctx->scratch[worker]);
+}
+static void nn__run_conv_weight(nn_node *n) {
+    nn__convolution v;
+    nn__sweep       *p = &v.p;
+    int64_t         blocks;
+    size_t          room;
+    if (nn_numel(n->out[0]) == 0) return;
+    if (nn_numel(n->in[0]) == 0 || nn_numel(n->in[1]) == 0) { nn__fill_data(n->out[0], 0); return; }
+    if (!nn__conv_forward(n, &v, n->in[0], n->in[1], 1, nn__conv_channels(n->in[1], ((const nn__conv *)n->attr)->last & NN__Y_LAST) / ((const nn__conv *)n->attr)->groups)) return;
+    v.weight       = nn__data(n->out[0]);
+    if (p->planes) {
+        p->batch = v.batch;
+        if (nn__scratch(v.ctx, v.ctx->workers, nn__planes_room(&v)))
+            nn__parallel(v.ctx, p->groups, 0.1 * (double)(v.batch * p->c * p->o * p->count) * (double)(p->places[0] * p->places[1] * p->places[2]), nn__planes_weight_part, &v);
+        return;
+    }
+    v.partial_size = (size_t)nn_numel(n->out[0]) * v.element;
+    v.slice        = p->c <= 96 ? p->c : 64;
+    v.slices       = nn__ceil_div(p->c, v.slice);
+    blocks         = v.batch * p->blocks[0] * p->blocks[1] * p->blocks[2];
+    v.parts        = nn__max64(1, nn__min64(nn__min64(blocks, 16), (int64_t)(((size_t)8 << 20) / v.partial_size)));
+    v.part         = nn__ceil_div(blocks, v.parts);
+    v.parts        = nn__ceil_div(blocks, v.part);
+    room           = (size_t)v.parts * v.partial_size;
+    if (!(v.partial = (char *)nn__pool_get(v.ctx, room))) return;
+    if (nn__scratch(v.ctx, v.ctx->workers, nn__conv_room(&v, p->o))) {
+        nn__parallel(v.ctx, v.parts * v.slices, 0.02 * (double)(p->groups * p->k * p->o / v.slices) * (double)(v.part * p->block[0] * p->block[1] * p->block[2]), nn__conv_weight_part, &v);
+        nn__parallel(v.ctx, p->groups * p->c, (double)(v.p.count * p->o * v.parts), nn__conv_weight_sum, &v);
+    }
+    nn__pool_put(v.ctx, v.partial, room);
+}
+
+static nn_tensor *nn__sum_channels(nn_tensor *y, int last) { /* [N,C,...] -> [C] */
+    nn_shape axes = nn__shape_none();
+    if (!y) return NULL;
+    for (int i = 0; i < y->ndim; i++)
+        if (i != (last ? y->ndim - 1 : 1)) axes.dim[axes.ndim++] = i;
+    return nn_sum(y, axes, 0);
+}
+static void nn__conv_grads(nn_node *n, nn_tensor *dz, nn_tensor **dx) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    if (nn_wants(n, 0)) dx[0] = nn__conv_apply(NN__CONV_INPUT, dz, n->in[1], a);
+    if (nn_wants(n, 1)) dx[1] = nn__conv_apply(NN__CONV_WEIGHT, n->in[0], dz, a);
+    if (n->n_in > 2 && nn_wants(n, 2)) dx[2] = nn__sum_channels(dz, a->last & NN__Y_LAST);
+}
+static void nn__grad_conv(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__conv_grads(n, nn__act_back(((const nn__conv *)n->attr)->act, n->out[0], dy[0]), dx); }
+static void nn__grad_conv_input(nn_node *n, nn_tensor **dx, nn_tensor **d) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    if (nn_wants(n, 0)) d[0] = nn__conv_apply(NN__CONV, dx[0], n->in[1], a);
+    if (nn_wants(n, 1)) d[1] = nn__conv_apply(NN__CONV_WEIGHT, dx[0], n->in[0], a);
+}
+static void nn__grad_conv_weight(nn_node *n, nn_tensor **dw, nn_tensor **d) {
+    const nn__conv *a = (const nn__conv *)n->attr;
+    if (nn_wants(n, 0)) d[0] = nn__conv_apply(NN__CONV_INPUT, n->in[1], dw[0], a);
+    if (nn_wants(n, 1)) d[1] = nn__conv_apply(NN__CONV, n->in[0], dw[0], a);
+}
+static nn_cost nn__cost_conv(const nn_node *n) { /* the largest of the three tensors is not in question: places, channels and taps are */
+    const nn_tensor *y = n->op->shape == nn__shape_conv ? n->out[0] : n->op->shape == nn__shape_conv_input ? n->in[0] : n->in[1];
+    const nn_tensor *w = n->op->shape == nn__shape_conv_weight ? n->out[0] : n->in[1];
+    nn_cost          cost = nn__cost_bytes(n);
+    cost.flops = 2.0 * (double)nn_numel(y) * (double)nn__count(w->ndim - 1, w->size + 1) + (n->n_in > 2 ? (double)nn_numel(y) : 0);
+    return cost;
+}
+enum { NN__CONV_SAMPLES = 10 };
+static int nn__sample_conv_of(nn_ctx *c, nn_dtype real, int k, nn_sample *s, int which) {
+    /*                                 axes   N  C   O  groups  size        kernel     stride     dilation   before     after      last act */
+    static const int8_t t[NN__CONV_SAMPLES][23] = {
+        {2, 2, 3, 4, 1, 5, 6, 0, 3, 3, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 0}, {2, 1, 2, 5, 1, 7, 5, 0, 3, 2, 0, 2, 1, 0, 1, 2, 0, 0, 1, 1, 0, 0, NN_ACT_RELU},
+        {1, 2, 4, 6, 2, 9, 0, 0, 3, 0, 0, 2, 0, 0, 2, 0, 0, 2, 0, 1, 0, 0, NN_ACT_TANH}, {3, 1, 2, 3, 1, 3, 4, 3, 2, 3, 2, 1, 2, 1, 1, 1, 2, 1, 0, 1, 1, 0, NN_ACT_NONE},
+        {2, 2, 3, 3, 3, 6, 5, 0, 3, 3, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 3, 0}, {2, 1, 5, 3, 1, 4, 4, 0, 1, 1, 0, 2, 2, 0, 1, 1, 0, 0, 0, 0, 0, 3, 0},
+        {2, 2, 17, 18, 1, 9, 6, 0, 3, 3, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 0}, {2, 0, 2, 3, 1, 4, 4, 0, 3, 3, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 0},
+        {2, 1, 1, 2, 1, 8, 7, 0, 5, 4, 0, 3, 2, 0, 1, 1, 0, 2, 2, 1, 1, 1, NN_ACT_SIGMOID}, {2, 1, 4, 4, 2, 5, 5, 0, 3, 3, 0, 1, 1, 0, 1, 1, 0, 2, 2, 3, 3, 2, 0}};
+    nn__conv *a = (nn__conv *)nn__arena(c, sizeof *a);
+    int64_t   places[NN__GRID];
+    nn_shape  x, w, y;
+    if (k >= NN__CONV_SAMPLES || !a) return 0;
+    memset(a, 0, sizeof *a);
+    a->axes = t[k][0]; a->groups = t[k][4]; a->last = t[k][21]; a->act = which == 0 ? t[k][22] : 0;
+    for (int i = 0; i < a->axes; i++) {
+        a->size[i] = t[k][5 + i]; a->w.kernel[i] = t[k][8 + i]; a->w.stride[i] = t[k][11 + i]; a->w.dilation[i] = t[k][14 + i];
+        a->w.before[i] = t[k][17 + i]; a->w.after[i] = t[k][19 + i];
+        places[i] = (a->size[i] + a->w.before[i] + a->w.after[i] - a->w.dilation[i] * (a->w.kernel[i] - 1) - 1) / a->w.stride[i] + 1;
+    }
+    x = nn__conv_side(a->axes, a->last & NN__X_LAST, t[k][1], t[k][2], a->size);
+    y = nn__conv_side(a->axes, a->last & NN__Y_LAST, t[k][1], t[k][3], places);
+    w = nn__conv_side(a->axes, 0, t[k][3], t[k][2] / a->groups, a->w.kernel);
+    s->in[0] = nn__sample_values(c, real, which == 1 ? y : x, k, -1, 1);
+    s->in[1] = nn__sample_values(c, real, which == 2 ? y : w, k + 1, -1, 1);
+    s->n_in  = 2;
+    if (which == 0 && k != 4) s->in[s->n_in++] = nn__sample_values(c, real, NN_SHAPE(t[k][3]), k + 2, -1, 1);
+    s->attr = a;
+    return 1;
+}
+static int nn__sample_conv(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_conv_of(c, real, k, s, 0); }
+static int nn__sample_conv_input(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_conv_of(c, real, k, s, 1); }
+static int nn__sample_conv_weight(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_conv_of(c, real, k, s, 2); }
+static const nn_op nn__op_conv = {"conv", -2, 1, sizeof(nn__conv), NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_conv, nn__run_conv, nn__grad_conv, NULL, nn__cost_conv, nn__sample_conv, 0};
+static const nn_op nn__op_conv_input = {"conv_input", 2, 1, sizeof(nn__conv), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_conv_input, nn__run_conv_input, nn__grad_conv_input, NULL, nn__cost_conv, nn__sample_conv_input, 0};
+static const nn_op nn__op_conv_weight = {"conv_weight", 2, 1, sizeof(nn__conv), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_conv_weight, nn__run_conv_weight, nn__grad_conv_weight, NULL, nn__cost_conv,
+                                         nn__sample_conv_weight, 0};
+
+static nn_tensor *nn__conv_apply(int which, nn_tensor *x, nn_tensor *y, const nn__conv *a) {
+    nn__conv plain = *a;
+    plain.act = NN_ACT_NONE;
+    return nn__apply2(which == NN__CONV ? &nn__op_conv : which == NN__CONV_INPUT ? &nn__op_conv_input : &nn__op_conv_weight, x, y, &plain);
+}
+
+NN_API nn_conv_options nn_conv_defaults(void) { nn_conv_options o; memset(&o, 0, sizeof o); return o; }
+
+/* What x, the weight and the options say of a convolution; of a transposed one (`op` says which) x is on the other side */
+static int nn__conv_of(const char *op, nn_tensor *x, nn_tensor *w, const nn_conv_options *o, nn__conv *a) {
+    nn__text t;
+    memset(a, 0, sizeof *a);
+    a->axes = nn__grid_axes(op, x);
+    if (!a->axes || !nn__ok_arg(x->ctx, op, w, "weight")) return 0;
+    if (w->ndim != x->ndim) return nn__fail(x->ctx, op, NN__M_RANK, "weight", nn__shape_text(&t, w->ndim, w->size), a->axes == 1 ? "3" : a->axes == 2 ? "4" : "5");
+    if ((unsigned)o->act >= NN_ACTS) return nn__fail(x->ctx, op, NN__M_OPTION, "act", (double)(int)o->act);
+    a->groups = o->groups ? o->groups : 1;
+    a->exact  = o->exact != 0;
+    for (int i = 0; i < a->axes; i++) {
+        a->w.kernel[i] = w->size[2 + i];
+        a->size[i]     = x->size[2 + i];
+        if (a->w.kernel[i] < 1 || a->w.kernel[i] > INT32_MAX) return nn__fail(x->ctx, op, NN__M_GRID_SIZE, "kernel", i, (long long)a->w.kernel[i], "at least 1");
+    }
+    return nn__window_of(x, op, a->axes, o->stride, NULL, o->dilation, o->padding, o->same, &a->w);
+}
+NN_API nn_tensor *nn_conv(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, const nn_conv_options *options) {
+    nn_conv_options o = options ? *options : nn_conv_defaults();
+    nn_tensor      *in[3], *y;
+    nn__conv        a;
+    int             last = nn_is_channels_last(x);
+    if (!nn__conv_of("conv", x, weight, &o, &a)) return NULL;
+    in[0] = last ? nn__to_last(x) : x; in[1] = weight; in[2] = bias;
+    a.last = last ? NN__X_LAST | NN__Y_LAST : 0;
+    a.act  = nn__act_fused(o.act, x, weight, bias);
+    if (!nn_apply(&nn__op_conv, in, bias ? 3 : 2, &a, &y)) return NULL;
+    if (a.act != (int)o.act) y = nn_activate(y, o.act);
+    return last ? nn__from_last(y) : y;
+}
+NN_API nn_tensor *nn_conv_transposed(nn_tensor *x, nn_tensor *weight, nn_tensor *bias, const nn_conv_options *options) {
+    nn_conv_options o = options ? *options : nn_conv_defaults();
+    nn_tensor      *in[3], *y;
+    nn__conv        a;
+    int64_t         more[NN__GRID];
+    int             last = nn_is_channels_last(x);
+    if (!nn__conv_of("conv_transposed", x, weight, &o, &a) || !nn__grid_sizes(x->ctx, "conv_transposed", "output_padding", o.output_padding, a.axes, 0, 0, 0, more)) return NULL;
+    for (int i = 0; i < a.axes; i++) {
+        int64_t reach = a.w.dilation[i] * (a.w.kernel[i] - 1) + 1, n = a.size[i], need = nn__max64(0, reach - a.w.stride[i]);
+        if ((double)n * (double)a.w.stride[i] + (double)reach > 1e15) return nn__fail(x->ctx, "conv_transposed", NN__M_GRID_SIZE, "the stride", i, (long long)a.w.stride[i], "smaller: the result would be too large"), (nn_tensor *)NULL;
+        if (more[i] >= a.w.stride[i]) return nn__fail(x->ctx, "conv_transposed", NN__M_GRID_SIZE, "output_padding", i, (long long)more[i], "less than the stride"), (nn_tensor *)NULL;
+        if (o.same) { a.w.before[i] = need / 2; a.w.after[i] = need - need / 2; }
+        a.size[i] = o.same ? n * a.w.stride[i] : (n - 1) * a.w.stride[i] - a.w.before[i] - a.w.after[i] + reach + more[i];
+        if (a.size[i] < 1) return nn__fail(x->ctx, "conv_transposed", NN__M_GRID_SIZE, "the result", i, (long long)a.size[i], "at least 1"), (nn_tensor *)NULL;
+    }
+    in[0] = x; in[1] = weight; in[2] = bias;
+    if (!nn__conv_fits(x->ctx, "conv_transposed", &a, in, bias ? 3 : 2, 1)) return NULL;
+    a.last = last ? NN__X_LAST | NN__Y_LAST : 0;
+    y = nn__apply2(&nn__op_conv_input, last ? nn__to_last(x) : x, weight, &a);
+    if (last) y = nn__from_last(y);
+    if (y && bias) y = nn_add(y, nn__by_channel(y, 0, bias));
+    return o.act == NN_ACT_NONE ? y : nn_activate(y, o.act);
 }
 
 /* ---- >>ops pool -------------------------------------------------------------------------------------
@@ -7315,34 +7993,380 @@ NN_API nn_tensor *nn_rmsnorm(nn_tensor *x, nn_tensor *weight, double eps) {
     nn_tensor *y = nn_mul(x, nn_rsqrt(nn_add_scalar(nn_mean(nn_square(x), NN_AXES(-1), 1), eps)));
     return weight ? nn_mul(y, weight) : y;
 }
-static nn_tensor *nn__by_channel(const char *op, nn_tensor *x, nn_tensor *v, const char *name) { /* [C] -> [C,1,...], to broadcast with x [N,C,...] */
-    nn__text t, u;
+/* -- norms over channels. x is [N,C,...] or, with `last`, [N,...,C]; each has a weight and a bias [C].
+      Whatever the norm, it needs two sums a channel and then one pass of y = p g + q (x - m) + r, m ... r the channel's. A set of channels that
+      share their statistics is one channel over the whole batch, or a group of channels of one sample; a block is what holds a set of
+      each kind: the batch, or a sample. -- */
+static int32_t nn__channel_axis(const nn_tensor *x, int32_t last) { return last ? x->ndim - 1 : 1; }
+static nn_shape nn__channel_others(const nn_tensor *x, int32_t last) { /* the axes but the channels' */
+    nn_shape axes = nn__shape_none();
+    for (int i = 0; i < x->ndim; i++)
+        if (i != nn__channel_axis(x, last)) axes.dim[axes.ndim++] = i;
+    return axes;
+}
+static int nn__check_channels(nn_node *n, int32_t last) { /* x, and two inputs of one value a channel */
+    static const char *const affine[2] = {"scale", "shift"}, *const norm[2] = {"weight", "bias"};
+    nn__text   t, u;
+    nn_tensor *x = n->in[0];
+    int64_t   *channels;
+    if (x->ndim < 2) return nn__fail(n->ctx, n->op->name, NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "at least 2");
+    channels = x->size + nn__channel_axis(x, last);
+    for (int i = 1; i < 3; i++)
+        if (n->in[i]->ndim != 1 || n->in[i]->size[0] != *channels)
+            return nn__fail(n->ctx, n->op->name, NN__M_SHAPES_DIFFER, (n->n_out == 1 ? affine : norm)[i - 1], nn__shape_text(&t, n->in[i]->ndim, n->in[i]->size), "x's channels", nn__shape_text(&u, 1, channels));
+    return nn__check_real(n, 3);
+}
+static const char *nn__part_of(const char *x, int64_t i, size_t e) { return x ? x + i * (int64_t)e : NULL; }
+
+/* -- channel_affine:  y = x a[c] + b[c]                dx = dy a -- */
+static int nn__shape_channel_affine(nn_node *n, nn_spec *out) { nn_spec_like(out, n->in[0]); return nn__check_channels(n, *(const int32_t *)n->attr); }
+typedef struct nn__channel_work { const nn__kernel_set *k; nn_node *n; int64_t c, size; size_t e; int stream; } nn__channel_work; /* size: of a run; rows in a part */
+static void nn__channel_runs(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__channel_work *w = (nn__channel_work *)arg;
+    double            h[4] = {0, 0, 0, 0};
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t at = i * w->size * (int64_t)w->e;
+        for (int k = 0; k < 2; k++) h[2 + k] = nn__load(w->n->in[0]->dtype, nn__data(w->n->in[1 + k]), i % w->c);
+        w->k->channel_apply(NULL, (char *)nn__data(w->n->in[0]) + at, (char *)nn__data(w->n->out[0]) + at, h, 1, 0, w->size, w->stream);
+    }
+}
+static void nn__channel_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__channel_work *w = (nn__channel_work *)arg;
+    const int64_t     at = begin * w->c * (int64_t)w->e;
+    (void)worker;
+    w->k->column_apply(NULL, (char *)nn__data(w->n->in[0]) + at, (char *)nn__data(w->n->out[0]) + at, NULL, NULL, nn__data(w->n->in[1]), nn__data(w->n->in[2]), end - begin, w->c, w->stream);
+}
+static void nn__run_channel_affine(nn_node *n) {
+    nn__channel_work w;
+    nn_tensor       *x = n->in[0];
+    int32_t          last = *(const int32_t *)n->attr;
+    int64_t          all = nn_numel(x);
+    if (!all) return;
+    w.k = nn__kernels_for(n->ctx, x->dtype); w.n = n; w.e = nn__dtypes[x->dtype].size; w.stream = nn__streams(x);
+    w.c    = x->size[nn__channel_axis(x, last)];
+    w.size = all / (x->size[0] * w.c);
+    nn__parallel(n->ctx, last ? all / w.c : x->size[0] * w.c, 0.2 * (double)(last ? w.c : w.size), last ? nn__channel_rows : nn__channel_runs, &w);
+}
+static nn_tensor *nn__by_channel(const nn_tensor *x, int32_t last, nn_tensor *v) { /* [C] as it broadcasts with x */
     nn_shape s = nn__shape_none();
-    if (!v) return NULL;
-    if (v->ndim != 1 || v->size[0] != x->size[1])
-        return nn__fail(x->ctx, op, NN__M_SHAPES_DIFFER, name, nn__shape_text(&t, v->ndim, v->size), "x's channels", nn__shape_text(&u, 1, x->size + 1)), (nn_tensor *)NULL;
-    s.ndim   = x->ndim - 1;
-    s.dim[0] = x->size[1];
-    for (int i = 1; i < s.ndim; i++) s.dim[i] = 1;
+    s.ndim = last ? 1 : x->ndim - 1;
+    for (int i = 0; i < s.ndim; i++) s.dim[i] = i ? 1 : x->size[nn__channel_axis(x, last)];
     return nn_reshape(v, s);
 }
-static nn_tensor *nn__channel_affine(const char *op, nn_tensor *x, nn_tensor *y, nn_tensor *weight, nn_tensor *bias) {
-    if (weight) y = nn_mul(y, nn__by_channel(op, x, weight, "weight"));
-    return bias ? nn_add(y, nn__by_channel(op, x, bias, "bias")) : y;
+static void nn__grad_channel_affine(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *x = n->in[0];
+    int32_t    last = *(const int32_t *)n->attr;
+    nn_shape   others = nn__channel_others(x, last);
+    if (nn_wants(n, 0)) dx[0] = nn_mul(dy[0], nn__by_channel(x, last, n->in[1]));
+    if (nn_wants(n, 1)) dx[1] = nn_sum(nn_mul(dy[0], x), others, 0);
+    if (nn_wants(n, 2)) dx[2] = nn_sum(dy[0], others, 0);
 }
+static nn_cost nn__cost_channel_affine(const nn_node *n) {
+    nn_cost cost = nn__cost_bytes(n);
+    cost.flops   = 2.0 * (double)nn_numel(n->in[0]);
+    return cost;
+}
+/* x, and two values a channel, of the k-th case; in each layout. Sizes: odd, longer than a vector, one position, more rows than a part */
+static int nn__sample_channels(nn_ctx *c, nn_dtype real, int k, nn_sample *s, int32_t *last, int none) {
+    static const nn_shape x[6] = {{3, {2, 4, 5, 0, 0, 0}}, {4, {3, 2, 3, 3, 0, 0}}, {2, {4, 6, 0, 0, 0, 0}}, {3, {2, 36, 3, 0, 0, 0}}, {3, {3, 2, 67, 0, 0, 0}}, {3, {0, 4, 3, 0, 0, 0}}};
+    nn_shape shape;
+    if (k >= 10 + 2 * none) return 0;
+    *last    = k & 1;
+    shape    = x[k / 2];
+    s->n_in  = 3;
+    s->in[0] = nn__sample_values(c, real, shape, k, -2, 3);
+    for (int i = 1; i < 3; i++) s->in[i] = nn__sample_values(c, real, NN_SHAPE(shape.dim[*last ? shape.ndim - 1 : 1]), k + i, 1.5 - i, 2.5 - i);
+    s->attr = s->room;
+    return 1;
+}
+static void nn__grad_fast_channel_affine(nn_node *n, nn_tensor **dy, nn_tensor **dx); /* below: the norms' */
+static int nn__sample_channel_affine(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_channels(c, real, k, s, (int32_t *)s->room, 1); }
+static const nn_op nn__op_channel_affine = {"channel_affine", 3, 1, sizeof(int32_t), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_channel_affine, nn__run_channel_affine, nn__grad_channel_affine,
+                                            nn__grad_fast_channel_affine, nn__cost_channel_affine, nn__sample_channel_affine, 0};
+
+/* -- batchnorm, groupnorm:  as layernorm, over a set       outputs 2 and 3: the sets' means and (biased) variances -- */
+typedef struct nn__norm_attr { double eps; int32_t groups, last; } nn__norm_attr; /* groups: 0 for batchnorm */
+typedef struct nn__norm {
+    const nn__kernel_set *k;
+    nn_dtype    dtype;
+    size_t      e;
+    const char *g, *x;                            /* g: dy, or NULL for the forward pass */
+    const char *with, *of;                        /* y = p with + q (of - m) + r: g and x, but for channel_affine's gradient NULL and g */
+    char       *y;
+    const void *weight, *bias;
+    void       *mean, *var;                       /* NULL: channel_affine, as if they were 0 and 1 */
+    double      eps, *share;                      /* backward: what [block,C] adds to dweight and dbias */
+    char       *sums, *factors;                   /* `last`: [block,part,3,C] and [block,4,C] */
+    int64_t     c, s, blocks, groups, per, count; /* channels, positions; sets in a block, channels in a set, values of a channel in a block */
+    int64_t     part, parts, first;               /* `last`: rows in a part, parts of a block; the first block at hand */
+    int         stream;
+} nn__norm;
+typedef struct nn__norm_set { double n, mean, squares, rstd, h, hx; } nn__norm_set; /* squares: about the mean; h, hx: sums of dy weight and that times xhat */
+
+static int nn__shape_norm(nn_node *n, nn_spec *out) {
+    nn__text             t;
+    nn_tensor           *x = n->in[0];
+    const nn__norm_attr *a = (const nn__norm_attr *)n->attr;
+    int64_t              c, all = nn_numel(x);
+    if (!nn__check_channels(n, a->last)) return 0;
+    c = x->size[nn__channel_axis(x, a->last)];
+    if (a->groups < 0 || (a->groups && c % a->groups)) return nn__fail(n->ctx, n->op->name, NN__M_OPTION, "groups", (double)a->groups);
+    if (!all && (!a->groups || x->size[0])) return nn__fail(n->ctx, NULL, NN__M_EMPTY, n->op->name, nn__shape_text(&t, x->ndim, x->size));
+    for (int i = 0; i < 3; i++) nn_spec_like(&out[i], i ? n->in[1] : x);
+    if (a->groups) out[1].shape = out[2].shape = NN_SHAPE(x->size[0], a->groups);
+    out[1].dtype = out[2].dtype = nn__kernel_dtype(x->dtype);
+    return 1;
+}
+static void nn__norm_begin(const nn__norm *w, nn__norm_set *t, int64_t set) {
+    memset(t, 0, sizeof *t);
+    t->rstd = 1;
+    if (!w->g || !w->mean) return;
+    t->mean = nn__load(w->dtype, w->mean, set);
+    t->rstd = 1 / sqrt(nn__load(w->dtype, w->var, set) + w->eps);
+}
+/* n more values of channel c, by what a kernel found: a number m near their mean, the sums of x - m and its square, or of dy and dy (x - m) */
+static void nn__norm_add(const nn__norm *w, nn__norm_set *t, int64_t c, double *share, const double *sums, double n) {
+    if (w->g) {
+        double weight = nn__load(w->dtype, w->weight, c), along = t->rstd * (sums[2] + (sums[0] - t->mean) * sums[1]);
+        share[0] += along;
+        share[1] += sums[1];
+        t->h     += weight * sums[1];
+        t->hx    += weight * along;
+    } else { /* Chan et al. 1979 */
+        double apart = sums[0] + sums[1] / n - t->mean, rest = sums[2] - sums[1] * sums[1] / n;
+        t->squares += (rest < 0 ? 0 : rest) + apart * apart * n * (t->n / (t->n + n));
+        t->mean    += apart * (n / (t->n + n));
+    }
+    t->n += n;
+}
+static void nn__norm_end(const nn__norm *w, nn__norm_set *t, int64_t set) {
+    if (w->g) return;
+    nn__store(w->dtype, w->mean, set, t->mean);
+    nn__store(w->dtype, w->var, set, t->squares / t->n);
+    t->rstd = 1 / sqrt(t->squares / t->n + w->eps);
+}
+static void nn__norm_factors(const nn__norm *w, const nn__norm_set *t, int64_t set, int64_t c, double *h) { /* m, p, q, r */
+    double scale = nn__load(w->dtype, w->weight, c) * t->rstd;
+    h[0] = w->mean ? nn__load(w->dtype, w->mean, set) : 0;
+    h[1] = w->with ? scale : 0;
+    h[2] = w->with ? -t->rstd * t->rstd * t->hx / t->n : scale;
+    h[3] = w->with ? -t->rstd * t->h / t->n : !w->bias ? 0 : nn__load(w->dtype, w->bias, c) + (h[0] - t->mean) * scale; /* what rounding the mean left out */
+}
+/* [N,C,...]: a set at a time, so that the second pass finds in the caches what the first has read */
+static void nn__norm_sets(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__norm     *w = (nn__norm *)arg;
+    const int64_t runs = w->count / w->s, apart = w->c * w->s, step = w->g ? 1 : w->per; /* a set's values follow each other: their sums need no telling apart */
+    (void)worker;
+    for (int64_t set = begin; set < end; set++) {
+        nn__norm_set t;
+        double       h[4];
+        nn__norm_begin(w, &t, set);
+        for (int64_t i = set * w->per; i < (set + 1) * w->per; i += step) {
+            w->k->channel_sums(nn__part_of(w->g, i * w->s, w->e), nn__part_of(w->x, i * w->s, w->e), runs, apart, step * w->s, h);
+            nn__norm_add(w, &t, i % w->c, w->share + 2 * i, h, (double)(step * w->count));
+        }
+        nn__norm_end(w, &t, set);
+        for (int64_t i = (set + 1) * w->per - 1; i >= set * w->per; i--) {
+            nn__norm_factors(w, &t, set, i % w->c, h);
+            w->k->channel_apply(nn__part_of(w->with, i * w->s, w->e), nn__part_of(w->of, i * w->s, w->e), w->y + i * w->s * (int64_t)w->e, h, runs, apart, w->s, w->stream);
+        }
+    }
+}
+/* [N,...,C]: blocks of rows, cut into parts; all their sums, then the sets, then all of y */
+static int64_t nn__norm_part(const nn__norm *w, int64_t i, int64_t *rows) { /* the i-th part's first element */
+    int64_t row = i % w->parts * w->part;
+    *rows = nn__min64(w->part, w->count - row);
+    return ((w->first + i / w->parts) * w->count + row) * w->c;
+}
+static void nn__norm_part_sums(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__norm *w = (nn__norm *)arg;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t rows, at = nn__norm_part(w, i, &rows);
+        w->k->column_sums(nn__part_of(w->g, at, w->e), nn__part_of(w->x, at, w->e), rows, w->c, w->sums + i * 3 * w->c * (int64_t)w->e);
+    }
+}
+static void nn__norm_part_sets(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__norm *w = (nn__norm *)arg;
+    (void)worker;
+    for (int64_t j = begin; j < end; j++) {
+        const int64_t block = j / w->groups, set = w->first * w->groups + j, c0 = j % w->groups * w->per;
+        nn__norm_set  t;
+        double        h[4];
+        nn__norm_begin(w, &t, set);
+        for (int64_t c = c0; c < c0 + w->per; c++)
+            for (int64_t i = block * w->parts; i < (block + 1) * w->parts; i++) {
+                int64_t rows;
+                nn__norm_part(w, i, &rows);
+                for (int k = 0; k < 3; k++) h[k] = nn__load(w->dtype, w->sums, (i * 3 + k) * w->c + c);
+                nn__norm_add(w, &t, c, w->share + 2 * (block * w->c + c), h, (double)rows);
+            }
+        nn__norm_end(w, &t, set);
+        for (int64_t c = c0; c < c0 + w->per; c++) {
+            nn__norm_factors(w, &t, set, c, h);
+            for (int k = 0; k < 4; k++) nn__store(w->dtype, w->factors, (block * 4 + k) * w->c + c, h[k]);
+        }
+    }
+}
+static void nn__norm_part_apply(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__norm *w = (nn__norm *)arg;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t     rows, at = nn__norm_part(w, i, &rows), row = w->c * (int64_t)w->e;
+        const char *h = w->factors + i / w->parts * 4 * row;
+        w->k->column_apply(nn__part_of(w->with, at, w->e), nn__part_of(w->of, at, w->e), w->y + at * (int64_t)w->e, h, h + row, h + 2 * row, h + 3 * row, rows, w->c, w->stream);
+    }
+}
+/* Sizes of parts are the shape's alone, for equal bits on any number of threads. */
+enum { NN__CHANNEL_ROWS = 512, NN__CHANNEL_VALUES = 1 << 15, NN__CHANNEL_BLOCKS = 1 << 20 };
+static void nn__norm_all(nn_node *n, nn__norm *w, nn_tensor *x, nn_tensor *dweight, nn_tensor *dbias) {
+    const nn__norm_attr *a = (const nn__norm_attr *)n->attr;
+    int64_t  all = nn_numel(x), at_once;
+    size_t   bytes, row;
+    double  *room, *total;
+    for (int i = 0; w->g && i < 2 && !all; i++) nn__fill_data(i ? dbias : dweight, 0);
+    if (!all) return;
+    w->k = nn__kernels_for(n->ctx, x->dtype); w->dtype = x->dtype; w->e = nn__dtypes[x->dtype].size; w->eps = a->eps; w->stream = nn__streams(x);
+    w->c      = x->size[nn__channel_axis(x, a->last)];
+    w->s      = all / (x->size[0] * w->c);
+    w->blocks = a->groups ? x->size[0] : 1;
+    w->groups = a->groups ? a->groups : w->c;
+    w->per    = w->c / w->groups;
+    w->count  = all / (w->blocks * w->c);
+    w->part   = nn__min64(NN__CHANNEL_ROWS, nn__max64(16, NN__CHANNEL_VALUES / w->c));
+    w->parts  = nn__ceil_div(w->count, w->part);
+    at_once   = a->last ? nn__min64(w->blocks, nn__max64(1, NN__CHANNEL_BLOCKS / (w->count * w->c))) : w->blocks;
+    row       = (size_t)w->c * sizeof(double);
+    bytes     = row * (size_t)(2 + 2 * at_once + (a->last ? (3 * w->parts + 4) * at_once : 0));
+    room      = total = (double *)nn__pool_get(n->ctx, bytes);
+    if (!room) return;
+    w->share   = total + 2 * w->c;
+    w->sums    = (char *)(w->share + 2 * w->c * at_once);
+    w->factors = w->sums + 3 * w->parts * at_once * (int64_t)row;
+    memset(total, 0, 2 * row);
+    for (w->first = 0; w->first < w->blocks; w->first += at_once) {
+        const int64_t blocks = nn__min64(at_once, w->blocks - w->first), sets = blocks * w->groups, parts = blocks * w->parts;
+        const double  set = (double)(w->per * w->count), part = (double)(w->part * w->c);
+        memset(w->share, 0, 2 * row * (size_t)blocks);
+        if (a->last) {
+            nn__parallel(n->ctx, parts, 0.2 * part, nn__norm_part_sums, w);
+            nn__parallel(n->ctx, sets, 10.0 * (double)(w->per * w->parts), nn__norm_part_sets, w);
+            nn__parallel(n->ctx, parts, 0.2 * part, nn__norm_part_apply, w);
+        } else nn__parallel(n->ctx, sets, 0.4 * set, nn__norm_sets, w);
+        for (int64_t i = 0; w->g && i < blocks; i++)
+            for (int64_t j = 0; j < 2 * w->c; j++) total[j] += w->share[i * 2 * w->c + j];
+    }
+    for (int64_t i = 0; w->g && i < 2 * w->c; i++) nn__store(w->dtype, nn__data(i % 2 ? dbias : dweight), i / 2, total[i]);
+    nn__pool_put(n->ctx, room, bytes);
+}
+static void nn__run_norm(nn_node *n) {
+    nn__norm w;
+    w.g = w.with = NULL; w.x = w.of = (char *)nn__data(n->in[0]); w.weight = nn__data(n->in[1]); w.bias = nn__data(n->in[2]);
+    w.y = (char *)nn__data(n->out[0]); w.mean = nn__data(n->out[1]); w.var = nn__data(n->out[2]);
+    nn__norm_all(n, &w, n->in[0], NULL, NULL);
+}
+static void nn__grad_norm(nn_node *n, nn_tensor **dy, nn_tensor **dx) { /* the statistics again, as ops, of x seen as [N,G,C/G,S] or [N,S,G,C/G] */
+    const nn__norm_attr *a = (const nn__norm_attr *)n->attr;
+    nn_tensor *x = n->in[0];
+    int64_t    c = x->size[nn__channel_axis(x, a->last)], batch = x->size[0], groups = a->groups ? a->groups : c, per = groups ? c / groups : 1, s = nn__count(x->ndim - 2, x->size + (a->last ? 1 : 2));
+    nn_shape   seen = a->last ? NN_SHAPE(batch, s, groups, per) : NN_SHAPE(batch, groups, per, s), own = a->last ? NN_SHAPE(groups, per) : NN_SHAPE(groups, per, 1);
+    nn_shape   axes = a->last ? NN_AXES(1, 3, 0) : NN_AXES(2, 3, 0), others = a->last ? NN_AXES(0, 1) : NN_AXES(0, 3);
+    nn_tensor *g = nn_reshape(dy[0], seen), *centred, *deviation, *xhat;
+    axes.ndim = a->groups ? 2 : 3;
+    if (nn_wants(n, 2)) dx[2] = nn_reshape(nn_sum(g, others, 0), NN_SHAPE(c));
+    if (batch == 0) { /* nothing has no mean */
+        for (int i = 0; i < 2; i++) dx[i] = nn_zeros(n->ctx, x->dtype, nn_shape_of(n->in[i]));
+        return;
+    }
+    centred   = nn_sub(nn_reshape(x, seen), nn_mean(nn_reshape(x, seen), axes, 1));
+    deviation = nn_sqrt(nn_affine(nn_mean(nn_square(centred), axes, 1), 1, a->eps));
+    xhat      = nn_div(centred, deviation);
+    if (nn_wants(n, 0)) {
+        nn_tensor *h = nn_mul(g, nn_reshape(n->in[1], own)), *along = nn_mul(xhat, nn_mean(nn_mul(h, xhat), axes, 1));
+        dx[0] = nn_reshape(nn_div(nn_sub(nn_sub(h, nn_mean(h, axes, 1)), along), deviation), nn_shape_of(x));
+    }
+    if (nn_wants(n, 1)) dx[1] = nn_reshape(nn_sum(nn_mul(g, xhat), others, 0), NN_SHAPE(c));
+}
+/* norm_back: dy, x, weight, mean, var -> dx, dweight, dbias; channel_affine_back: without the last two inputs */
+static int nn__shape_norm_back(nn_node *n, nn_spec *out) {
+    for (int i = 0; i < 3; i++) nn_spec_like(&out[i], n->in[i ? 2 : 1]);
+    return 1;
+}
+static void nn__run_norm_back(nn_node *n) {
+    nn__norm w;
+    int      affine = n->n_in == 3;
+    w.g = (char *)nn__data(n->in[0]); w.x = (char *)nn__data(n->in[1]); w.weight = nn__data(n->in[2]); w.bias = NULL; w.y = (char *)nn__data(n->out[0]);
+    w.mean = affine ? NULL : nn__data(n->in[3]); w.var = affine ? NULL : nn__data(n->in[4]);
+    w.with = affine ? NULL : w.g; w.of = affine ? w.g : w.x;
+    nn__norm_all(n, &w, n->in[1], n->out[1], n->out[2]);
+}
+static const nn_op nn__op_norm_back = {"norm_back", 5, 3, sizeof(nn__norm_attr), NN_OP_FLOAT, nn__shape_norm_back, nn__run_norm_back, NULL, NULL, nn__cost_rows, NULL, 0};
+static const nn_op nn__op_channel_affine_back = {"channel_affine_back", 3, 3, sizeof(nn__norm_attr), NN_OP_FLOAT, nn__shape_norm_back, nn__run_norm_back, NULL, NULL, nn__cost_rows, NULL, 0};
+static void nn__grad_fast_norm(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn_tensor *in[5];
+    in[0] = dy[0]; in[1] = n->in[0]; in[2] = n->in[1]; in[3] = n->out[1]; in[4] = n->out[2];
+    nn_apply(&nn__op_norm_back, in, 5, n->attr, dx);
+}
+static void nn__grad_fast_channel_affine(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    nn__norm_attr a;
+    nn_tensor    *in[3];
+    memset(&a, 0, sizeof a);
+    a.last = *(const int32_t *)n->attr;
+    in[0] = dy[0]; in[1] = n->in[0]; in[2] = n->in[1];
+    nn_apply(&nn__op_channel_affine_back, in, 3, &a, dx);
+}
+static int nn__sample_norm(nn_ctx *c, nn_dtype real, int k, nn_sample *s, int grouped) {
+    nn__norm_attr *a = (nn__norm_attr *)(void *)s->room;
+    a->eps = 1e-3;
+    if (!nn__sample_channels(c, real, k, s, &a->last, grouped)) return 0;
+    if (grouped) a->groups = k % 4 < 2 || nn_dim(s->in[1], 0) % 2 ? 1 : 2;
+    return 1;
+}
+static int nn__sample_batchnorm(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_norm(c, real, k, s, 0); }
+static int nn__sample_groupnorm(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_norm(c, real, k, s, 1); }
+#define NN__NORM(name) \
+    static const nn_op nn__op_##name = {#name, 3, 3, sizeof(nn__norm_attr), NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_norm, nn__run_norm, nn__grad_norm, nn__grad_fast_norm, \
+                                        nn__cost_rows, nn__sample_##name, 0}
+NN__NORM(batchnorm);
+NN__NORM(groupnorm);
+
+/* x as these ops take it; without positions, both layouts are the same bytes, of which rows of channels are the quicker */
+static nn_tensor *nn__norm_view(nn_tensor *x, int32_t *last) {
+    *last = x->ndim == 2 || nn_is_channels_last(x) || (x->size[0] && x->size[1] && nn_numel(x) == x->size[0] * x->size[1]);
+    return *last && x->ndim > 2 ? nn__to_last(x) : x;
+}
+static nn_tensor *nn__norm_unview(nn_tensor *y, int32_t last) { return last && y && y->ndim > 2 ? nn__from_last(y) : y; }
+static nn_tensor *nn__channels_of(const nn_tensor *x, nn_tensor *v, double value) { return v ? v : nn_expand(nn_scalar_like(x, value), NN_SHAPE(x->size[1])); }
 static int nn__has_channels(const char *op, nn_tensor *x) {
     nn__text t;
     return nn__ok_tensor(op, x) && (x->ndim >= 2 || nn__fail(x->ctx, op, NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "at least 2"));
 }
+static nn_tensor *nn__norm_of(const nn_op *op, nn_tensor *x, int groups, nn_tensor *weight, nn_tensor *bias, double eps, nn_tensor **out) {
+    nn__norm_attr a;
+    nn_tensor    *in[3];
+    memset(&a, 0, sizeof a);
+    a.eps    = eps;
+    a.groups = groups;
+    in[1]    = nn__channels_of(x, weight, 1);
+    in[2]    = nn__channels_of(x, bias, 0);
+    in[0]    = nn__norm_view(x, &a.last);
+    return nn_apply(op, in, 3, &a, out) ? nn__norm_unview(out[0], a.last) : NULL;
+}
 NN_API nn_tensor *nn_groupnorm(nn_tensor *x, int groups, nn_tensor *weight, nn_tensor *bias, double eps) {
-    nn_tensor *g, *centred;
+    nn_tensor *out[3], *y;
+    int32_t    last;
     if (!nn__has_channels("groupnorm", x)) return NULL;
     if (nn__is_half(x)) return nn_cast(nn_groupnorm(nn_cast(x, NN_F32), groups, nn_cast(weight, NN_F32), nn_cast(bias, NN_F32), eps), x->dtype);
     if (groups < 1 || x->size[1] % groups) return nn__fail(x->ctx, "groupnorm", NN__M_OPTION, "groups", (double)groups), (nn_tensor *)NULL;
-    g       = nn_reshape(x, NN_SHAPE(x->size[0], groups, x->size[0] ? -1 : nn__count(x->ndim - 1, x->size + 1) / groups));
-    centred = nn_sub(g, nn_mean(g, NN_AXES(-1), 1));
-    g       = nn_mul(centred, nn_rsqrt(nn_add_scalar(nn_mean(nn_square(centred), NN_AXES(-1), 1), eps)));
-    return nn__channel_affine("groupnorm", x, nn_reshape(g, nn_shape_of(x)), weight, bias);
+    if (x->size[1] && nn_numel(x) == x->size[0] * x->size[1]) { /* one position: a group is a row */
+        y = nn_reshape(x, NN_SHAPE(x->size[0] * groups, x->size[1] / groups));
+        y = nn_reshape(nn_layernorm(y, nn_ones(x->ctx, x->dtype, NN_SHAPE(x->size[1] / groups)), nn_zeros(x->ctx, x->dtype, NN_SHAPE(x->size[1] / groups)), eps), nn_shape_of(x));
+        if (!y || (!weight && !bias)) return y;
+        y = nn__norm_view(y, &last);
+        return nn__norm_unview(nn__apply3(&nn__op_channel_affine, y, nn__channels_of(x, weight, 1), nn__channels_of(x, bias, 0), &last), last);
+    }
+    return nn__norm_of(&nn__op_groupnorm, x, groups, weight, bias, eps, out);
 }
 static void nn__running(nn_tensor *kept, nn_tensor *now, double momentum, double factor) { /* kept += momentum (factor now - kept) */
     nn_tensor *moved;
@@ -7353,8 +8377,8 @@ static void nn__running(nn_tensor *kept, nn_tensor *now, double momentum, double
 NN_API nn_tensor *nn_batchnorm(nn_tensor *x, const nn_batchnorm_options *options) {
     nn__text             t;
     nn_batchnorm_options o;
-    nn_shape             axes = nn__shape_none();
-    nn_tensor           *mean, *var, *centred;
+    nn_tensor           *out[3], *y, *a, *b;
+    int32_t              last;
     if (!nn__has_channels("batchnorm", x) || !nn__ok_arg(x->ctx, "batchnorm", options, "options")) return NULL;
     o = *options;
     if (nn__is_half(x)) {
@@ -7365,26 +8389,25 @@ NN_API nn_tensor *nn_batchnorm(nn_tensor *x, const nn_batchnorm_options *options
     if (o.momentum == 0) o.momentum = 0.1;
     if (o.eps == 0) o.eps = 1e-5;
     if (!(o.momentum > 0 && o.momentum <= 1)) return nn__fail(x->ctx, "batchnorm", NN__M_OPTION, "momentum", o.momentum), (nn_tensor *)NULL;
-    for (int i = 0; i < x->ndim; i++)
-        if (i != 1) axes.dim[axes.ndim++] = i;
     if (o.training) {
         double n = x->size[1] ? (double)nn_numel(x) / (double)x->size[1] : 0;
         int    was;
         if (n < 2) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "the variance of one value a channel, or", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
-        mean    = nn_mean(x, axes, 1);
-        centred = nn_sub(x, mean);
-        var     = nn_mean(nn_square(centred), axes, 1);
-        was     = nn_no_grad(x->ctx, 1);
-        nn__running(o.mean, mean, o.momentum, 1);
-        nn__running(o.var, var, o.momentum, n / (n - 1)); /* the sample's variance */
+        y = nn__norm_of(&nn__op_batchnorm, x, 0, o.weight, o.bias, o.eps, out);
+        if (!y) return NULL;
+        was = nn_no_grad(x->ctx, 1);
+        nn__running(o.mean, out[1], o.momentum, 1);
+        nn__running(o.var, out[2], o.momentum, n / (n - 1)); /* the sample's variance */
         nn_no_grad(x->ctx, was);
-    } else {
-        if (!nn__ok_arg(x->ctx, "batchnorm", o.mean, "the running mean") || !nn__ok_arg(x->ctx, "batchnorm", o.var, "the running variance")) return NULL;
-        var     = nn__by_channel("batchnorm", x, nn_cast(o.var, x->dtype), "var");
-        mean    = nn__by_channel("batchnorm", x, nn_cast(o.mean, x->dtype), "mean");
-        centred = mean ? nn_sub(x, mean) : NULL;
+        return y;
     }
-    return nn__channel_affine("batchnorm", x, nn_mul(centred, nn_rsqrt(nn_add_scalar(var, o.eps))), o.weight, o.bias);
+    if (!nn__ok_arg(x->ctx, "batchnorm", o.mean, "the running mean") || !nn__ok_arg(x->ctx, "batchnorm", o.var, "the running variance")) return NULL;
+    a = nn_rsqrt(nn_add_scalar(nn_cast(o.var, x->dtype), o.eps));
+    if (o.weight) a = nn_mul(o.weight, a);
+    b = nn_mul(nn_cast(o.mean, x->dtype), a);
+    b = o.bias ? nn_sub(o.bias, b) : nn_neg(b);
+    x = nn__norm_view(x, &last);
+    return nn__norm_unview(nn__apply3(&nn__op_channel_affine, x, a, b, &last), last);
 }
 
 /* ---- >>ops move -------------------------------------------------------------------------------------
@@ -8565,8 +9588,8 @@ NN_API nn_tensor *nn_det(nn_tensor *x) { return nn__apply1(&nn__op_det, x, NULL)
 /* ---- >>ops list -------------------------------------------------------------------------------------
    Every op of this file. The op test walks this list: values, gradients, second order, instruction sets, threads. */
 #define NN__OTHER_OPS(X) \
-    X(sum) X(max) X(matmul) X(linear) X(linear_back) X(matmul_i8) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
-    X(cross_entropy) X(cross_entropy_back) X(mse) X(mse_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
+    X(sum) X(max) X(matmul) X(linear) X(linear_back) X(matmul_i8) X(conv) X(conv_input) X(conv_weight) X(softmax) X(softmax_back) X(log_softmax) X(log_softmax_back) X(layernorm) X(layernorm_back) \
+    X(channel_affine) X(channel_affine_back) X(batchnorm) X(groupnorm) X(norm_back) X(cross_entropy) X(cross_entropy_back) X(mse) X(mse_back) X(mask) X(dropout) X(uniform) X(normal) X(reshape) X(permute) X(slice) X(unslice) \
     X(expand) X(copy) X(assign) X(cast) X(concat) X(gather) X(scatter_add) X(one_hot) X(compare) X(logic) X(where) \
     X(recur) X(count_nonzero) X(argmax) X(sort) X(scatter) X(index_select) X(index_add) X(cholesky) X(triangular_solve) X(inverse) X(det) \
     X(max_pool) X(max_pool_back) X(pool_index) X(avg_pool) X(avg_pool_back) X(resize) X(resize_back)
@@ -9711,6 +10734,62 @@ NN_API nn_tensor *nn_layer_groupnorm(nn_scope s, const char *name, nn_tensor *x,
     return b ? nn_leave(l, nn_groupnorm(x, groups, w, b, 1e-5)) : NULL;
 }
 
+NN_API nn_tensor *nn_layer_instancenorm(nn_scope s, const char *name, nn_tensor *x) { return nn_layer_groupnorm(s, name, x, (int)nn__min64(nn_dim(x, 1), INT32_MAX)); }
+
+static nn_shape nn__kernel_shape(nn_tensor *x, nn_shape kernel, int64_t out, int64_t in) { /* [out,in,K...]: one number in kernel is for every axis */
+    nn_shape s = nn__shape_none();
+    s.ndim   = x->ndim;
+    s.dim[0] = out;
+    s.dim[1] = in;
+    for (int i = 2; i < s.ndim; i++) s.dim[i] = kernel.dim[kernel.ndim == 1 ? 0 : i - 2];
+    return s;
+}
+/* A convolution of x as a layer: weight [out,C/groups,K...], or of a transposed one [C,out/groups,K...], and bias */
+static nn_tensor *nn__layer_conv(nn_scope l, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options, int transposed) {
+    nn_conv_options o = options ? *options : nn_conv_defaults();
+    const char     *op = transposed ? "conv_transposed" : "conv";
+    int64_t         in = nn_dim(x, 1), groups = o.groups ? o.groups : 1, k[NN__GRID];
+    nn_shape        shape;
+    nn_init         init;
+    nn_tensor      *w, *b;
+    int             axes;
+    if (!nn__ok_arg(l.ctx, op, x, "x") || !(axes = nn__grid_axes(op, x)) || !nn__grid_sizes(l.ctx, op, "kernel", kernel, axes, 0, 1, 0, k)) return NULL;
+    if (groups < 1 || in % groups) return nn__fail(l.ctx, op, NN__M_GROUPS, (long long)groups, "x", (long long)in), (nn_tensor *)NULL;
+    if (out < 1 || out % groups) return nn__fail(l.ctx, op, NN__M_GROUPS, (long long)groups, "the weight", (long long)out), (nn_tensor *)NULL;
+    shape = transposed ? nn__kernel_shape(x, kernel, in, out / groups) : nn__kernel_shape(x, kernel, out, in / groups);
+    init  = nn_init_fan_in(nn__count(shape.ndim - 1, shape.dim + 1)); /* as PyTorch counts it, also where it is transposed */
+    w = nn_param(l, "weight", shape, init);
+    b = o.no_bias ? NULL : nn_param(l, "bias", NN_SHAPE(out), init);
+    if (!w || (!b && !o.no_bias)) return NULL;
+    return transposed ? nn_conv_transposed(x, w, b, &o) : nn_conv(x, w, b, &o);
+}
+NN_API nn_tensor *nn_layer_conv_with(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options) {
+    nn_scope l = nn_in(s, name);
+    return nn_leave(l, nn__layer_conv(l, x, out, kernel, options, 0));
+}
+NN_API nn_tensor *nn_layer_conv(nn_scope s, const char *name, nn_tensor *x, int64_t out, int64_t kernel, int64_t stride, int64_t padding) {
+    nn_conv_options o = nn_conv_defaults();
+    o.stride  = NN_SHAPE(stride);
+    o.padding = NN_SHAPE(padding);
+    return nn_layer_conv_with(s, name, x, out, NN_SHAPE(kernel), &o);
+}
+NN_API nn_tensor *nn_layer_conv_transposed(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options) {
+    nn_scope l = nn_in(s, name);
+    return nn_leave(l, nn__layer_conv(l, x, out, kernel, options, 1));
+}
+NN_API nn_tensor *nn_layer_conv_separable(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, const nn_conv_options *options) {
+    nn_conv_options deep = options ? *options : nn_conv_defaults(), point = nn_conv_defaults();
+    nn_scope        l = nn_in(s, name), d = nn_in(l, "depthwise"), p;
+    point.act     = deep.act;
+    point.no_bias = deep.no_bias;
+    deep.act      = NN_ACT_NONE;
+    deep.no_bias  = 1;
+    deep.groups   = nn_dim(x, 1);
+    x = nn_leave(d, nn__layer_conv(d, x, nn_dim(x, 1), kernel, &deep, 0));
+    p = nn_in(l, "pointwise");
+    return nn_leave(l, nn_leave(p, nn__layer_conv(p, x, out, NN_SHAPE(1), &point, 0)));
+}
+
 NN_API nn_tensor *nn_layer_bilinear(nn_scope s, const char *name, nn_tensor *x, nn_tensor *y, int64_t out) {
     int64_t    n = nn_dim(x, -1), m = nn_dim(y, -1);
     nn_shape   split = nn_shape_of(x);
@@ -10492,6 +11571,8 @@ struct nn_data {
     int          drop_last, shuffle, running, batch_set; /* batch_set: nn_data_batch was called */
     uint64_t     id, epoch;
     nn_tensor   *bx, *by;
+    nn_augment   augment;
+    int64_t      classes;            /* by has so many probabilities; 0: it is as y is */
 };
 
 static int nn__is_class(const nn_tensor *y) { return !nn__is_real(y->dtype) && y->ndim == 1; }
@@ -11346,6 +12427,8 @@ static int nn__data_divide(nn_data *d, double share, int folds, int fold, nn_dat
         return 0;
     }
     for (int k = 0; k < 2; k++) { out[k]->batch = d->batch; out[k]->batch_set = d->batch_set; out[k]->drop_last = d->drop_last; out[k]->shuffle = d->shuffle; }
+    out[0]->augment = d->augment; /* and the part that is held out is as it is */
+    out[0]->classes = d->classes;
     *rest = out[0];
     *part = out[1];
     return 1;
@@ -11368,15 +12451,18 @@ NN_API int64_t nn_data_classes(nn_data *d) {
 NN_API const char *nn_data_class(const nn_data *d, int i) { return d && i >= 0 && i < d->samples->classes ? d->samples->names[d->samples->columns + i] : NULL; }
 NN_API const char *nn_data_column(const nn_data *d, int i) { return d && i >= 0 && i < d->samples->columns ? d->samples->names[i] : NULL; }
 
+static void nn__batch_forget(nn_data *d) { /* its tensors have not the shape that is wanted now */
+    if (d->bx) nn__kept_free(d->bx);
+    if (d->by) nn__kept_free(d->by);
+    d->bx = d->by = NULL;
+}
 NN_API int nn_data_batch(nn_data *d, int64_t size, int drop_last) {
     if (!d || !nn__ok(d->ctx)) return 0;
     if (size < 1) return nn__fail(d->ctx, "batch", NN__M_OPTION, "size", (double)size);
     d->batch     = size;
     d->batch_set = 1;
     d->drop_last = drop_last;
-    if (d->bx) nn__kept_free(d->bx);
-    if (d->by) nn__kept_free(d->by);
-    d->bx = d->by = NULL;
+    nn__batch_forget(d);
     return 1;
 }
 NN_API int nn_data_shuffle(nn_data *d, int on) {
@@ -11426,9 +12512,9 @@ static nn_dtype nn__batch_dtype(const nn_tensor *x, int target) {
     return target && nn__is_class(x) ? NN_I32 : NN_F32;
 }
 static nn_tensor *nn__batch_room(nn_data *d, const nn_tensor *from, int target) {
-    nn_shape s = nn_shape_of(from);
+    nn_shape s = target && d->classes ? NN_SHAPE(0, d->classes) : nn_shape_of(from);
     s.dim[0] = nn__min64(d->batch, d->n);
-    return nn__kept_new(d->ctx, nn__batch_dtype(from, target), s.ndim, s.dim, NULL);
+    return nn__kept_new(d->ctx, target && d->classes ? d->bx->dtype : nn__batch_dtype(from, target), s.ndim, s.dim, NULL);
 }
 
 /* The header and the bytes stay, but it is another tensor now: of another size perhaps, and without a gradient. */
@@ -11449,6 +12535,7 @@ static void nn__epoch_begin(nn_data *d) {
     d->at      = 0;
     d->running = 1;
 }
+static int nn__augment_batch(nn_data *d, int64_t n); /* >>images */
 NN_API int nn_data_next(nn_data *d, nn_batch *b) {
     nn_ctx *c = d ? d->ctx : NULL;
     int64_t n;
@@ -11468,7 +12555,8 @@ NN_API int nn_data_next(nn_data *d, nn_batch *b) {
     nn__new_batch(d->bx, n);
     nn__new_batch(d->by, n);
     if (!nn__gather_x(d, d->bx, d->order + d->at, n)) return 0;
-    nn__gather_rows(d->by, d->samples->y, d->order + d->at, n, 1);
+    if (!d->classes) nn__gather_rows(d->by, d->samples->y, d->order + d->at, n, 1);
+    if (!nn__augment_batch(d, n)) return 0;
     b->x     = d->bx;
     b->y     = d->by;
     b->n     = n;
@@ -11575,6 +12663,507 @@ static int nn__scale_fit(nn_model *m, const char *name, nn_data *d, nn_scaling h
 }
 NN_API int nn_scale_fit(nn_model *m, const char *name, nn_data *d, nn_scaling how) { return nn__scale_fit(m, name, d, how, 0); }
 NN_API int nn_scale_fit_target(nn_model *m, const char *name, nn_data *d, nn_scaling how) { return nn__scale_fit(m, name, d, how, 1); }
+
+/* ---- >>images ---------------------------------------------------------------------------------------
+   Pictures are tensors [C,H,W] of bytes, or of 0 ... 1. Read are PPM, PGM and BMP, written PNG, PPM and PGM:
+
+       nn_augment a = nn_augment_defaults();
+       nn_tensor *cat = nn_image_read(c, "cat.ppm"), *x = nn_scale(nn_cast(nn_unsqueeze(cat, 0), NN_F32), 1 / 255.0); [1,3,H,W]
+       nn_image_write(nn_image_grid(nn_data_x(d, 0, 64), 0, 2), "first.png");
+       a.flip  = 0.5f;
+       a.shift = 4;
+       nn_data_augment(d, &a); */
+static uint64_t nn__little(const char *p, int n); /* >>files */
+static int64_t  nn__round_div(uint64_t v, uint64_t from) { return (int64_t)((v * 255 + from / 2) / from); } /* of 0 ... from, to 0 ... 255 */
+
+/* -- PGM and PPM: P2 P3 in decimal, P5 P6 in bytes, of two where the maximum is above 255; then width, height, maximum, pixels -- */
+static int64_t nn__pnm_number(const unsigned char *p, size_t size, size_t *at) { /* after spaces and comments; -1: there is none */
+    int64_t n = 0;
+    int     digits = 0;
+    for (; *at < size && ((p[*at] >= 9 && p[*at] <= 13) || p[*at] == ' ' || p[*at] == '#'); ++*at)
+        if (p[*at] == '#')
+            while (*at + 1 < size && p[*at + 1] != '\n') ++*at;
+    for (; *at < size && p[*at] >= '0' && p[*at] <= '9' && digits < 9; ++*at, digits++) n = n * 10 + (p[*at] - '0');
+    return digits && (*at == size || p[*at] < '0' || p[*at] > '9') ? n : -1;
+}
+static const char *nn__pnm_read(nn_ctx *c, const unsigned char *p, size_t size, nn_tensor **x) { /* NULL or what is wrong */
+    int     text = p[1] <= '3';
+    int64_t channels = (p[1] - '0') % 3 ? 1 : 3, w, h, most, n;
+    size_t  at = 2;
+    w    = nn__pnm_number(p, size, &at);
+    h    = nn__pnm_number(p, size, &at);
+    most = nn__pnm_number(p, size, &at);
+    if (w < 1 || h < 1 || most < 1 || most > 65535) return "its header is not what it should be";
+    n = channels * h * w; /* below 2^62: each has at most nine digits */
+    at += !text;          /* one space */
+    if (at > size || (uint64_t)(text ? 2 * n - 1 : n << (most > 255)) > size - at) return "it is cut short";
+    *x = nn__tensor(c, "image", NN_U8, NN_SHAPE(channels, h, w));
+    for (int64_t i = 0; i < n && *x && (*x)->st->data; i++) {
+        int64_t v = text ? nn__pnm_number(p, size, &at) : p[at++];
+        if (!text && most > 255) v = v << 8 | p[at++];
+        if (v < 0 || v > most) return v < 0 ? "a pixel is not a number" : "a pixel is above the header's maximum";
+        ((uint8_t *)(*x)->st->data)[i % channels * h * w + i / channels] = (uint8_t)(most == 255 ? v : nn__round_div((uint64_t)v, (uint64_t)most));
+    }
+    return NULL;
+}
+
+/* -- BMP: rows from the bottom up unless the height is negative, each filled up to four bytes; a palette, or bits for blue, green and red -- */
+static const char *nn__bmp_read(nn_ctx *c, const unsigned char *u, size_t size, nn_tensor **x) { /* NULL or what is wrong */
+    const char *p = (const char *)u;
+    uint64_t    begin, head, bits, kind, colours, row, mask[3];
+    int64_t     w, h;
+    int         down;
+    if (size < 54) return "its header is cut short";
+    begin = nn__little(p + 10, 4); head = nn__little(p + 14, 4); bits = nn__little(p + 28, 2); kind = nn__little(p + 30, 4); colours = nn__little(p + 46, 4);
+    w    = (int64_t)nn__little(p + 18, 4);
+    h    = (int64_t)nn__little(p + 22, 4);
+    down = h >= (int64_t)1 << 31;
+    if (down) h = ((int64_t)1 << 32) - h;
+    if (head < 40 || head > size - 14 || w < 1 || w > INT32_MAX || h < 1) return "its header is not what it should be";
+    if (kind == 3 ? bits != 16 && bits != 32 : kind || (bits != 1 && bits != 4 && bits != 8 && bits != 16 && bits != 24 && bits != 32)) return "it is compressed, or has an unusual number of bits a pixel";
+    for (int k = 0; k < 3; k++) {
+        mask[k] = bits == 16 ? 0x1fu << (10 - 5 * k) : 0xffu << (16 - 8 * k);
+        if (kind == 3) mask[k] = size < 66 ? 0 : nn__little(p + 54 + 4 * k, 4); /* the same place behind a short header and in a long one */
+        if (!mask[k]) return "a colour has no bits";
+    }
+    if (bits > 8) colours = 0;
+    else if (!colours) colours = 1u << bits;
+    row = ((uint64_t)w * bits + 31) / 32 * 4;
+    if (begin > size || (uint64_t)h > (size - begin) / row || colours > 256 || 14 + head + 4 * colours > size) return "it is cut short";
+    *x = nn__tensor(c, "image", NN_U8, NN_SHAPE(3, h, w));
+    for (int64_t y = 0; y < h && *x && (*x)->st->data; y++) {
+        const unsigned char *from = u + begin + (uint64_t)(down ? y : h - 1 - y) * row;
+        uint8_t             *to = (uint8_t *)(*x)->st->data + y * w;
+        for (int64_t i = 0; i < w; i++) {
+            uint64_t at = (uint64_t)i * bits / 8, v = bits > 8 ? nn__little((const char *)from + at, (int)bits / 8) : from[at] >> (8 - bits - (uint64_t)i * bits % 8) & ((1u << bits) - 1);
+            if (bits <= 8 && v >= colours) return "a pixel has a colour that its palette has not";
+            if (bits <= 8) v = nn__little(p + 14 + head + 4 * v, 3);
+            for (int k = 0; k < 3; k++) {
+                uint64_t low = mask[k] & (~mask[k] + 1); /* the mask's last bit */
+                to[k * h * w + i] = (uint8_t)(mask[k] / low == 255 ? (v & mask[k]) / low : (uint64_t)nn__round_div((v & mask[k]) / low, mask[k] / low));
+            }
+        }
+    }
+    return NULL;
+}
+
+static nn_tensor *nn__image(nn_ctx *c, const char *path, const unsigned char *p, size_t size) {
+    nn_tensor  *x = NULL;
+    const char *wrong = "not a PPM, PGM or BMP picture";
+    if (size > 2 && p[0] == 'P' && p[1] >= '2' && p[1] <= '6' && p[1] != '4') wrong = nn__pnm_read(c, p, size, &x);
+    else if (size > 2 && p[0] == 'B' && p[1] == 'M') wrong = nn__bmp_read(c, p, size, &x);
+    return wrong ? nn__fail(c, "image", NN__M_FORMAT, path, wrong), (nn_tensor *)NULL : x;
+}
+NN_API nn_tensor *nn_image_memory(nn_ctx *c, const void *bytes, size_t size) {
+    return nn__ok_arg(c, "image", bytes, "bytes") ? nn__image(c, "picture", (const unsigned char *)bytes, size) : NULL;
+}
+NN_API nn_tensor *nn_image_read(nn_ctx *c, const char *path) {
+    size_t     size = 0;
+    void      *p = nn__ok(c) ? nn__read_file(c, path, &size) : NULL;
+    nn_tensor *x = p ? nn__image(c, path, (const unsigned char *)p, size) : NULL;
+    if (p) nn__file_forget(c, p, size);
+    return x;
+}
+
+#if !defined(NN_NO_STDIO)
+static uint32_t nn__crc32(uint32_t crc, const void *data, size_t n); /* >>files */
+static int      nn__ends_with(const char *s, const char *end);
+static int      nn__replace_file(nn_ctx *c, const char *op, const char *path, int (*put)(FILE *f, void *arg), void *arg);
+static int      nn__put_text(FILE *f, void *arg);
+
+/* -- PNG: rows as differences from their neighbours, deflated (Deutsch 1996, RFC 1951) with the fixed Huffman codes -- */
+typedef struct nn__bits { unsigned char *p; size_t n; uint64_t word; int have; uint16_t code[288]; } nn__bits; /* code: of each literal and length, its first bit lowest */
+static void nn__bits_put(nn__bits *b, uint64_t v, int n) {
+    b->word |= v << b->have;
+    for (b->have += n; b->have >= 8; b->have -= 8, b->word >>= 8) b->p[b->n++] = (unsigned char)b->word;
+}
+static uint16_t nn__bits_turned(int v, int n) {
+    int r = 0;
+    for (; n--; v >>= 1) r = r << 1 | (v & 1);
+    return (uint16_t)r;
+}
+static void nn__bits_symbol(nn__bits *b, int s) { nn__bits_put(b, b->code[s], s < 144 ? 8 : s < 256 ? 9 : s < 280 ? 7 : 8); }
+/* n bytes as one block, at most 9 bits each: where the last four bytes with the same hash go on as here do, their length and distance. `last` has 2^15 places. */
+static void nn__deflate(nn__bits *b, const unsigned char *p, size_t n, uint32_t *last) {
+    memset(last, 0, sizeof *last << 15);
+    for (int s = 0; s < 288; s++) b->code[s] = s < 144 ? nn__bits_turned(0x30 + s, 8) : s < 256 ? nn__bits_turned(0x190 + s - 144, 9) : s < 280 ? nn__bits_turned(s - 256, 7) : nn__bits_turned(0xc0 + s - 280, 8);
+    nn__bits_put(b, 3, 3); /* the last block; fixed codes */
+    for (size_t i = 0, length; i < n; i += length) {
+        size_t from = 0;
+        int    e = 0, l, d;
+        length = 1;
+        if (n - i >= 4) {
+            uint32_t word = p[i] | (uint32_t)p[i + 1] << 8 | (uint32_t)p[i + 2] << 16 | (uint32_t)p[i + 3] << 24, *place = &last[word * 2654435761u >> 17];
+            from   = *place; /* one more than where, 0: nowhere */
+            *place = (uint32_t)i + 1;
+            if (from && i + 1 - from <= 32768 && !memcmp(p + from - 1, p + i, 4))
+                for (length = 4; length < 258 && i + length < n && p[from - 1 + length] == p[i + length];) length++;
+        }
+        if (length == 1) { nn__bits_symbol(b, p[i]); continue; }
+        for (l = (int)length - 3; l >> e >= 8;) e++; /* four lengths a code and doubling of their width, but for the longest */
+        if (length == 258) nn__bits_symbol(b, 285);
+        else {
+            nn__bits_symbol(b, 257 + 4 * e + (l >> e));
+            nn__bits_put(b, (uint64_t)(l & ((1 << e) - 1)), e);
+        }
+        for (d = (int)(i - from), e = 0; d >> e >= 4;) e++; /* two distances a code */
+        nn__bits_put(b, nn__bits_turned(2 * e + (d >> e), 5), 5);
+        nn__bits_put(b, (uint64_t)(d & ((1 << e) - 1)), e);
+    }
+    nn__bits_symbol(b, 256);
+    nn__bits_put(b, 0, 7); /* to a whole byte */
+    b->have = 0;
+}
+/* A row less what filter f foretells of it by the pixels left, up and between; there are zeros before both rows. The sum of what is left */
+static int64_t nn__png_filter(int f, const unsigned char *row, const unsigned char *up, int64_t n, int pixel, unsigned char *to) {
+    int64_t sum = 0;
+    switch (f) {
+    case 0: memcpy(to, row, (size_t)n); break;
+    case 1: for (int64_t i = 0; i < n; i++) to[i] = (unsigned char)(row[i] - row[i - pixel]); break;
+    case 2: for (int64_t i = 0; i < n; i++) to[i] = (unsigned char)(row[i] - up[i]); break;
+    case 3: for (int64_t i = 0; i < n; i++) to[i] = (unsigned char)(row[i] - (row[i - pixel] + up[i]) / 2); break;
+    default:
+        for (int64_t i = 0; i < n; i++) { /* Paeth: whichever is nearest to left + up - between */
+            int a = row[i - pixel], b = up[i], c = up[i - pixel], da = abs(b - c), db = abs(a - c), dc = abs(a + b - 2 * c);
+            to[i] = (unsigned char)(row[i] - (da <= db && da <= dc ? a : db <= dc ? b : c));
+        }
+    }
+    for (int64_t i = 0; i < n; i++) sum += abs((signed char)to[i]);
+    return sum;
+}
+static unsigned char *nn__big_put(unsigned char *p, uint32_t v) {
+    for (int i = 0; i < 4; i++) p[i] = (unsigned char)(v >> (24 - 8 * i));
+    return p + 4;
+}
+static unsigned char *nn__png_chunk(unsigned char *p, const char *name, size_t n) { /* its data stands at p + 8 already; what follows it */
+    nn__big_put(p, (uint32_t)n);
+    memcpy(p + 4, name, 4);
+    return nn__big_put(p + 8 + n, nn__crc32(0, p + 4, n + 4));
+}
+static size_t nn__png(unsigned char *to, const unsigned char *raw, size_t n, int64_t h, int64_t w, int channels, uint32_t *last) { /* raw: filtered rows */
+    static const char kind[5] = {0, 0, 4, 2, 6};
+    unsigned char    *p = to + 8;
+    uint32_t          a = 1, b = 0; /* Adler's check sum */
+    nn__bits          bits;
+    memcpy(to, "\x89PNG\r\n\x1a\n", 8);
+    nn__big_put(nn__big_put(p + 8, (uint32_t)w), (uint32_t)h);
+    memset(p + 16, 0, 5);
+    p[16] = 8; p[17] = (unsigned char)kind[channels];
+    p = nn__png_chunk(p, "IHDR", 13);
+    p[8] = 0x78; p[9] = 1;
+    bits.p = p + 8; bits.n = 2; bits.word = 0; bits.have = 0;
+    nn__deflate(&bits, raw, n, last);
+    for (size_t i = 0; i < n;) {
+        for (size_t end = n - i < 5552 ? n : i + 5552; i < end; i++) b += a += raw[i]; /* as many as 32 bits hold */
+        a %= 65521;
+        b %= 65521;
+    }
+    nn__big_put(bits.p + bits.n, b << 16 | a);
+    p = nn__png_chunk(p, "IDAT", bits.n + 4);
+    return (size_t)(nn__png_chunk(p, "IEND", 0) - to);
+}
+static void nn__image_row(const nn_tensor *x, int64_t y, unsigned char *to) { /* row y, channel by channel in each pixel; x [C,H,W] or [H,W] */
+    int     last = x->ndim - 1;
+    int64_t channels = last == 2 ? x->size[0] : 1;
+    for (int64_t k = 0; k < channels; k++)
+        for (int64_t i = 0; i < x->size[last]; i++) {
+            int64_t at = (last == 2 ? k * x->stride[0] : 0) + y * x->stride[last - 1] + i * x->stride[last];
+            double  v = x->dtype == NN_U8 ? 0 : nn__load(x->dtype, nn__data(x), at);
+            to[i * channels + k] = x->dtype == NN_U8 ? ((const uint8_t *)nn__data(x))[at] : v > 0 ? (unsigned char)((v < 1 ? v : 1) * 255 + 0.5) : 0; /* NaN is 0 */
+        }
+}
+/* The file's bytes into one block, which also holds the rows on their way there. 0: out of memory, or more than a PNG chunk may have */
+static int nn__image_bytes(nn_ctx *c, const char *path, const nn_tensor *x, int png, nn__out *o) {
+    int      last = x->ndim - 1, channels = last == 2 ? (int)x->size[0] : 1;
+    int64_t  h = x->size[last - 1], w = x->size[last], row = w * channels;
+    size_t   raw, room;
+    unsigned char *p, *rows[4], *at;
+    if (w > INT32_MAX || h > INT32_MAX || row >= INT32_MAX || (row + 1) * h > 1800000000) return nn__fail(c, "image", NN__M_FILE_WRITE, path, "the picture is too large");
+    raw  = (size_t)((row + 1) * h);
+    room = png ? raw + raw / 8 + 256 : 64 + raw; /* 9 bits a byte */
+    o->size = room + (png ? raw + 4 * (size_t)(row + 8) + (sizeof(uint32_t) << 15) + 64 : 0);
+    o->text = (char *)nn__alloc(c, o->size);
+    if (!o->text) return 0;
+    p = (unsigned char *)o->text;
+    if (!png) {
+        o->n = (size_t)snprintf(o->text, 64, "P%d\n%lld %lld\n255\n", channels == 1 ? 5 : 6, (long long)w, (long long)h);
+        for (int64_t y = 0; y < h; y++, o->n += (size_t)row) nn__image_row(x, y, p + o->n);
+        return 1;
+    }
+    room = (room + 63) / 64 * 64;
+    at   = p + room + (sizeof(uint32_t) << 15);
+    for (int k = 0; k < 4; k++) rows[k] = at + raw + 8 + (size_t)k * (size_t)(row + 8) - 4;
+    memset(rows[0] - 4, 0, 2 * (size_t)(row + 8)); /* this row and the one above, with a pixel of zeros before them; a row filtered, and the best so far */
+    for (int64_t y = 0; y < h; y++) {
+        int64_t        least = INT64_MAX;
+        unsigned char *t;
+        nn__image_row(x, y, rows[0]);
+        for (int f = 0; f < 5; f++) {
+            int64_t sum = nn__png_filter(f, rows[0], rows[1], row, channels, rows[2]);
+            if (sum >= least) continue;
+            least = sum;
+            *at   = (unsigned char)f;
+            t = rows[2]; rows[2] = rows[3]; rows[3] = t;
+        }
+        memcpy(at + 1, rows[3], (size_t)row);
+        at += row + 1;
+        t = rows[0]; rows[0] = rows[1]; rows[1] = t;
+    }
+    o->n = nn__png(p, at - raw, raw, h, w, channels, (uint32_t *)(void *)(p + room));
+    return 1;
+}
+#endif
+NN_API int nn_image_write(nn_tensor *x, const char *path) {
+#if !defined(NN_NO_STDIO)
+    nn__text t;
+    nn__out  o = {NULL, 0, 0};
+    int64_t  channels;
+    int      png, fine;
+    if (!nn__ok_host("image", x) || !nn__ok_arg(x->ctx, "image", path, "path")) return 0;
+    if (!nn__is_real(x->dtype) && x->dtype != NN_U8) return nn__fail(x->ctx, "image", NN__M_DTYPE_IS, nn_dtype_name(x->dtype), "u8 or real");
+    if (x->ndim < 2 || x->ndim > 3) return nn__fail(x->ctx, "image", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "2 or 3");
+    if (!nn_numel(x)) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "image", nn__shape_text(&t, x->ndim, x->size));
+    channels = x->ndim == 3 ? x->size[0] : 1;
+    png      = nn__ends_with(path, ".png");
+    if (!png && !nn__ends_with(path, ".ppm") && !nn__ends_with(path, ".pgm")) return nn__fail(x->ctx, "image", NN__M_FILE_WRITE, path, "its name ends neither in .png nor in .ppm or .pgm");
+    if (png ? channels > 4 : channels != (nn__ends_with(path, ".ppm") ? 3 : 1)) return nn__fail(x->ctx, "image", NN__M_FILE_WRITE, path, "a png file has 1 to 4 channels, ppm 3, pgm 1");
+    fine = nn__image_bytes(x->ctx, path, x, png, &o) && nn__replace_file(x->ctx, "image", path, nn__put_text, &o);
+    nn__free(x->ctx, o.text, o.size);
+    return fine;
+#else
+    if (x && nn__ok_arg(x->ctx, "image", path, "path")) nn__fail(x->ctx, "image", NN__M_FILE_NONE);
+    return 0;
+#endif
+}
+
+NN_API nn_tensor *nn_image_grid(nn_tensor *x, int64_t columns, int64_t gap) { /* with empty pictures after it, and gaps after each; its axes turned; less the last gaps */
+    nn__text t;
+    int64_t  n, rows, h, w;
+    if (!nn__ok_tensor("image_grid", x)) return NULL;
+    if (gap < 0 || gap > INT32_MAX) return nn__fail(x->ctx, "image_grid", NN__M_OPTION, "gap", (double)gap), (nn_tensor *)NULL;
+    if (columns < 0) return nn__fail(x->ctx, "image_grid", NN__M_OPTION, "columns", (double)columns), (nn_tensor *)NULL;
+    if (x->ndim < 3 || x->ndim > 4) return nn__fail(x->ctx, "image_grid", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "3 or 4"), (nn_tensor *)NULL;
+    if (!nn_numel(x)) return nn__fail(x->ctx, NULL, NN__M_EMPTY, "image_grid", nn__shape_text(&t, x->ndim, x->size)), (nn_tensor *)NULL;
+    n       = x->size[0];
+    columns = nn__min64(columns ? columns : (int64_t)ceil(sqrt((double)n)), n);
+    rows    = nn__ceil_div(n, columns);
+    x = nn_pad(x->ndim == 3 ? nn_unsqueeze(x, 1) : x, 0, 0, rows * columns - n, 0);
+    x = nn_pad(nn_pad(x, 2, 0, gap, 0), 3, 0, gap, 0); /* [rows*columns,C,H+gap,W+gap] */
+    if (!x) return NULL;
+    h = x->size[2];
+    w = x->size[3];
+    x = nn_permute(nn_reshape(x, NN_SHAPE(rows, columns, x->size[1], h, w)), NN_AXES(2, 0, 3, 1, 4)); /* [C,rows,H+gap,columns,W+gap] */
+    return nn_slice(nn_slice(nn_reshape(x, NN_SHAPE(nn_dim(x, 0), rows * h, columns * w)), 1, 0, rows * h - gap, 1), 2, 0, columns * w - gap, 1);
+}
+
+/* -- CIFAR-10, unpacked: records of a label and 32x32 bytes each of red, green and blue -- */
+enum { NN__CIFAR = 1 + 3 * 32 * 32 };
+NN_API nn_data *nn_data_cifar10(nn_ctx *c, const char *const *paths, int n) {
+    nn_tensor *x = NULL, *y = NULL;
+    if (!nn__ok_arg(c, "cifar10", paths, "paths")) return NULL;
+    if (n < 1) return nn__fail(c, "cifar10", NN__M_OPTION, "n", (double)n), (nn_data *)NULL;
+    for (int pass = 0, failed = 0; pass < 2 && !failed; pass++) { /* the first counts, the second copies */
+        int64_t count = 0;
+        for (int i = 0; i < n && !failed; i++) {
+            size_t               size = 0;
+            unsigned char       *p = (unsigned char *)nn__read_file(c, paths[i], &size);
+            const unsigned char *r = p;
+            failed = !p || size == 0 || size % NN__CIFAR || (pass && (int64_t)(size / NN__CIFAR) > x->size[0] - count);
+            if (p && failed) nn__fail(c, "cifar10", NN__M_FORMAT, paths[i], "its length is not one of whole records of 3073 bytes (unpack the archive first)");
+            for (; !failed && r < p + size; r += NN__CIFAR, count++) {
+                if (r[0] > 9) failed = !nn__fail(c, "cifar10", NN__M_FORMAT, paths[i], "a label is not 0 ... 9");
+                else if (pass && x->st->data) {
+                    memcpy((char *)x->st->data + (size_t)count * (NN__CIFAR - 1), r + 1, NN__CIFAR - 1);
+                    ((int32_t *)y->st->data)[count] = r[0];
+                }
+            }
+            if (p) nn__file_forget(c, p, size);
+        }
+        if (!pass && !failed) {
+            nn_shape s = NN_SHAPE(count, 3, 32, 32);
+            x = nn__kept_new(c, NN_U8, 4, s.dim, NULL);
+            y = x ? nn__kept_new(c, NN_I32, 1, s.dim, NULL) : NULL;
+            failed = !y;
+        }
+    }
+    return nn__data_take(c, x, y, 1 / 255.0);
+}
+
+/* -- augmentation. A picture's random numbers are a function of (seed, data set, epoch, which sample): neither the threads nor the size of a
+      batch change it, and a training that is taken up again sees the same pictures. All is drawn in double, always the same numbers in the same order. -- */
+enum { NN__AUG_FLIP, NN__AUG_FLIP_VERTICAL, NN__AUG_Y, NN__AUG_X, NN__AUG_ROTATE, NN__AUG_SCALE, NN__AUG_CUT_Y, NN__AUG_CUT_X, NN__AUG_PARTNER, NN__AUG_DRAWS };
+typedef struct nn__augmenting {
+    nn_data       *d;
+    nn_tensor     *x;           /* what is changed: the batch's x, or for mixing y */
+    const int64_t *index;
+    int64_t        channels, h, w, row;
+    const char    *copy;        /* mixing: x as it was, and of each sample: */
+    double        *share;       /* its own share, */
+    int64_t       *partner;     /* and where in the batch the rest comes from */
+} nn__augmenting;
+
+static nn__dice nn__augment_dice(const nn_data *d, int64_t sample, double *u) {
+    nn__dice e;
+    memset(&e, 0, sizeof e);
+    e.rng.seed   = nn__mix(nn__mix(d->ctx->config.seed + d->id * 0x9e3779b97f4a7c15u) + (uint64_t)sample + 1);
+    e.rng.stream = 0xfffffffbu;
+    e.rng.step   = (uint32_t)(d->epoch - 1); /* it was counted when it began */
+    for (int i = 0; i < NN__AUG_DRAWS; i++) u[i] = nn__dice_uniform(&e);
+    return e;
+}
+/* Each pixel by where it comes from: flips, then turned and scaled about the middle, then shifted; between four pixels in proportion */
+static void nn__augment_warp(const nn_augment *a, const nn__augmenting *g, const double *u, const double *from, double *to) {
+    double  angle = (2 * u[NN__AUG_ROTATE] - 1) * (double)a->rotate * 3.14159265358979323846 / 180, scale = 1 + (2 * u[NN__AUG_SCALE] - 1) * (double)a->scale;
+    double  co = cos(angle) / scale, si = sin(angle) / scale, cy = (double)(g->h - 1) / 2, cx = (double)(g->w - 1) / 2, span = 2 * (double)a->shift + 1;
+    double  dy = cy + floor(u[NN__AUG_Y] * span) - (double)a->shift, dx = cx + floor(u[NN__AUG_X] * span) - (double)a->shift;
+    int64_t plane = g->h * g->w;
+    for (int64_t p = 0; p < plane; p++) {
+        double  i = (double)(p / g->w) - dy, j = (double)(p % g->w) - dx, y = co * i + si * j + cy, x = co * j - si * i + cx, weight[4];
+        int64_t at[4], y0, x0;
+        int     n = 0;
+        if (u[NN__AUG_FLIP] < (double)a->flip) x = (double)(g->w - 1) - x;
+        if (u[NN__AUG_FLIP_VERTICAL] < (double)a->flip_vertical) y = (double)(g->h - 1) - y;
+        y0 = (int64_t)floor(y);
+        x0 = (int64_t)floor(x);
+        for (int q = 0; q < 4; q++) {
+            int64_t r = y0 + (q >> 1), s = x0 + (q & 1);
+            weight[n] = (q >> 1 ? y - (double)y0 : 1 - (y - (double)y0)) * (q & 1 ? x - (double)x0 : 1 - (x - (double)x0));
+            at[n]     = r >= 0 && r < g->h && s >= 0 && s < g->w ? r * g->w + s : -1;
+            n += weight[n] > 0;
+        }
+        for (int64_t k = 0; k < g->channels; k++) {
+            double v = 0;
+            for (int q = 0; q < n; q++) v += weight[q] * (at[q] < 0 ? (double)a->fill : from[k * plane + at[q]]);
+            to[k * plane + p] = v;
+        }
+    }
+}
+static int nn__augment_moves(const nn_augment *a) { return a->flip > 0 || a->flip_vertical > 0 || a->shift > 0 || a->rotate > 0 || a->scale > 0; }
+static void nn__augment_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__augmenting   *g = (nn__augmenting *)arg;
+    const nn_augment *a = &g->d->augment;
+    for (int64_t b = begin; b < end; b++) {
+        double  *v = (double *)g->d->ctx->scratch[worker], *other = v + g->row, u[NN__AUG_DRAWS], p[2];
+        nn__rng  r = nn__augment_dice(g->d, g->index[b], u).rng;
+        char    *x = (char *)nn__data(g->x) + (size_t)(b * g->row) * nn__dtypes[g->x->dtype].size;
+        nn__convert(NN_F64, v, 1, g->x->dtype, x, 1, g->row);
+        if (nn__augment_moves(a)) {
+            double *t = v;
+            nn__augment_warp(a, g, u, v, other);
+            v = other; other = t;
+        }
+        if (a->noise > 0) {
+            float *noise = (float *)(void *)other;
+            p[0] = 0; p[1] = (double)a->noise;
+            r.stream = 0xfffffffau;
+            nn__kernels_for(g->d->ctx, NN_F32)->normal(r, 0, noise, g->row, p);
+            for (int64_t k = 0; k < g->row; k++) v[k] += (double)noise[k];
+        }
+        if (a->cutout > 0) { /* about any pixel, so that at the borders less is cut */
+            int64_t y0 = (int64_t)(u[NN__AUG_CUT_Y] * (double)g->h) - a->cutout / 2, x0 = (int64_t)(u[NN__AUG_CUT_X] * (double)g->w) - a->cutout / 2;
+            for (int64_t k = 0; k < g->channels; k++)
+                for (int64_t y = nn__max64(y0, 0); y < nn__min64(y0 + a->cutout, g->h); y++)
+                    for (int64_t i = nn__max64(x0, 0); i < nn__min64(x0 + a->cutout, g->w); i++) v[(k * g->h + y) * g->w + i] = (double)a->fill;
+        }
+        nn__convert(g->x->dtype, x, 1, NN_F64, v, 1, g->row);
+    }
+}
+
+static double nn__dice_gamma(nn__dice *d, double a) { /* Marsaglia and Tsang 2000; below 1 one more, times u^(1/a) */
+    double third = (a < 1 ? a + 1 : a) - 1.0 / 3, x, v, u = a < 1 ? pow(nn__dice_uniform(d), 1 / a) : 1;
+    do {
+        x = nn__dice_normal(d);
+        v = 1 + x / (3 * sqrt(third));
+        v = v * v * v;
+    } while (v <= 0 || log(nn__dice_uniform(d)) > 0.5 * x * x + third * (1 - v + log(v)));
+    return third * v * u;
+}
+static void nn__mix_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__augmenting *g = (nn__augmenting *)arg;
+    nn_dtype        t = g->x->dtype;
+    (void)worker;
+    for (int64_t b = begin; b < end; b++)
+        for (int64_t k = 0; k < g->row; k++) nn__store(t, nn__data(g->x), b * g->row + k, g->share[b] * nn__load(t, g->copy, b * g->row + k) + (1 - g->share[b]) * nn__load(t, g->copy, g->partner[b] * g->row + k));
+}
+static int nn__mix_up(nn__augmenting *g, nn_tensor *x, int64_t n) {
+    nn_ctx *c = g->d->ctx;
+    size_t  bytes = (size_t)nn_numel(x) * nn__dtypes[x->dtype].size;
+    char   *copy = (char *)nn__arena(c, bytes);
+    if (!copy) return 0;
+    if (bytes) memcpy(copy, nn__data(x), bytes);
+    g->x    = x;
+    g->copy = copy;
+    g->row  = nn__row_size(x);
+    nn__parallel(c, n, 4.0 * (double)g->row, nn__mix_part, g);
+    return 1;
+}
+/* What nn_data_next has gathered, changed where it lies; classes that are mixed are put down here */
+static int nn__augment_batch(nn_data *d, int64_t n) {
+    const nn_augment *a = &d->augment;
+    const nn_tensor  *y = d->samples->y;
+    nn_ctx           *c = d->ctx;
+    nn__augmenting    g;
+    nn__mark          mark;
+    int               fine = 1, last = d->bx->ndim - 1, picture = nn__augment_moves(a) || a->cutout > 0;
+    memset(&g, 0, sizeof g);
+    g.d = d; g.x = d->bx; g.index = d->order + d->at; g.row = nn__row_size(d->bx); g.channels = last == 3 ? d->bx->size[1] : 1;
+    if (picture) { g.h = d->bx->size[last - 1]; g.w = d->bx->size[last]; }
+    if (picture || a->noise > 0) {
+        if (!nn__scratch(c, c->workers, (size_t)(2 * g.row + 1) * sizeof(double))) return 0;
+        nn__parallel(c, n, 1000 + 20.0 * (double)g.row, nn__augment_part, &g);
+    }
+    for (int64_t i = 0; i < n && d->classes; i++) {
+        int64_t k = nn__load_int(y->dtype, y->st->data, g.index[i]);
+        if (k < 0 || k >= d->classes) return nn__fail(c, "mixup", NN__M_LABEL, (long long)k, (long long)i, (long long)d->classes - 1);
+        for (int64_t j = 0; j < d->classes; j++) nn__store(d->by->dtype, d->by->st->data, i * d->classes + j, j == k);
+    }
+    if (!(a->mixup > 0)) return 1;
+    mark      = nn__arena_mark(c);
+    g.share   = (double *)nn__arena(c, (size_t)n * sizeof *g.share);
+    g.partner = g.share ? (int64_t *)nn__arena(c, (size_t)n * sizeof *g.partner) : NULL;
+    for (int64_t i = 0; i < n && g.partner; i++) {
+        double   u[NN__AUG_DRAWS];
+        nn__dice e = nn__augment_dice(d, g.index[i], u);
+        double   p = nn__dice_gamma(&e, (double)a->mixup), q = nn__dice_gamma(&e, (double)a->mixup);
+        g.share[i]   = p + q > 0 ? p / (p + q) : u[NN__AUG_PARTNER] < 0.5; /* both are 0 when alpha is tiny */
+        g.partner[i] = (int64_t)(u[NN__AUG_PARTNER] * (double)n);
+    }
+    fine = g.partner && nn__mix_up(&g, d->bx, n) && nn__mix_up(&g, d->by, n);
+    nn__arena_rewind(c, mark);
+    return fine;
+}
+
+NN_API nn_augment nn_augment_defaults(void) {
+    nn_augment a;
+    memset(&a, 0, sizeof a);
+    return a;
+}
+NN_API int nn_data_augment(nn_data *d, const nn_augment *augment) {
+    nn_augment a = nn_augment_defaults();
+    nn__text   t;
+    nn_ctx    *c = d ? d->ctx : NULL;
+    int64_t    classes;
+    const nn_tensor *x;
+    if (!d || !nn__ok(c)) return 0;
+    if (augment) a = *augment;
+    x = d->samples->x;
+    if (!(a.flip >= 0 && a.flip <= 1)) return nn__fail(c, "augment", NN__M_PROBABILITY, (double)a.flip);
+    if (!(a.flip_vertical >= 0 && a.flip_vertical <= 1)) return nn__fail(c, "augment", NN__M_PROBABILITY, (double)a.flip_vertical);
+    if (a.shift < 0) return nn__fail(c, "augment", NN__M_OPTION, "shift", (double)a.shift);
+    if (!(a.rotate >= 0 && a.rotate <= 180)) return nn__fail(c, "augment", NN__M_OPTION, "rotate", (double)a.rotate);
+    if (!(a.scale >= 0 && a.scale < 1)) return nn__fail(c, "augment", NN__M_OPTION, "scale", (double)a.scale);
+    if (!(a.noise >= 0 && a.noise < INFINITY)) return nn__fail(c, "augment", NN__M_OPTION, "noise", (double)a.noise);
+    if (a.cutout < 0) return nn__fail(c, "augment", NN__M_OPTION, "cutout", (double)a.cutout);
+    if (!(a.mixup >= 0 && a.mixup < INFINITY)) return nn__fail(c, "augment", NN__M_OPTION, "mixup", (double)a.mixup);
+    if (!(a.fill - a.fill == 0)) return nn__fail(c, "augment", NN__M_OPTION, "fill", (double)a.fill);
+    if ((nn__augment_moves(&a) || a.cutout) && (x->ndim < 3 || x->ndim > 4)) return nn__fail(c, "augment", NN__M_RANK, "x", nn__shape_text(&t, x->ndim, x->size), "3 or 4");
+    classes = a.mixup > 0 && nn__is_class(d->samples->y) ? nn_data_classes(d) : 0;
+    if (a.classes < 0 || (a.classes && a.classes < classes)) return nn__fail(c, "augment", NN__M_OPTION, "classes", (double)a.classes);
+    d->augment = a;
+    d->classes = classes && a.classes ? a.classes : classes;
+    nn__batch_forget(d); /* mixed targets are of another shape */
+    return 1;
+}
 
 /* ---- >>files ----------------------------------------------------------------------------------------
    safetensors: 8 bytes length of the header, the header as JSON ({"name": {"dtype": "F32", "shape": [2,3],
@@ -12727,7 +14316,7 @@ static int nn__fit_epoch(nn__fit *t) {
         loss = nn_item(out[0]);
         if (t->update && !t->f->unwatched && !t->f->quiet && out[0]) nn__fit_watch(t, loss, out[2]);
         t->loss_sum += loss * (double)b.n;
-        t->accuracy_sum += nn__has_accuracy(&t->criterion, out[1], b.n, classes) ? nn_accuracy(out[1], b.y) * (double)b.n : NAN;
+        t->accuracy_sum += nn__has_accuracy(&t->criterion, out[1], b.n, classes) ? nn_accuracy(out[1], nn__is_real(b.y->dtype) ? nn_argmax(b.y, -1, 0) : b.y) * (double)b.n : NAN; /* mixed classes: the larger share counts */
         t->samples += b.n;
         t->batches++;
         if (t->update) t->since = 0;
@@ -12933,7 +14522,7 @@ NN_API nn_history nn_fit(nn_model *m, nn_data *d, const nn_fit_options *options)
     t.o = f.optim ? f.optim : nn__optim_short(m, NN_ADAMW, f.lr, 0, f.weight_decay == 0 ? 0.01f : f.weight_decay == NN_ZERO ? 0 : f.weight_decay);
     if (t.o && (!f.batch || nn_data_batch(t.train, f.batch, drop_last)) && nn__history_new(c, f.epochs, &h)) {
         t.m = m; t.f = &f; t.h = &h; t.progress = &p;
-        t.criterion.loss = f.loss; t.criterion.name = f.loss_name; t.criterion.options = f.loss_options;
+        t.criterion.loss = f.loss; t.criterion.name = f.loss_name || !nn__is_class(d->samples->y) ? f.loss_name : "cross_entropy"; /* mixed classes are real */ t.criterion.options = f.loss_options;
         p.ctx = c; p.on = !f.quiet; p.bar = nn__is_terminal() && !c->config.log; p.epochs = f.epochs; p.all = t.train->n; p.begin = nn_time();
         nn__fit_run(&t, &f);
     }
@@ -16257,6 +17846,37 @@ static void nn__c_rows(nn__c_file *e, const nn_node *n) { /* softmax, log_softma
     }
     nn__c_line(e, in - 4, "}");
 }
+static void nn__c_channels(nn__c_file *e, const nn_node *n) { /* channel_affine, batchnorm, groupnorm: x as [N,C,S] or [N,S,C] */
+    const nn__norm_attr *a = n->op == &nn__op_channel_affine ? NULL : (const nn__norm_attr *)n->attr;
+    nn_tensor *x = n->in[0];
+    int        last = a ? a->last : *(const int32_t *)n->attr, in, whole = a && !a->groups; /* whole: sets reach over the batch */
+    int64_t    c = x->size[nn__channel_axis(x, last)], batch = x->size[0], s = nn_numel(x) / (batch * c), per = a && a->groups ? c / a->groups : 1, step = last ? 1 : s;
+    char       loops[200], at[100];
+    nn__c_text t[4];
+    nn__map    m; /* [N,C/per,S], or of sets, which loop over the batch and S themselves */
+    m.ndim = a ? 2 : 3;
+    m.size[0] = whole ? 1 : batch; m.size[1] = c / per; m.size[2] = s;
+    m.stride[0][0] = c * s; m.stride[0][1] = per * step; m.stride[0][2] = last ? c : 1;
+    m.stride[1][0] = m.stride[1][2] = 0; m.stride[1][1] = per; /* weight and bias */
+    in = nn__c_open(e, &m);
+    if (!a) {
+        nn__c_line(e, in, "%s = %s * %s + %s;", nn__c_ref(e, &t[0], n->out[0], &m, 0, 1, ""), nn__c_ref(e, &t[1], x, &m, 0, 1, ""), nn__c_ref(e, &t[2], n->in[1], &m, 1, 1, ""), nn__c_ref(e, &t[3], n->in[2], &m, 1, 1, ""));
+        nn__c_line(e, in - 4, "}");
+        return;
+    }
+    e->math = 1;
+    snprintf(loops, sizeof loops, "for (int i = 0; i < %lld; i++) for (int k = 0; k < %lld; k++) for (int j = 0; j < %lld; j++)", (long long)(whole ? batch : 1), (long long)per, (long long)s);
+    snprintf(at, sizeof at, "[i * %lld + k * %lld + j * %lld]", (long long)(c * s), (long long)step, (long long)(last ? c : 1));
+    nn__c_line(e, in, "const float *x = %s, *w = %s, *b = %s;", nn__c_ref(e, &t[0], x, &m, 0, 1, NULL), nn__c_ref(e, &t[1], n->in[1], &m, 1, 1, NULL), nn__c_ref(e, &t[2], n->in[2], &m, 1, 1, NULL));
+    nn__c_line(e, in, "float *y = %s;", nn__c_ref(e, &t[0], n->out[0], &m, 0, 1, NULL));
+    nn__c_line(e, in, "double mean = 0, square = 0;");
+    nn__c_line(e, in, "%s mean += x%s;", loops, at);
+    nn__c_line(e, in, "mean /= %lld;", (long long)(per * s * (whole ? batch : 1)));
+    nn__c_line(e, in, "%s square += (x%s - mean) * (x%s - mean);", loops, at, at);
+    nn__c_line(e, in, "const double scale = 1 / sqrt(square / %lld + %.17g);", (long long)(per * s * (whole ? batch : 1)), a->eps);
+    nn__c_line(e, in, "%s y%s = (float)((x%s - mean) * scale * w[k] + b[k]);", loops, at, at);
+    nn__c_line(e, in - 4, "}");
+}
 static void nn__c_concat(nn__c_file *e, const nn_node *n) {
     int       axis = *(const int *)n->attr;
     nn_tensor y = *n->out[0]; /* each part of it by turns */
@@ -16287,7 +17907,7 @@ static void nn__c_gather(nn__c_file *e, const nn_node *n) { /* and one_hot; an i
 }
 static const struct nn__c_form { const nn_op *op; void (*write)(nn__c_file *e, const nn_node *n); } nn__c_forms[] = {
     {&nn__op_linear, nn__c_product}, {&nn__op_matmul, nn__c_product}, {&nn__op_cast, nn__c_cast}, {&nn__op_sum, nn__c_reduce}, {&nn__op_max, nn__c_reduce},
-    {&nn__op_softmax, nn__c_rows}, {&nn__op_log_softmax, nn__c_rows}, {&nn__op_layernorm, nn__c_rows}, {&nn__op_concat, nn__c_concat}, {&nn__op_gather, nn__c_gather}, {&nn__op_one_hot, nn__c_gather}};
+    {&nn__op_softmax, nn__c_rows}, {&nn__op_log_softmax, nn__c_rows}, {&nn__op_layernorm, nn__c_rows}, {&nn__op_channel_affine, nn__c_channels}, {&nn__op_batchnorm, nn__c_channels}, {&nn__op_groupnorm, nn__c_channels}, {&nn__op_concat, nn__c_concat}, {&nn__op_gather, nn__c_gather}, {&nn__op_one_hot, nn__c_gather}};
 
 static int nn__c_node(nn__c_file *e, const nn_node *n) { /* 0: after nn__fail */
     const char *formula = nn__c_formula_of(e, n->op);
@@ -16437,10 +18057,14 @@ static inline NN__UNUSED void nn__fetch(const void *p, int64_t ahead) { __builti
 // Steps of k in a block, for 512-bit and for smaller vectors; rows of B fetched ahead. KC is part of the results' bits.
 enum { NN__GEMM_KC512 = 384, NN__GEMM_KC256 = NN__GEMM_KC_LEAST, NN__GEMM_AHEAD = 8 };
 
+enum { NN__ANY, NN__UNIT, NN__EVEN }; // how a microkernel reads A
+
 // One tile of C as the microkernels see it: at most MR rows, and one strip of columns.
 typedef struct nn__gemm_tile {
     int64_t k;
     const void *a; int64_t a_row, a_col;
+    const int64_t *at;                      // convolution: how far each row is from a, instead of a_row apart; NULL: a product
+    const int64_t *run; int64_t runs;       // its k goes in runs of k steps of A, these far from a; B's rows just go on
     const void *b; int64_t b_row;
     void *packed;                           // where a tile that packs B on its way leaves it
     void *c; int64_t c_row;
@@ -17949,6 +19573,121 @@ static void NN__K(layernorm_back)(const void *dys, const void *xs, const void *w
     });
 }
 
+// ---- norms over channels: two sums a channel, then y = p g + q (x - m) + r -----------------------------------
+// A channel is `runs` runs of n values, `apart` from each other, or a column of rows of n channels. Sums are {m, sum of x - m, sum of its square}, or, with
+// g, {m, sum of g, sum of g (x - m)}; m is the mean of a few values, near enough for the squares to lose nothing that matters: the variance is at
+// least its distance from the mean, squared, times the share of the values that it was taken from.
+NN__GEMM_INLINE void NN__K(channel_sums_of)(const NN__R *g, const NN__R *x, int64_t runs, int64_t apart, int64_t n, double *sums, const int two) {
+    const int64_t few = nn__min64(n, 8 * NN__W);
+    const NN__R   centre = NN__K(sum_range)(x, few) / (NN__R)few;
+    NN__R         ends[NN__W]; // the centre, where the rest's missing lanes read 0, too
+    NN__V         m = nn__v_set1(centre), s0 = nn__v_zero(), s1 = s0, t0 = s0, t1 = s0;
+    int64_t       filled = 0;
+    nn__v_store(ends, m);
+    sums[0] = (double)centre;
+    sums[1] = sums[2] = 0;
+    for (int64_t k = 0; k < runs; k++, x += apart, g += two ? apart : 0)
+        for (int64_t at = 0, end; at < n; at = end) {
+            const int64_t ahead = k + 1 < runs && n < NN__FAR / 4 ? apart * (int64_t)sizeof *x : NN__AHEAD; // the next run, which no hardware foresees
+            int64_t       i = at;
+            end = nn__min64(n, at + NN__K(sum_block));
+            for (; i + 2 * NN__W <= end; i += 2 * NN__W) {
+                if (!two) {
+                    nn__fetch(x + i, ahead);
+                    if (sizeof(NN__V) == 64) nn__fetch(x + i + NN__W, ahead); // a line each
+                }
+                const NN__V d0 = nn__v_sub(nn__v_load(x + i), m), d1 = nn__v_sub(nn__v_load(x + i + NN__W), m);
+                const NN__V g0 = two ? nn__v_load(g + i) : d0, g1 = two ? nn__v_load(g + i + NN__W) : d1;
+                s0 = nn__v_add(s0, g0); s1 = nn__v_add(s1, g1);
+                t0 = nn__v_fma(g0, d0, t0); t1 = nn__v_fma(g1, d1, t1);
+            }
+            for (; i < end; i += NN__W) {
+                const int   left = end - i < NN__W ? (int)(end - i) : NN__W;
+                const NN__V d0 = nn__v_sub(NN__LOAD(x + i), NN__LOAD(ends)), g0 = two ? NN__LOAD(g + i) : d0;
+                s0 = nn__v_add(s0, g0);
+                t0 = nn__v_fma(g0, d0, t0);
+            }
+            filled += end - at;
+            if (filled < NN__K(sum_block) && (end < n || k + 1 < runs)) continue;
+            sums[1] += (double)nn__v_hsum(nn__v_add(s0, s1));
+            sums[2] += (double)nn__v_hsum(nn__v_add(t0, t1));
+            s0 = s1 = t0 = t1 = nn__v_zero();
+            filled = 0;
+        }
+}
+static void NN__K(channel_sums)(const void *g, const void *x, int64_t runs, int64_t apart, int64_t n, double *sums) {
+    if (g) NN__K(channel_sums_of)((const NN__R *)g, (const NN__R *)x, runs, apart, n, sums, 1);
+    else NN__K(channel_sums_of)(NULL, (const NN__R *)x, runs, apart, n, sums, 0);
+}
+NN__GEMM_INLINE void NN__K(channel_apply_of)(const NN__R *g, const NN__R *x, NN__R *y, const double *h, int64_t runs, int64_t apart, int64_t n, int stream, const int two) {
+    const NN__V m = nn__v_set1((NN__R)h[0]), p = nn__v_set1((NN__R)h[1]), q = nn__v_set1((NN__R)h[2]), r = nn__v_set1((NN__R)h[3]);
+    for (int64_t k = runs - 1; k >= 0; k--) { // backwards: what the sums have read last is in the caches still
+        const NN__R *xk = x + k * apart, *gk = two ? g + k * apart : x;
+        NN__R       *yk = y + k * apart;
+        int64_t      i = 0;
+        for (int64_t part = stream ? NN__K(head)(yk, n) : 0;; part = n - i) {
+            if (part) {
+                const int   left = (int)part;
+                const NN__V v = nn__v_fma(q, nn__v_sub(nn__v_load_n(xk + i, left), m), r);
+                nn__v_store_n(yk + i, two ? nn__v_fma(p, nn__v_load_n(gk + i, left), v) : v, left);
+                i += part;
+            }
+            if (i == n) break;
+            for (; i + NN__W <= n; i += NN__W) {
+                const NN__V v = nn__v_fma(q, nn__v_sub(nn__v_load(xk + i), m), r), z = two ? nn__v_fma(p, nn__v_load(gk + i), v) : v;
+                if (stream) nn__v_stream(yk + i, z);
+                else nn__v_store(yk + i, z);
+            }
+        }
+    }
+    if (stream) nn__v_fence();
+}
+static void NN__K(channel_apply)(const void *g, const void *x, void *y, const double *h, int64_t runs, int64_t apart, int64_t n, int stream) {
+    if (g) NN__K(channel_apply_of)((const NN__R *)g, (const NN__R *)x, (NN__R *)y, h, runs, apart, n, stream, 1);
+    else NN__K(channel_apply_of)(NULL, (const NN__R *)x, (NN__R *)y, h, runs, apart, n, stream, 0);
+}
+static void NN__K(column_sums)(const void *gs, const void *xs, int64_t rows, int64_t n, void *sums) { // eight rows at a time
+    const NN__R *g = (const NN__R *)gs, *x = (const NN__R *)xs;
+    NN__R       *m = (NN__R *)sums, *s = m + n, *t = s + n;
+    const NN__V  few = nn__v_set1(1 / (NN__R)nn__min64(rows, 8));
+    for (int64_t at = 0; at < rows; at += 8, x += 8 * n, g += g ? 8 * n : 0) {
+        const int64_t count = nn__min64(rows - at, 8);
+        NN__ROW(n, {
+            NN__V s0 = nn__v_zero(), t0 = s0, m0;
+            if (at == 0) {
+                for (int64_t k = 0; k < count; k++) s0 = nn__v_add(s0, NN__LOAD(x + k * n + i));
+                NN__STORE(m + i, nn__v_mul(s0, few));
+                NN__STORE(s + i, t0);
+                NN__STORE(t + i, t0);
+                s0 = t0;
+            }
+            m0 = NN__LOAD(m + i);
+            for (int64_t k = 0; k < count; k++) {
+                const NN__V d = nn__v_sub(NN__LOAD(x + k * n + i), m0), f = g ? NN__LOAD(g + k * n + i) : d;
+                s0 = nn__v_add(s0, f);
+                t0 = nn__v_fma(f, d, t0);
+            }
+            NN__STORE(s + i, nn__v_add(NN__LOAD(s + i), s0));
+            NN__STORE(t + i, nn__v_add(NN__LOAD(t + i), t0));
+        });
+    }
+}
+static void NN__K(column_apply)(const void *gs, const void *xs, void *ys, const void *ms, const void *ps, const void *qs, const void *rs, int64_t rows, int64_t n, int stream) {
+    const NN__R *g = (const NN__R *)gs, *x = (const NN__R *)xs, *m = (const NN__R *)ms, *p = (const NN__R *)ps, *q = (const NN__R *)qs, *r = (const NN__R *)rs;
+    NN__R       *y = (NN__R *)ys;
+    stream = stream && n % NN__W == 0 && (uintptr_t)y % sizeof(NN__V) == 0;
+    for (; rows > 0; rows--, x += n, y += n, g += g ? n : 0)
+        NN__ROW(n, {
+            NN__V v = NN__LOAD(x + i);
+            if (m) v = nn__v_sub(v, NN__LOAD(m + i));
+            v = nn__v_fma(NN__LOAD(q + i), v, NN__LOAD(r + i));
+            if (g) v = nn__v_fma(NN__LOAD(p + i), NN__LOAD(g + i), v);
+            if (stream) nn__v_stream(y + i, v);
+            else NN__STORE(y + i, v);
+        });
+    if (stream) nn__v_fence();
+}
+
 // ---- optimisers: one pass over parameter, gradient and moments (>>optim says what h holds) ------------------
 #define H(k) H##k
 #define NN__CONSTANTS                                                                                                                                    \
@@ -18211,17 +19950,21 @@ static void NN__K(gemm_finish)(NN__R *c, int64_t n, nn__unary_fn act, const NN__
 
 // The microkernel: C[rows,cols] (+)= A[rows,k] B[k,cols], with mr, nv and the flags known to the compiler: it becomes straight
 // code with acc in registers. nv vectors of columns, all full, except that nv == 1 may be partial. Rows past t->rows
-// are computed from the last real row and not stored. unit: A's elements of one step are adjacent (a_row == 1) and
-// all mr rows real. keep: leave B packed in t->packed.
-NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, const int nv, const int unit, const int keep) {
+// are computed from the last real row and not stored. way: how A is read. NN__ANY: through a pointer to each row. With all mr rows
+// real, NN__UNIT: A's elements of one step are adjacent (a_row == 1); NN__EVEN: rows lie a_row apart, three of them share a pointer, so that
+// the pointers fit the registers. keep: leave B packed in t->packed.
+NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, const int nv, const int way, const int keep) {
     const NN__R *a = (const NN__R *)t->a, *b = (const NN__R *)t->b;
     const int64_t a_col = t->a_col, b_row = t->b_row;
     const int rows = t->rows, cols = t->cols;
     const NN__R *row[NN__K(gemm_mr)];
+    const char *trio[(NN__K(gemm_mr) + 2) / 3];         // EVEN: of rows 0, 3, 6 ...
+    const int64_t apart = t->a_row * (int64_t)sizeof(NN__R), onward = a_col * (int64_t)sizeof(NN__R);
     NN__V acc[NN__K(gemm_mr)][NN__K(gemm_wv)], bv[NN__K(gemm_wv)];
     NN__GEMM_UNROLL
     for (int i = 0; i < mr; i++) {
-        row[i] = a + (i < rows ? i : rows - 1) * t->a_row;
+        const int r = i < rows ? i : rows - 1;
+        row[i] = a + (t->at ? t->at[r] : r * t->a_row);
         NN__GEMM_UNROLL
         for (int j = 0; j < nv; j++) acc[i][j] = nn__v_zero();
     }
@@ -18236,22 +19979,33 @@ NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, con
     // (As integers, since the address may lie past the end of B, where prefetching is harmless but a pointer is not.)
     const uintptr_t ahead = (uintptr_t)(NN__GEMM_AHEAD * b_row * (int64_t)sizeof(NN__R));
     NN__R *packed = (NN__R *)t->packed;
-    int64_t q = 0;
-    for (int64_t p = t->k; p > 0; p--, q += a_col, b += b_row) {
-        NN__GEMM_UNROLL
-        for (int j = 0; j < nv; j++) {
-            if (j * NN__K(gemm_bytes) % 64 == 0) __builtin_prefetch((const void *)((uintptr_t)(b + j * NN__W) + ahead));
-            bv[j] = nv == 1 ? nn__v_load_n(b, cols) : nn__v_load(b + j * NN__W);
-            if (keep) nn__v_store(packed + j * NN__W, bv[j]);
-        }
-        if (keep) packed += nv * NN__W;
-        NN__GEMM_UNROLL
-        for (int i = 0; i < mr; i++) {
-            const NN__V av = nn__v_set1(unit ? a[q + i] : row[i][q]);
+    int64_t q = 0, run = 0;
+    do {
+        if (t->run) q = t->run[run];
+        if (way == NN__EVEN) {
             NN__GEMM_UNROLL
-            for (int j = 0; j < nv; j++) acc[i][j] = nn__v_fma(av, bv[j], acc[i][j]);
+            for (int g = 0; g < (mr + 2) / 3; g++) trio[g] = (const char *)(a + q) + 3 * g * apart;
         }
-    }
+        for (int64_t p = t->k; p > 0; p--, b += b_row) {
+            NN__GEMM_UNROLL
+            for (int j = 0; j < nv; j++) {
+                if (j * NN__K(gemm_bytes) % 64 == 0) __builtin_prefetch((const void *)((uintptr_t)(b + j * NN__W) + ahead));
+                bv[j] = nv == 1 ? nn__v_load_n(b, cols) : nn__v_load(b + j * NN__W);
+                if (keep) nn__v_store(packed + j * NN__W, bv[j]);
+            }
+            if (keep) packed += nv * NN__W;
+            NN__GEMM_UNROLL
+            for (int i = 0; i < mr; i++) {
+                const NN__V av = nn__v_set1(way == NN__UNIT ? a[q + i] : way == NN__EVEN ? *(const NN__R *)(trio[i / 3] + i % 3 * apart) : row[i][q]);
+                NN__GEMM_UNROLL
+                for (int j = 0; j < nv; j++) acc[i][j] = nn__v_fma(av, bv[j], acc[i][j]);
+            }
+            if (way == NN__EVEN) {
+                NN__GEMM_UNROLL
+                for (int g = 0; g < (mr + 2) / 3; g++) trio[g] += onward;
+            } else q += a_col;
+        }
+    } while (++run < t->runs);
     NN__R *c = (NN__R *)t->c;
     const NN__R *const bias = (const NN__R *)t->bias;
     const int64_t c_row = t->c_row;
@@ -18260,7 +20014,7 @@ NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, con
     for (int i = 0; i < mr; i++) {
         NN__GEMM_UNROLL                                 // (no break at i == rows: clang would not unroll such a loop)
         for (int j = 0; j < nv; j++) {
-            if (!unit && i >= rows) continue;
+            if (way == NN__ANY && i >= rows) continue;
             NN__V v = acc[i][j];
             if (add) v = nn__v_add(nv == 1 ? nn__v_load_n(c, cols) : nn__v_load(c + j * NN__W), v);
             if (bias) v = nn__v_add(v, nv == 1 ? nn__v_load_n(bias, cols) : nn__v_load(bias + j * NN__W));
@@ -18274,19 +20028,20 @@ NN__GEMM_INLINE void NN__K(gemm_micro)(const nn__gemm_tile *t, const int mr, con
         for (int i = 0; i < rows; i++) NN__K(gemm_finish)((NN__R *)t->c + i * c_row, cols, t->act, residual ? residual + i * t->r_row : NULL);
 }
 
-#define NN__GEMM_MICRO(name, mr, nv, unit, keep) \
-    NN__GEMM_NOINLINE void NN__K(name)(const nn__gemm_tile *t) { NN__K(gemm_micro)(t, mr, nv, unit, keep); }
-NN__GEMM_MICRO(gemm_micro_packed, NN__K(gemm_mr), NN__K(gemm_nv), 1, 0)
-NN__GEMM_MICRO(gemm_micro_keep, NN__K(gemm_mr), NN__K(gemm_nv), 0, 1)
-NN__GEMM_MICRO(gemm_micro_r, NN__K(gemm_mr), NN__K(gemm_nv), 0, 0)
-NN__GEMM_MICRO(gemm_micro_h, NN__K(gemm_mh), NN__K(gemm_nv), 0, 0)
-NN__GEMM_MICRO(gemm_micro_q, NN__K(gemm_mq), NN__K(gemm_nv), 0, 0)
-NN__GEMM_MICRO(gemm_micro_1, 1, NN__K(gemm_nv), 0, 0)
-NN__GEMM_MICRO(gemm_micro_wide, 1, NN__K(gemm_wv), 0, 0)
-NN__GEMM_MICRO(gemm_edge_r, NN__K(gemm_mr), 1, 0, 0)
-NN__GEMM_MICRO(gemm_edge_h, NN__K(gemm_mh), 1, 0, 0)
-NN__GEMM_MICRO(gemm_edge_q, NN__K(gemm_mq), 1, 0, 0)
-NN__GEMM_MICRO(gemm_edge_1, 1, 1, 0, 0)
+#define NN__GEMM_MICRO(name, mr, nv, way, keep) \
+    NN__GEMM_NOINLINE void NN__K(name)(const nn__gemm_tile *t) { NN__K(gemm_micro)(t, mr, nv, way, keep); }
+NN__GEMM_MICRO(gemm_micro_packed, NN__K(gemm_mr), NN__K(gemm_nv), NN__UNIT, 0)
+NN__GEMM_MICRO(gemm_micro_even, NN__K(gemm_mr), NN__K(gemm_nv), NN__EVEN, 0)
+NN__GEMM_MICRO(gemm_micro_keep, NN__K(gemm_mr), NN__K(gemm_nv), NN__ANY, 1)
+NN__GEMM_MICRO(gemm_micro_r, NN__K(gemm_mr), NN__K(gemm_nv), NN__ANY, 0)
+NN__GEMM_MICRO(gemm_micro_h, NN__K(gemm_mh), NN__K(gemm_nv), NN__ANY, 0)
+NN__GEMM_MICRO(gemm_micro_q, NN__K(gemm_mq), NN__K(gemm_nv), NN__ANY, 0)
+NN__GEMM_MICRO(gemm_micro_1, 1, NN__K(gemm_nv), NN__ANY, 0)
+NN__GEMM_MICRO(gemm_micro_wide, 1, NN__K(gemm_wv), NN__ANY, 0)
+NN__GEMM_MICRO(gemm_edge_r, NN__K(gemm_mr), 1, NN__ANY, 0)
+NN__GEMM_MICRO(gemm_edge_h, NN__K(gemm_mh), 1, NN__ANY, 0)
+NN__GEMM_MICRO(gemm_edge_q, NN__K(gemm_mq), 1, NN__ANY, 0)
+NN__GEMM_MICRO(gemm_edge_1, 1, 1, NN__ANY, 0)
 #undef NN__GEMM_MICRO
 
 // One tile of up to MR rows and NR columns: picks the smallest microkernel which covers the rows; columns which do not
@@ -18294,7 +20049,8 @@ NN__GEMM_MICRO(gemm_edge_1, 1, 1, 0, 0)
 static void NN__K(gemm_tile)(nn__gemm_tile *t) {
     const int rows = t->rows, cols = t->cols;
     if (cols == NN__K(gemm_nr)) {
-        if (rows == NN__K(gemm_mr) && t->a_row == 1) NN__K(gemm_micro_packed)(t);
+        if (rows == NN__K(gemm_mr) && t->a_row == 1 && !t->at) NN__K(gemm_micro_packed)(t);
+        else if (rows == NN__K(gemm_mr) && !t->at) NN__K(gemm_micro_even)(t);
         else if (rows > NN__K(gemm_mh)) NN__K(gemm_micro_r)(t);
         else if (rows > NN__K(gemm_mq)) NN__K(gemm_micro_h)(t);
         else if (rows > 1) NN__K(gemm_micro_q)(t);
@@ -18687,6 +20443,500 @@ NN__UNUSED static int NN__K(gemm_small)(const nn__gemm *g) {
         for (int64_t i = 0; i < m; i++) NN__K(gemm_finish)(c + i * g->c_row, n, g->act, g->residual ? (const NN__R *)g->residual + i * g->r_row : NULL);
     return 1;
 }
+
+// ---- convolution -----------------------------------------------------------------------------------------------
+// A convolution is a matrix product whose A is not written down: row i is a place, its k elements lie in x in runs of neighbours, one run
+// for each row of the kernel, when x's channels are neighbours. So a block of places first gets its strip of x: the part of x under the
+// windows of its places, channels last, zeros where the windows reach over the border. Then the microkernel of the matrix product goes over
+// it, its rows the places, its k the runs. Nothing else is packed, and x is never unrolled into a matrix.
+//
+//        strip, [rows][cols][c]                  places 0, 1, 2 of a row, kernel 3x3, step 1: their first run
+//        +--------------------------+            0:  |c c c|c c c|c c c|
+//        | 0 0 0 0 0 0 0 0 0 0 0 0 0|            1:        |c c c|c c c|c c c|
+//        | 0 x x x x x x x x x x x 0|            2:              |c c c|c c c|c c c|
+//        | 0 x x x x x x x x x x x 0|                a place is step * c elements on; the next run one row of the strip down
+//        +--------------------------+
+
+// out[i][0..c) = x[channel * 0..c)[i], i < n: rows of channels become pixels of c channels. x's pixels are `at` apart.
+static void NN__K(conv_turn)(NN__R *out, const NN__R *x, int64_t channel, int64_t at, int64_t c, int64_t n) {
+    int64_t j = 0;
+    if (channel == 1 || (c == 1 && at == 1)) {
+        if (at == c) memcpy(out, x, (size_t)(n * c) * sizeof *out);
+        else for (int64_t i = 0; i < n; i++) memcpy(out + i * c, x + i * at, (size_t)c * sizeof *out);
+        return;
+    }
+    for (; j + NN__W <= c; j += NN__W) {
+        const NN__R *row[NN__W];
+        int64_t i = 0;
+        for (int q = 0; q < NN__W; q++) row[q] = x + (j + q) * channel;
+        if (at == 1) i = NN__K(gemm_turn)(out + j, c, row, n);
+        for (; i < n; i++)
+            for (int q = 0; q < NN__W; q++) out[i * c + j + q] = row[q][i * at];
+    }
+    for (; j < c; j++)
+        for (int64_t i = 0; i < n; i++) out[i * c + j] = x[j * channel + i * at];
+}
+// y[channel * j][i] = buf[i][j], i < n, j < c: the way back; buf's pixels are `row` apart.
+static void NN__K(conv_turn_back)(NN__R *y, int64_t channel, int64_t at, const NN__R *buf, int64_t row, int64_t c, int64_t n) {
+    if (channel == 1) {
+        for (int64_t i = 0; i < n; i++) memcpy(y + i * at, buf + i * row, (size_t)c * sizeof *y);
+        return;
+    }
+    int64_t i = 0;
+    for (; i < n && at == 1 && n >= NN__W; i += NN__W) {
+        const NN__R *pixel[NN__W];
+        int64_t j;
+        if (i + NN__W > n) i = n - NN__W;               // the last ones once more
+        for (int q = 0; q < NN__W; q++) pixel[q] = buf + (i + q) * row;
+        for (j = NN__K(gemm_turn)(y + i, channel, pixel, c); j < c; j++)
+            for (int q = 0; q < NN__W; q++) y[j * channel + i + q] = pixel[q][j];
+    }
+    for (int64_t j = 0; j < c && i < n; j++)
+        for (int64_t q = i; q < n; q++) y[j * channel + q * at] = buf[q * row + j];
+}
+
+// Where a block of places begins, and how many it has along each axis
+static void NN__K(conv_block)(const nn__sweep *p, int64_t block, int64_t *at, int64_t *n) {
+    for (int d = 2; d >= 0; d--) {
+        at[d] = block % p->blocks[d] * p->block[d];
+        n[d]  = nn__min64(p->block[d], p->places[d] - at[d]);
+        block /= p->blocks[d];
+    }
+}
+// The strip of n places from `at` on: [planes][rows][cols][c], of the c channels from x on.
+static void NN__K(conv_strip)(const nn__sweep *p, const NN__R *x, int64_t c, const int64_t *at, const int64_t *n, NN__R *strip) {
+    int64_t begin[3], count[3], cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = (p->block[1] - 1) * p->step[1] + p->span[1];
+    for (int d = 0; d < 3; d++) {
+        begin[d] = at[d] * p->step[d] + p->low[d];
+        count[d] = (n[d] - 1) * p->step[d] + p->span[d];
+    }
+    const int64_t left = nn__min64(nn__max64(0, -begin[2]), count[2]), stop = nn__max64(left, nn__min64(count[2], p->x.size[2] - begin[2]));
+    for (int64_t z = 0; z < count[0]; z++)
+        for (int64_t r = 0; r < count[1]; r++) {
+            const int64_t zi = begin[0] + z, ri = begin[1] + r;
+            NN__R *to = strip + (z * rows + r) * cols * c;
+            if (zi < 0 || zi >= p->x.size[0] || ri < 0 || ri >= p->x.size[1] || left == stop) { memset(to, 0, (size_t)(count[2] * c) * sizeof *to); continue; }
+            memset(to, 0, (size_t)(left * c) * sizeof *to);
+            NN__K(conv_turn)(to + left * c, x + zi * p->x.at[0] + ri * p->x.at[1] + (begin[2] + left) * p->x.at[2], p->x.channel, p->x.at[2], c, stop - left);
+            memset(to + stop * c, 0, (size_t)((count[2] - stop) * c) * sizeof *to);
+        }
+}
+
+// A panel of weights: packed[i * sums + s][lane] = w[lane][s][tap[i]], i < count. Lanes past the last hold zero.
+NN__UNUSED static void NN__K(conv_pack)(const void *weight, int64_t lane, int64_t lanes, int64_t sum, int64_t sums, int64_t taps, const int32_t *tap, int64_t count, void *out) {
+    enum { MOST = 64 };
+    const NN__R *w = (const NN__R *)weight;
+    NN__R *packed = (NN__R *)out, turned[MOST * NN__W];
+    for (int64_t j = 0; j < NN__K(gemm_nr); j += NN__W) {
+        const NN__R *row[NN__W];
+        for (int64_t s = 0; s < sums; s++) {
+            int64_t k = 0;
+            for (int q = 0; q < NN__W; q++) row[q] = w + nn__min64(j + q, lanes - 1) * lane + s * sum;
+            if (taps <= MOST && j + NN__W <= lanes) {
+                for (k = NN__K(gemm_turn)(turned, NN__W, row, taps); k < taps; k++)
+                    for (int q = 0; q < NN__W; q++) turned[k * NN__W + q] = row[q][k];
+                for (int64_t i = 0; i < count; i++) nn__v_store(packed + (i * sums + s) * NN__K(gemm_nr) + j, nn__v_load(turned + tap[i] * NN__W));
+            } else
+                for (int64_t i = 0; i < count; i++)
+                    for (int q = 0; q < NN__W; q++) packed[(i * sums + s) * NN__K(gemm_nr) + j + q] = j + q < lanes ? row[q][tap[i]] : 0;
+        }
+    }
+}
+
+// The places of a block times one panel of weights, into buf[place][columns].
+static void NN__K(conv_panel)(const nn__sweep *p, const NN__R *strip, const int64_t *n, nn__gemm_tile *t, NN__R *buf, int64_t *at) {
+    const int64_t nr = NN__K(gemm_nr), mr = NN__K(gemm_mr), cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = (p->block[1] - 1) * p->step[1] + p->span[1];
+    const int64_t places = n[0] * n[1] * n[2], last = n[2] % mr, within = n[2] / mr * mr * 14 + (last > NN__K(gemm_mh) ? mr * 15 : last > 0 ? NN__K(gemm_mh) * 16 : 0);
+    t->c_row = nr;
+    if (within * n[0] * n[1] <= nn__ceil_div(places, mr) * mr * 15) { // tiles stay within a row, where steps are even and cost less: 14 to 15
+        for (int64_t i = 0; i < n[0] * n[1]; i++)
+            for (int64_t j = 0; j < n[2]; j += t->rows) {
+                t->rows = (int)nn__min64(mr, n[2] - j);
+                t->a = strip + ((i / n[1] * p->step[0] * rows + i % n[1] * p->step[1]) * cols + j * p->step[2]) * p->c;
+                t->c = buf + (i * n[2] + j) * nr;
+                NN__K(gemm_tile)(t);
+            }
+        return;
+    }
+    for (int64_t i = 0; i < places; i++) at[i] = ((i / (n[1] * n[2]) * p->step[0] * rows + i / n[2] % n[1] * p->step[1]) * cols + i % n[2] * p->step[2]) * p->c;
+    t->a = strip;
+    for (int64_t i = 0; i < places; i += t->rows) {
+        t->rows = (int)nn__min64(mr, places - i);
+        t->at   = at + i;
+        t->c    = buf + i * nr;
+        NN__K(gemm_tile)(t);
+    }
+    t->at = NULL;
+}
+
+// What is left to do for a block's results in buf: scale and shift, activation, to y; a residual is added there, where it has the same places.
+static void NN__K(conv_finish)(const nn__sweep *p, int64_t b, int64_t g, int64_t panel, const int64_t *at, const int64_t *n, NN__R *buf) {
+    const int64_t nr = NN__K(gemm_nr), places = n[0] * n[1] * n[2], cols = nn__min64(nr, p->o - panel * nr), channel = p->y.channel, first = g * p->o + panel * nr;
+    const int whole = p->every[2] == 1 && channel != 1 && (n[2] == p->y.size[2] || n[1] == 1) && n[0] == 1 && p->every[1] == 1; // neighbours in y too
+    const int64_t start = b * p->y.batch + first * channel, run = whole ? places : n[2];
+    if (p->scale)
+        for (int64_t j = 0; j < cols; j += NN__W) {
+            const int left = cols - j < NN__W ? (int)(cols - j) : NN__W;
+            const NN__V scale = nn__v_load_n((const NN__R *)p->scale + first + j, left), shift = nn__v_load_n((const NN__R *)p->shift + first + j, left);
+            for (int64_t i = 0; i < places; i++) nn__v_store(buf + i * nr + j, nn__v_fma(scale, nn__v_load(buf + i * nr + j), shift));
+        }
+    if (p->act && !p->residual && cols == nr) p->act(buf, buf, places * nr, NULL);
+    else for (int64_t i = 0; i < places && p->act && !p->residual; i++) p->act(buf + i * nr, buf + i * nr, cols, NULL);
+    for (int64_t i = 0; i < n[0] * n[1]; i++) {
+        const int64_t z = p->first[0] + (at[0] + i / n[1]) * p->every[0], r = p->first[1] + (at[1] + i % n[1]) * p->every[1], q = p->first[2] + at[2] * p->every[2];
+        const int64_t to = start + z * p->y.at[0] + r * p->y.at[1] + q * p->y.at[2], lines = channel == 1 ? n[2] : cols, length = channel == 1 ? cols : run, line = channel == 1 ? p->y.at[2] : channel;
+        NN__R *y = (NN__R *)p->y.data + to;
+        NN__K(conv_turn_back)(y, channel, p->every[2] * p->y.at[2], buf + i * n[2] * nr, nr, cols, run);
+        for (int64_t j = 0; j < lines && p->residual; j++, y += line) { // every is 1 then
+            NN__K(map_add)(y, 1, (const NN__R *)p->residual + to + j * line, 1, y, length, NULL);
+            if (p->act) p->act(y, y, length, NULL);
+        }
+        if (whole) break;
+    }
+}
+
+// One job: some panels of a block of places, from strip to result.
+NN__UNUSED static void NN__K(conv)(const nn__sweep *p, int64_t job, void *scratch) {
+    const int64_t nr = NN__K(gemm_nr), split = job % p->splits, block = job / p->splits % (p->blocks[0] * p->blocks[1] * p->blocks[2]);
+    const int64_t rest = job / p->splits / (p->blocks[0] * p->blocks[1] * p->blocks[2]), g = rest % p->groups, b = rest / p->groups;
+    const NN__R *x = (const NN__R *)p->x.data + b * p->x.batch + g * p->c * p->x.channel;
+    NN__R *strip = (NN__R *)scratch, *buf = strip + p->room;
+    int64_t at[3], n[3];
+    nn__gemm_tile t;
+    NN__K(conv_block)(p, block, at, n);
+    int64_t *const row_at = (int64_t *)(void *)(buf + nn__round16(p->block[0] * p->block[1] * p->block[2] * nr));
+    NN__K(conv_strip)(p, x, p->c, at, n, strip);
+    memset(&t, 0, sizeof t);
+    t.k = p->run; t.run = p->off; t.runs = p->runs;
+    t.a_row = p->step[2] * p->c; t.a_col = 1;
+    t.b_row = nr;
+    for (int64_t j = p->panels * split / p->splits; j < p->panels * (split + 1) / p->splits; j++) {
+        t.cols = (int)nn__min64(nr, p->o - j * nr);
+        t.b    = (const NN__R *)p->w + (g * p->panels + j) * p->k * nr;
+        t.bias = p->bias ? (const NN__R *)p->bias + g * p->o + j * nr : NULL;
+        NN__K(conv_panel)(p, strip, n, &t, buf, row_at);
+        NN__K(conv_finish)(p, b, g, j, at, n, buf);
+    }
+}
+
+// Few channels in a group (depthwise: one): channels stay planes, and a vector is a row of places. The strips of the group's channels lie one after
+// another; where places are step s apart, each row of a strip is dealt out to s phases, so that a tap's elements are neighbours again.
+typedef struct NN__K(planes) { int64_t at[3], n[3], rows, pitch, half, plane; NN__R *strip; int64_t *off; } NN__K(planes);
+static void NN__K(planes_read)(const nn__sweep *p, int64_t block, int64_t b, int64_t g, void *scratch, NN__K(planes) *w) {
+    const int64_t cols = (p->block[2] - 1) * p->step[2] + p->span[2], s = p->step[2], area = nn__max64(1, p->c);
+    NN__K(conv_block)(p, block, w->at, w->n);
+    w->rows  = (p->block[1] - 1) * p->step[1] + p->span[1];
+    w->half  = (cols + s - 1) / s;
+    w->pitch = s * w->half;
+    w->plane = p->span[0] * w->rows * w->pitch;
+    w->strip = (NN__R *)scratch;
+    w->off   = (int64_t *)(void *)(w->strip + nn__round16(area * w->plane) + nn__round16(p->span[0] * w->rows * cols));
+    NN__R *plain = w->strip + nn__round16(area * w->plane);
+    for (int64_t c = 0; c < p->c; c++) {
+        NN__R *to = w->strip + c * w->plane;
+        NN__K(conv_strip)(p, (const NN__R *)p->x.data + b * p->x.batch + (g * p->c + c) * p->x.channel, 1, w->at, w->n, s == 1 ? to : plain);
+        for (int64_t r = 0; r < p->span[0] * w->rows && s > 1; r++)
+            for (int64_t f = 0; f < s; f++)
+                for (int64_t i = 0; i * s + f < cols; i++) to[r * w->pitch + f * w->half + i] = plain[r * cols + i * s + f];
+    }
+    for (int64_t t = 0; t < p->count; t++) { // as in p->off, of pixels, but with pitch and phases
+        const int64_t pixel = p->off[t / (p->count / p->runs)] / p->c + t % (p->count / p->runs), x = pixel % cols;
+        w->off[t] = pixel / cols * w->pitch + x % s * w->half + x / s;
+    }
+}
+// o outputs of nv vectors of places of a row at once
+NN__GEMM_INLINE void NN__K(planes_row)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *const *y, int64_t n, const int o, const int nv) {
+    for (int64_t i = 0; i < n; i += nv * NN__W) {
+        NN__V acc[4][4];
+        const int64_t left = n - i;
+        const int full = left >= nv * NN__W;
+        NN__GEMM_UNROLL
+        for (int k = 0; k < o; k++) {
+            NN__GEMM_UNROLL
+            for (int j = 0; j < nv; j++) acc[k][j] = nn__v_zero();
+        }
+        for (int64_t c = 0; c < p->c; c++)
+            for (int64_t t = 0; t < p->count; t++) {
+                const NN__R *from = x + c * w->plane + w->off[t] + i, *wt = weight + c * p->sum + p->tap[t];
+                NN__V xv[4];
+                NN__GEMM_UNROLL
+                for (int j = 0; j < nv; j++)
+                    xv[j] = full ? nn__v_load(from + j * NN__W) : nn__v_load_n(from + nn__min64(j * NN__W, left), (int)nn__min64(NN__W, nn__max64(0, left - j * NN__W)));
+                NN__GEMM_UNROLL
+                for (int k = 0; k < o; k++) {
+                    const NN__V wv = nn__v_set1(wt[k * p->lane]);
+                    NN__GEMM_UNROLL
+                    for (int j = 0; j < nv; j++) acc[k][j] = nn__v_fma(wv, xv[j], acc[k][j]);
+                }
+            }
+        NN__GEMM_UNROLL
+        for (int k = 0; k < o; k++) {
+            const NN__V b = p->bias ? nn__v_set1(((const NN__R *)p->bias)[first + k]) : nn__v_zero();
+            const NN__V scale = nn__v_set1(p->scale ? ((const NN__R *)p->scale)[first + k] : 1), shift = p->scale ? nn__v_set1(((const NN__R *)p->shift)[first + k]) : nn__v_zero();
+            NN__GEMM_UNROLL
+            for (int j = 0; j < nv; j++) {
+                const int64_t m = nn__min64(NN__W, left - j * NN__W);
+                NN__V v = acc[k][j];
+                if (p->bias) v = nn__v_add(v, b);
+                if (p->scale) v = nn__v_fma(scale, v, shift);
+                if (m >= NN__W) nn__v_store(y[k] + i + j * NN__W, v);
+                else if (m > 0) nn__v_store_n(y[k] + i + j * NN__W, v, (int)m);
+            }
+        }
+    }
+}
+// One job: a block of places of one group of one image.
+NN__UNUSED static void NN__K(conv_planes)(const nn__sweep *p, int64_t job, void *scratch) {
+    const int64_t each = p->blocks[0] * p->blocks[1] * p->blocks[2], g = job / each % p->groups, b = job / each / p->groups;
+    NN__K(planes) w;
+    NN__K(planes_read)(p, job % each, b, g, scratch, &w);
+    NN__R *line = (NN__R *)(void *)(w.off + p->count), *row[4]; // where y's places are not neighbours
+    const int plain = p->every[2] == 1 && p->y.at[2] == 1;
+    for (int64_t i = 0; i < w.n[0] * w.n[1]; i++) {
+        const int64_t z = p->first[0] + (w.at[0] + i / w.n[1]) * p->every[0], r = p->first[1] + (w.at[1] + i % w.n[1]) * p->every[1], q = p->first[2] + w.at[2] * p->every[2];
+        const int64_t to = b * p->y.batch + g * p->o * p->y.channel + z * p->y.at[0] + r * p->y.at[1] + q * p->y.at[2];
+        const NN__R *x = w.strip + (i / w.n[1] * p->step[0] * w.rows + i % w.n[1] * p->step[1]) * w.pitch;
+        for (int64_t o = 0, many; o < p->o; o += many) {
+            const NN__R *weight = (const NN__R *)p->w + g * p->o * p->c * (p->lane < p->sum ? p->lane : p->sum) + o * p->lane;
+            many = p->o - o >= 4 ? 4 : p->o - o >= 2 ? 2 : 1;
+            for (int64_t k = 0; k < many; k++) row[k] = plain ? (NN__R *)p->y.data + to + (o + k) * p->y.channel : line + k * w.n[2];
+            if (many == 4) NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 4, 2);
+            else if (many == 2) NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 2, 4);
+            else NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 1, 4);
+            for (int64_t k = 0; k < many; k++) {
+                NN__R *y = (NN__R *)p->y.data + to + (o + k) * p->y.channel;
+                if (p->residual && plain) NN__K(map_add)(row[k], 1, (const NN__R *)p->residual + to + (o + k) * p->y.channel, 1, row[k], w.n[2], NULL);
+                else if (p->residual) for (int64_t j = 0; j < w.n[2]; j++) row[k][j] += ((const NN__R *)p->residual)[to + (o + k) * p->y.channel + j * p->y.at[2]];
+                if (p->act) p->act(row[k], row[k], w.n[2], NULL);
+                if (!plain) for (int64_t j = 0; j < w.n[2]; j++) y[j * p->every[2] * p->y.at[2]] = row[k][j];
+            }
+        }
+    }
+}
+// The weight's gradient of a group: for each pair of channels and tap the product of two planes, over all images.
+NN__UNUSED static void NN__K(conv_planes_weight)(const nn__sweep *p, int64_t g, int64_t taps, void *out, void *scratch) {
+    enum { FEW = 8 };
+    const int64_t each = p->blocks[0] * p->blocks[1] * p->blocks[2];
+    NN__R *dw = (NN__R *)out;
+    memset(dw, 0, (size_t)(p->o * p->c * taps) * sizeof *dw);
+    for (int64_t job = 0; job < p->batch * each; job++) {
+        NN__K(planes) w;
+        NN__K(planes_read)(p, job % each, job / each, g, scratch, &w);
+        NN__R *line = (NN__R *)(void *)(w.off + p->count);
+        for (int64_t o = 0; o < p->o; o++)
+            for (int64_t c = 0; c < p->c; c++)
+                for (int64_t first = 0; first < p->count; first += FEW) {
+                    const int few = (int)nn__min64(FEW, p->count - first);
+                    NN__V acc[FEW];
+                    for (int t = 0; t < FEW; t++) acc[t] = nn__v_zero();
+                    for (int64_t i = 0; i < w.n[0] * w.n[1]; i++) {
+                        const NN__R *dy = (const NN__R *)p->y.data + job / each * p->y.batch + (g * p->o + o) * p->y.channel + (w.at[0] + i / w.n[1]) * p->y.at[0] + (w.at[1] + i % w.n[1]) * p->y.at[1] + w.at[2] * p->y.at[2];
+                        const NN__R *x = w.strip + c * w.plane + (i / w.n[1] * p->step[0] * w.rows + i % w.n[1] * p->step[1]) * w.pitch;
+                        if (p->y.at[2] != 1) {
+                            for (int64_t j = 0; j < w.n[2]; j++) line[j] = dy[j * p->y.at[2]];
+                            dy = line;
+                        }
+                        for (int64_t j = 0; j < w.n[2]; j += NN__W) {
+                            const int left = (int)nn__min64(NN__W, w.n[2] - j);
+                            const NN__V d = left == NN__W ? nn__v_load(dy + j) : nn__v_load_n(dy + j, left);
+                            if (few == FEW && left == NN__W) {
+                                NN__GEMM_UNROLL
+                                for (int t = 0; t < FEW; t++) acc[t] = nn__v_fma(d, nn__v_load(x + w.off[first + t] + j), acc[t]);
+                            } else
+                                for (int t = 0; t < few; t++) acc[t] = nn__v_fma(d, nn__v_load_n(x + w.off[first + t] + j, left), acc[t]);
+                        }
+                    }
+                    for (int t = 0; t < few; t++) dw[(o * p->c + c) * taps + p->tap[first + t]] += nn__v_hsum(acc[t]);
+                }
+    }
+}
+
+// 3x3 kernels with step 1: m x m places from (m+2) x (m+2) elements of x, by transforms B, G and A of Winograd (1980; Lavin and Gray 2016), whose
+// product costs (m+2)^2 multiplications a channel in place of 9 m^2: 2.25 times fewer with m = 2, 4 times with m = 4.
+//      y = A^T [ (G w G^T) * (B^T x B) ] A         *: element by element, summed over channels: (m+2)^2 matrix products [tiles,c] [c,o]
+// The lines below are B^T, G and A^T for one row or column, over vectors of channels.
+NN__GEMM_INLINE void NN__K(winograd_in)(NN__V *d, int64_t step, const int m) {
+    const NN__V d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
+    if (m == 2) {
+        d[0] = nn__v_sub(d0, d2); d[step] = nn__v_add(d1, d2); d[2 * step] = nn__v_sub(d2, d1); d[3 * step] = nn__v_sub(d1, d3);
+        return;
+    }
+    const NN__V two = nn__v_set1(2), four = nn__v_set1(4), five = nn__v_set1(5), d4 = d[4 * step], d5 = d[5 * step];
+    const NN__V even = nn__v_fnma(four, d2, d4), odd = nn__v_fnma(four, d1, d3), near = nn__v_sub(d4, d2), far = nn__v_mul(two, nn__v_sub(d3, d1));
+    d[0]        = nn__v_fma(four, d0, nn__v_fnma(five, d2, d4));
+    d[step]     = nn__v_add(even, odd);
+    d[2 * step] = nn__v_sub(even, odd);
+    d[3 * step] = nn__v_add(near, far);
+    d[4 * step] = nn__v_sub(near, far);
+    d[5 * step] = nn__v_fma(four, d1, nn__v_fnma(five, d3, d5));
+}
+NN__GEMM_INLINE void NN__K(winograd_kernel)(NN__V *u, const NN__V *g, int64_t step, const int m) {
+    const NN__V outer = nn__v_add(g[0], g[2 * step]), g1 = g[step];
+    if (m == 2) {
+        const NN__V half = nn__v_set1(0.5);
+        u[0] = g[0]; u[1] = nn__v_mul(half, nn__v_add(outer, g1)); u[2] = nn__v_mul(half, nn__v_sub(outer, g1)); u[3] = g[2 * step];
+        return;
+    }
+    const NN__V sixth = nn__v_set1(-1.0 / 6), wide = nn__v_fma(nn__v_set1(1.0 / 24), g[0], nn__v_mul(nn__v_set1(1.0 / 6), g[2 * step])), twelfth = nn__v_set1(1.0 / 12);
+    u[0] = nn__v_mul(nn__v_set1(0.25), g[0]);
+    u[1] = nn__v_mul(sixth, nn__v_add(outer, g1)); u[2] = nn__v_mul(sixth, nn__v_sub(outer, g1));
+    u[3] = nn__v_fma(twelfth, g1, wide); u[4] = nn__v_fnma(twelfth, g1, wide);
+    u[5] = g[2 * step];
+}
+NN__GEMM_INLINE void NN__K(winograd_out)(NN__V *y, const NN__V *d, int64_t step, const int m) {
+    const NN__V sum = nn__v_add(d[step], d[2 * step]), difference = nn__v_sub(d[step], d[2 * step]);
+    if (m == 2) {
+        y[0] = nn__v_add(d[0], sum); y[1] = nn__v_sub(difference, d[3 * step]);
+        return;
+    }
+    const NN__V sum2 = nn__v_add(d[3 * step], d[4 * step]), difference2 = nn__v_sub(d[3 * step], d[4 * step]);
+    y[0] = nn__v_add(d[0], nn__v_add(sum, sum2));
+    y[1] = nn__v_fma(nn__v_set1(2), difference2, difference);
+    y[2] = nn__v_fma(nn__v_set1(4), sum2, sum);
+    y[3] = nn__v_add(nn__v_fma(nn__v_set1(8), difference2, difference), d[5 * step]);
+}
+// packed[9 taps][c][columns] -> out[(m+2)^2][c][columns]
+NN__UNUSED static void NN__K(winograd_pack)(const void *packed, int64_t c, int64_t tile, void *out) {
+    const int64_t nr = NN__K(gemm_nr), q = tile + 2;
+    for (int64_t i = 0; i < c * nr; i += NN__W) {
+        const NN__R *w = (const NN__R *)packed + i;
+        NN__R *to = (NN__R *)out + i;
+        NN__V g[9], u[18], v[6];
+        for (int t = 0; t < 9; t++) g[t] = nn__v_load(w + t * c * nr);
+        for (int j = 0; j < 3; j++) {                   // the columns of the kernel, then the rows of what comes of it
+            if (tile == 2) NN__K(winograd_kernel)(v, g + j, 3, 2);
+            else NN__K(winograd_kernel)(v, g + j, 3, 4);
+            for (int k = 0; k < q; k++) u[k * 3 + j] = v[k];
+        }
+        for (int k = 0; k < q; k++) {
+            if (tile == 2) NN__K(winograd_kernel)(v, u + k * 3, 1, 2);
+            else NN__K(winograd_kernel)(v, u + k * 3, 1, 4);
+            for (int j = 0; j < q; j++) nn__v_store(to + (k * q + j) * c * nr, v[j]);
+        }
+    }
+}
+// A tile of the strip, c channels, `row` and c elements between rows and pixels, transformed: v[(m+2)^2] are `apart` elements from each other.
+NN__GEMM_INLINE void NN__K(winograd_read)(const NN__R *x, int64_t row, int64_t c, NN__R *v, int64_t apart, const int m) {
+    for (int64_t i = 0; i < c; i += NN__W) {
+        const int left = c - i < NN__W ? (int)(c - i) : NN__W;
+        NN__V d[36];
+        NN__GEMM_UNROLL
+        for (int k = 0; k < m + 2; k++) {               // column by column
+            NN__GEMM_UNROLL
+            for (int j = 0; j < m + 2; j++) d[j * (m + 2) + k] = left == NN__W ? nn__v_load(x + j * row + k * c + i) : nn__v_load_n(x + j * row + k * c + i, left);
+            NN__K(winograd_in)(d + k, m + 2, m);
+        }
+        NN__GEMM_UNROLL
+        for (int j = 0; j < m + 2; j++) {
+            NN__K(winograd_in)(d + j * (m + 2), 1, m);
+            NN__GEMM_UNROLL
+            for (int k = 0; k < m + 2; k++) {
+                if (left == NN__W) nn__v_store(v + (j * (m + 2) + k) * apart + i, d[j * (m + 2) + k]);
+                else nn__v_store_n(v + (j * (m + 2) + k) * apart + i, d[j * (m + 2) + k], left);
+            }
+        }
+    }
+}
+// The way back: products[(m+2)^2][...][columns] become up to rows x cols places of buf, `row` places between its rows.
+NN__GEMM_INLINE void NN__K(winograd_write)(const NN__R *products, int64_t apart, const NN__R *bias, int64_t valid, NN__R *buf, int64_t row, int64_t rows, int64_t cols, const int m) {
+    const int64_t nr = NN__K(gemm_nr);
+    for (int64_t i = 0; i < nr; i += NN__W) {
+        const NN__V b = bias && i < valid ? nn__v_load_n(bias + i, valid - i < NN__W ? (int)(valid - i) : NN__W) : nn__v_zero();
+        NN__V d[6], u[24], y[4];
+        NN__GEMM_UNROLL
+        for (int k = 0; k < m + 2; k++) {
+            NN__GEMM_UNROLL
+            for (int j = 0; j < m + 2; j++) d[j] = nn__v_load(products + (j * (m + 2) + k) * apart + i);
+            NN__K(winograd_out)(y, d, 1, m);
+            NN__GEMM_UNROLL
+            for (int j = 0; j < m; j++) u[j * (m + 2) + k] = y[j];
+        }
+        NN__GEMM_UNROLL
+        for (int j = 0; j < m; j++) {
+            if (j >= rows) continue;
+            NN__K(winograd_out)(y, u + j * (m + 2), 1, m);
+            NN__GEMM_UNROLL
+            for (int k = 0; k < m; k++)
+                if (k < cols) nn__v_store(buf + (j * row + k) * nr + i, nn__v_add(y[k], b));
+        }
+    }
+}
+// One job: some panels of a block of tiles, of one image or of several small ones.
+NN__UNUSED static void NN__K(winograd)(const nn__sweep *p, int64_t job, void *scratch) {
+    const int64_t nr = NN__K(gemm_nr), m = p->tile, q2 = (m + 2) * (m + 2), c = p->c, each = p->blocks[1] * p->blocks[2], split = job % p->splits, rest = job / p->splits / each;
+    const int64_t g = rest % p->groups, first = rest / p->groups * p->images, images = nn__min64(p->images, p->batch - first), row = ((p->block[2] - 1) + 3) * c;
+    int64_t at[3], n[3], up[3] = {1, 0, 0};
+    NN__K(conv_block)(p, job / p->splits % each, at, n);
+    const int64_t high = nn__ceil_div(n[1], m), wide = nn__ceil_div(n[2], m), tiles = high * wide, all = tiles * images;
+    NN__R *strip = (NN__R *)scratch, *v = strip + p->room, *products = v + nn__round16(q2 * all * c), *buf = products + nn__round16(q2 * all * nr);
+    nn__gemm_tile t;
+    up[1] = high * m;
+    up[2] = wide * m;
+    for (int64_t b = 0; b < images; b++) {
+        NN__K(conv_strip)(p, (const NN__R *)p->x.data + (first + b) * p->x.batch + g * c * p->x.channel, c, at, up, strip);
+        for (int64_t i = 0; i < tiles; i++) {
+            const NN__R *x = strip + i / wide * m * row + i % wide * m * c;
+            if (m == 2) NN__K(winograd_read)(x, row, c, v + (b * tiles + i) * c, all * c, 2);
+            else NN__K(winograd_read)(x, row, c, v + (b * tiles + i) * c, all * c, 4);
+        }
+    }
+    memset(&t, 0, sizeof t);
+    t.k = c; t.a_row = c; t.a_col = 1; t.b_row = nr; t.c_row = nr; t.cols = (int)nr;
+    for (int64_t j = p->panels * split / p->splits; j < p->panels * (split + 1) / p->splits; j++) {
+        for (int64_t e = 0; e < q2; e++)
+            for (int64_t i = 0; i < all; i += t.rows) {
+                t.rows = (int)nn__min64(NN__K(gemm_mr), all - i);
+                t.a = v + (e * all + i) * c;
+                t.b = (const NN__R *)p->w + ((g * p->panels + j) * q2 + e) * c * nr;
+                t.c = products + (e * all + i) * nr;
+                NN__K(gemm_tile)(&t);
+            }
+        for (int64_t b = 0; b < images; b++) {
+            const NN__R *bias = p->bias ? (const NN__R *)p->bias + g * p->o + j * nr : NULL;
+            for (int64_t i = 0; i < tiles; i++) {
+                const int64_t r = i / wide * m, s = i % wide * m;
+                const NN__R *d = products + (b * tiles + i) * nr;
+                if (m == 2) NN__K(winograd_write)(d, all * nr, bias, p->o - j * nr, buf + (r * n[2] + s) * nr, n[2], n[1] - r, n[2] - s, 2);
+                else NN__K(winograd_write)(d, all * nr, bias, p->o - j * nr, buf + (r * n[2] + s) * nr, n[2], n[1] - r, n[2] - s, 4);
+            }
+            NN__K(conv_finish)(p, first + b, g, j, at, n, buf);
+        }
+    }
+}
+
+// The part of the weight's gradient that a block of places gives, for the channels of x from `first` on: dw[run][element][o] += x's elements times
+// y's channels, over the places. Here a place is a step of k; y is dy, p->w not used.
+NN__UNUSED static void NN__K(conv_weight)(const nn__sweep *p, int64_t block, int64_t first, int64_t channels, void *out, void *scratch) {
+    const int64_t nr = NN__K(gemm_nr), mr = NN__K(gemm_mr), each = p->blocks[0] * p->blocks[1] * p->blocks[2], b = block / each / p->groups, g = block / each % p->groups;
+    const int64_t cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = (p->block[1] - 1) * p->step[1] + p->span[1];
+    const NN__R *x = (const NN__R *)p->x.data + b * p->x.batch + (g * p->c + first) * p->x.channel, *dy = (const NN__R *)p->y.data + b * p->y.batch + g * p->o * p->y.channel;
+    NN__R *strip = (NN__R *)scratch, *buf = strip + p->room, *dw = (NN__R *)out;
+    const int64_t run = p->run / p->c * channels;       // as many taps, of fewer channels
+    int64_t at[3], n[3], *const start = (int64_t *)(void *)(buf + nn__round16(p->block[0] * p->block[1] * p->block[2] * p->o));
+    nn__gemm_tile t;
+    NN__K(conv_block)(p, block % each, at, n);
+    NN__K(conv_strip)(p, x, channels, at, n, strip);
+    memset(&t, 0, sizeof t);
+    t.k = n[2]; t.run = start; t.runs = n[0] * n[1];
+    for (int64_t i = 0; i < t.runs; i++) {
+        start[i] = (i / n[1] * p->step[0] * rows + i % n[1] * p->step[1]) * cols * channels;
+        NN__K(conv_turn)(buf + i * n[2] * p->o, dy + (at[0] + i / n[1]) * p->y.at[0] + (at[1] + i % n[1]) * p->y.at[1] + at[2] * p->y.at[2], p->y.channel, p->y.at[2], p->o, n[2]);
+    }
+    t.a_row = 1; t.a_col = p->step[2] * channels;
+    t.b_row = p->o; t.c_row = p->o;
+    t.add = 1;
+    for (int64_t j = 0; j < p->o; j += nr)
+        for (int64_t r = 0; r < p->runs; r++)
+            for (int64_t m = 0; m < run; m += t.rows) {
+                t.rows = (int)nn__min64(mr, run - m);
+                t.cols = (int)nn__min64(nr, p->o - j);
+                t.a = strip + p->off[r] / p->c * channels + m;
+                t.b = buf + j;
+                t.c = dw + (r * run + m) * p->o + j;
+                NN__K(gemm_tile)(&t);
+            }
+}
+
 #undef NN__GEMM_MR16
 #undef nn__v_fold
 #undef nn__v_pieces
@@ -19609,12 +21859,14 @@ static const nn__kernel_set NN__K(set) = {
 #undef NN__X
 #undef NN__Y
     NN__K(sum), NN__K(max), NN__K(sum_squares), NN__K(sum_columns), NN__K(max_columns), NN__K(softmax), NN__K(log_softmax), NN__K(softmax_back),
-    NN__K(log_softmax_back), NN__K(log_sum_exp), NN__K(cross_entropy_back), NN__K(layernorm), NN__K(layernorm_back), NN__K(sgd),
+    NN__K(log_softmax_back), NN__K(log_sum_exp), NN__K(cross_entropy_back), NN__K(layernorm), NN__K(layernorm_back), NN__K(channel_sums), NN__K(channel_apply),
+    NN__K(column_sums), NN__K(column_apply), NN__K(sgd),
 #define NN__X(name, moments) NN__K(name),
     NN__OPTIM_KERNELS(NN__X)
 #undef NN__X
     NN__K(uniform),
     NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_row), NN__K(gemm_small), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr),
+    NN__K(conv_pack), NN__K(conv), NN__K(conv_planes), NN__K(conv_planes_weight), NN__K(winograd_pack), NN__K(winograd), NN__K(conv_weight),
     NN__K(pool_max), NN__K(pool_argmax), NN__K(pool_sum), NN__K(pool_spread), NN__K(pool_pairs), NN__K(pool_pairs_back), NN__K(pool_pick), NN__K(pool_scatter), NN__K(pool_places), NN__K(pool_split), NN__K(pool_merge), NN__K(resize_row), NN__K(peak),
 #if NN__PASS_F64
     NULL, NULL, NULL, NULL};

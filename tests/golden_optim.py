@@ -396,10 +396,12 @@ def layers():
     layer("rmsnorm", fill(nn.RMSNorm(6, eps=1e-6), 0.5, 1.5), real((2, 3, 6), -2.0, 2.0, 1))
     layer("groupnorm", fill(nn.GroupNorm(3, 6)), real((2, 6, 5), -2.0, 2.0, 1))
     layer("groupnorm_2d", fill(nn.GroupNorm(2, 4)), real((2, 4, 3, 2), -2.0, 2.0, 1))
+    layer("instancenorm", fill(nn.InstanceNorm1d(4, affine=True)), real((2, 4, 5), -2.0, 2.0, 1))
+    layer("instancenorm_2d", fill(nn.InstanceNorm2d(3, affine=True)), real((2, 3, 3, 2), -2.0, 2.0, 1))
     layer("bilinear", fill(nn.Bilinear(4, 5, 3)), real((6, 4), -2.0, 2.0, 1), real((6, 5), -2.0, 2.0, 2))
     layer("bilinear_3d", fill(nn.Bilinear(4, 5, 3)), real((2, 3, 4), -2.0, 2.0, 1), real((2, 3, 5), -2.0, 2.0, 2))
     for name, module, shape in (("batchnorm", nn.BatchNorm1d(4), (6, 4)), ("batchnorm_1d", nn.BatchNorm1d(3), (4, 3, 5)),
-                                ("batchnorm_2d", nn.BatchNorm2d(3), (2, 3, 2, 4))):
+                                ("batchnorm_2d", nn.BatchNorm2d(3), (2, 3, 2, 4)), ("batchnorm_3d", nn.BatchNorm3d(3), (2, 3, 2, 1, 4))):
         fill(module, 0.5, 1.5)
         layer(name, module, real(shape, -2.0, 2.0, 1))
         for k in (5, 6):

@@ -2015,6 +2015,7 @@ static void test_null_wide(void) {
     NULL_OF(nn_layer_rmsnorm(s, "l", NULL));
     NULL_OF(nn_layer_batchnorm(s, "l", NULL));
     NULL_OF(nn_layer_groupnorm(s, "l", NULL, 2));
+    NULL_OF(nn_layer_instancenorm(s, "l", NULL));
     NULL_OF(nn_layer_bilinear(s, "l", NULL, NULL, 2));
     NULL_OF(nn_layer_scale(s, "l", NULL, 0));
     NULL_OF(nn_layer_attention_pool(s, "l", NULL));

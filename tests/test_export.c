@@ -68,6 +68,21 @@ static nn_tensor *net_residual(nn_scope s, nn_tensor *x) {
     }
     return nn_softmax(nn_layer_linear(s, "out", nn_layer_layernorm(s, "norm", x), 5), -1);
 }
+static nn_tensor *net_norms(nn_scope s, nn_tensor *x) { /* [2,4,3,2], in both layouts */
+    nn_batchnorm_options o;
+    nn_tensor           *list[10];
+    for (int last = 0; last < 2; last++) {
+        nn_tensor *z = last ? nn_channels_last(x) : x;
+        memset(&o, 0, sizeof o);
+        o.training = 1;
+        list[5 * last]     = nn_layer_batchnorm(s, "batch", z);
+        list[5 * last + 1] = nn_layer_groupnorm(s, "group", z, 2);
+        list[5 * last + 2] = nn_layer_instancenorm(s, "instance", z);
+        list[5 * last + 3] = nn_groupnorm(z, 1, NULL, NULL, 1e-3);
+        list[5 * last + 4] = nn_batchnorm(nn_affine(z, 0.01, 100), &o);
+    }
+    return side_by_side(list, 10);
+}
 static nn_tensor *net_softmax(nn_scope s, nn_tensor *x) {
     nn_tensor *list[5];
     (void)s;
@@ -225,6 +240,7 @@ static void add_nets(void) {
     add_net("matmul", net_matmul, NN_SHAPE(2, 3, 5, 11)); add_net("attention", net_attention, NN_SHAPE(6, 16));
     add_net("indices", net_indices, NN_SHAPE(4, 3));  add_net("concat", net_concat, NN_SHAPE(2, 3, 4));
     add_net("scaled", net_scaled, NN_SHAPE(3, 6));    add_net("vector", net_vector, NN_SHAPE(5));
+    add_net("norms", net_norms, NN_SHAPE(2, 4, 3, 2));
     add_net("identity", net_identity, NN_SHAPE(2, 3)); add_net("view", net_view, NN_SHAPE(2, 3));
     add_net("of-in", net_of_in, NN_SHAPE(2, 4));      add_net("nothing", net_nothing, NN_SHAPE(2, 4));
     add_net("constant", net_constant, NN_SHAPE(1));   add_net("early", net_early, NN_SHAPE(2, 4));

@@ -663,6 +663,41 @@ static void ref_layernorm(const arr *in, int n_in, const void *attr, arr *out, d
     }
     *roundings = 2 * (double)n + 8;
 }
+/* Element i's channel, and its set of those that share statistics (nn__norm_attr says which) */
+static int64_t channel_of(nn_shape s, int last, int64_t i) {
+    int64_t index[NN_MAX_DIMS];
+    split_index(s, i, index);
+    return index[last ? s.ndim - 1 : 1];
+}
+static void ref_channel_affine(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    (void)n_in;
+    out[0] = make(in[0].s);
+    for (int64_t i = 0; i < in[0].n; i++) {
+        int64_t c = channel_of(in[0].s, *(const int32_t *)attr, i);
+        out[0].v[i] = in[0].v[i] * in[1].v[c] + in[2].v[c];
+        out[0].m[i] = fabs(in[0].v[i] * in[1].v[c]) + fabs(in[2].v[c]);
+    }
+    *roundings = 2;
+}
+static void ref_norm(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
+    const nn__norm_attr *a = (const nn__norm_attr *)attr;
+    int64_t c = in[1].n, groups = a->groups ? a->groups : c, sets = groups * (a->groups ? in[0].s.dim[0] : 1), n = sets ? in[0].n / sets : 1, batch = in[0].s.dim[0] ? in[0].s.dim[0] : 1;
+    (void)n_in;
+    out[0] = make(in[0].s);
+    for (int i = 1; i < 3; i++) out[i] = make(a->groups ? NN_SHAPE(in[0].s.dim[0], groups) : NN_SHAPE(c));
+    for (int pass = 0; pass < 3; pass++)
+        for (int64_t i = 0; i < in[0].n; i++) {
+            int64_t k = channel_of(in[0].s, a->last, i), set = (a->groups ? i / (in[0].n / batch) * groups : 0) + k / (c / groups);
+            double  x = in[0].v[i], apart = x - out[1].v[set], scale = 1 / sqrt(out[2].v[set] + a->eps);
+            if (pass == 0) out[1].v[set] += x / (double)n, out[1].m[set] = fmax(out[1].m[set], fabs(x));
+            if (pass == 1) out[2].v[set] += apart * apart / (double)n, out[2].m[set] += (apart * apart + out[1].m[set] * fabs(apart)) / (double)n;
+            if (pass == 2) {
+                out[0].v[i] = apart * scale * in[1].v[k] + in[2].v[k];
+                out[0].m[i] = out[1].m[set] * scale * (1 + fabs(apart * scale)) * fabs(in[1].v[k]) + fabs(in[2].v[k]);
+            }
+        }
+    *roundings = 2 * (double)n + 8;
+}
 static void ref_mse(const arr *in, int n_in, const void *attr, arr *out, double *roundings) {
     (void)n_in; (void)attr;
     out[0] = make(NN_SCALAR);
@@ -1192,7 +1227,7 @@ static void ref_resize_back(const arr *in, int n_in, const void *attr, arr *out,
 typedef struct general { const char *name; reference f; } general;
 static const general generals[] = {
     {"affine", ref_affine},   {"sum", ref_sum},         {"max", ref_max},               {"matmul", ref_matmul},       {"linear", ref_linear},
-    {"softmax", ref_softmax}, {"log_softmax", ref_log_softmax}, {"layernorm", ref_layernorm}, {"cross_entropy", ref_cross_entropy}, {"mse", ref_mse},
+    {"softmax", ref_softmax}, {"log_softmax", ref_log_softmax}, {"layernorm", ref_layernorm}, {"channel_affine", ref_channel_affine}, {"batchnorm", ref_norm}, {"groupnorm", ref_norm}, {"cross_entropy", ref_cross_entropy}, {"mse", ref_mse},
     {"mask", ref_mask},       {"dropout", ref_dropout}, {"reshape", ref_reshape},       {"permute", ref_permute},     {"slice", ref_slice},
     {"unslice", ref_unslice}, {"expand", ref_expand},   {"concat", ref_concat},         {"gather", ref_gather},       {"scatter_add", ref_scatter_add},
     {"clamp", ref_clamp},     {"leaky_relu", ref_leaky_relu}, {"elu", ref_elu},         {"compare", ref_compare},     {"logic", ref_logic},         {"where", ref_where},
@@ -1213,6 +1248,8 @@ static const other elsewhere[] = {
     {"softmax_back", "softmax", "the fused gradient is compared with the rule"},
     {"log_softmax_back", "log_softmax", "the fused gradient is compared with the rule"},
     {"layernorm_back", "layernorm", "the fused gradient is compared with the rule"},
+    {"channel_affine_back", "channel_affine", "the fused gradient is compared with the rule"},
+    {"norm_back", "batchnorm", "the fused gradient is compared with the rule, and groupnorm's, too"},
     {"cross_entropy_back", "cross_entropy", "the fused gradient is compared with the rule"},
     {"mse_back", "mse", "the fused gradient is compared with the rule"},
     {"linear_back", "linear", "the fused gradient is compared with the rule"},
@@ -1990,6 +2027,25 @@ static void w_layernorm(nn_ctx *c, nn_dtype d, result *r) {
     x[2] = leaf_of(c, d, NN_SHAPE(300), 3, -1, 1);
     give_gradients(r, nn_layernorm(x[0], x[1], x[2], 1e-5), x, 3);
 }
+static nn_tensor *norm_of(nn_tensor *x, int groups, nn_tensor *w, nn_tensor *b, nn_tensor *mean, nn_tensor *var) { /* groups: 0 batch norm, -1 the same in evaluation */
+    nn_batchnorm_options o;
+    if (groups > 0) return nn_groupnorm(x, groups, w, b, 1e-3);
+    memset(&o, 0, sizeof o);
+    o.weight = w; o.bias = b; o.mean = mean; o.var = var; o.training = groups == 0; o.eps = 1e-3;
+    return nn_batchnorm(x, &o);
+}
+static void norms_of(nn_ctx *c, nn_dtype d, result *r, int last) { /* batch, evaluation, groups */
+    for (int i = 0; i < 3; i++) {
+        nn_tensor *x[3], *mean = values(c, d, NN_SHAPE(42), 4, -1, 1), *var = values(c, d, NN_SHAPE(42), 5, 0.5, 2);
+        x[0] = leaf_of(c, d, NN_SHAPE(5, 42, 29, 31), 1, -1, 3);
+        x[1] = leaf_of(c, d, NN_SHAPE(42), 2, 0.5, 1.5);
+        x[2] = leaf_of(c, d, NN_SHAPE(42), 3, -1, 1);
+        if (last) x[0] = nn_requires_grad(nn_detach(nn_channels_last(x[0])));
+        give_gradients(r, norm_of(x[0], i == 2 ? 7 : -i, x[1], x[2], mean, var), x, 3);
+    }
+}
+static void w_norms(nn_ctx *c, nn_dtype d, result *r) { norms_of(c, d, r, 0); }
+static void w_norms_last(nn_ctx *c, nn_dtype d, result *r) { norms_of(c, d, r, 1); }
 static void w_cross_entropy(nn_ctx *c, nn_dtype d, result *r) {
     nn_tensor *x = leaf_of(c, d, NN_SHAPE(400, 1000), 1, -4, 6);
     give_gradients(r, nn_cross_entropy(x, classes(c, NN_I64, NN_SHAPE(400), 1000)), &x, 1);
@@ -2098,7 +2154,7 @@ static void w_updates(nn_ctx *c, nn_dtype d, result *r) { /* two steps of every 
 
 typedef struct work { const char *name; void (*f)(nn_ctx *, nn_dtype, result *); double unit; long split; } work; /* unit: f32 against f64, of the largest value; 0: not compared. split: at least so many ops must be */
 static const work works[] = {{"maps", w_maps, 60 * 6e-8, 20},  {"copies", w_copies, 0, 10},      {"sums", w_sums, 3e-7, 9},           {"maxima", w_maxima, 1e-7, 10},
-                             {"matmul", w_matmul, 1e-5, 12},   {"linear", w_linear, 2e-5, 10},    {"layernorm", w_layernorm, 1e-5, 3}, {"cross_entropy", w_cross_entropy, 1e-5, 2},
+                             {"matmul", w_matmul, 1e-5, 12},   {"linear", w_linear, 2e-5, 10},    {"layernorm", w_layernorm, 1e-5, 3}, {"norms", w_norms, 1e-5, 6}, {"norms, channels last", w_norms_last, 1e-5, 9}, {"cross_entropy", w_cross_entropy, 1e-5, 2},
                              {"softmax", w_softmax, 1e-5, 8},  {"dropout", w_dropout, 2e-7, 6},   {"random", w_random, 0, 3},          {"moves", w_moves, 1e-6, 8},
                              {"more maps", w_more_maps, 4e-6, 20}, {"along", w_along, 1e-5, 6},   {"index", w_index, 1e-6, 4},         {"matrices", w_matrices, 1e-4, 5},
                              {"updates", w_updates, 1e-5, 11},     {"pooling", w_pooling, 1e-6, 20}};
@@ -2664,6 +2720,57 @@ static void test_rows(void) {
             fine(c, "extremes");
             next_step();
         }
+    }
+}
+
+/* Norms over channels beside their definition: sizes round the kernels' blocks, both layouts, and values far from 0 */
+static void test_channels(void) {
+    static const nn_shape shapes[9] = {{4, {3, 5, 7, 7, 0, 0}}, {4, {2, 3, 1, 2, 0, 0}}, {3, {2, 4, 4999, 0, 0, 0}}, {4, {3, 70, 19, 20, 0, 0}}, {2, {1100, 33, 0, 0, 0, 0}}, {5, {2, 16, 3, 4, 5, 0}}, {3, {600, 3, 2, 0, 0, 0}}, {2, {40, 12, 0, 0, 0, 0}}, {4, {40, 64, 21, 21, 0, 0}}};
+    for (int j = 0; j < n_sets; j++)
+        for (int i = 0; i < 9; i++)
+            for (int kind = i < 8 ? 0 : j < n_sets - 1 ? 12 : 9; kind < 12; kind += i < 8 ? 1 : 12) { /* bits: last, far; then batch, one group, a group a channel */
+                nn_ctx       *c = sets[j].c;
+                nn__norm_attr a;
+                nn_shape      s = shapes[i];
+                int64_t       channels = s.dim[1];
+                int           last = kind & 1, far = kind >> 1 & 1, groups = kind >> 2 == 0 ? 0 : kind >> 2 == 1 ? 1 : (int)channels;
+                nn_tensor    *x, *w = values(c, NN_F32, NN_SHAPE(channels), 2, 0.5, 1.5), *b = values(c, NN_F32, NN_SHAPE(channels), 3, -1, 1), *y;
+                const char   *what = named("norm of %s, groups %d, layout %d%s %s", shape_text(s), groups, last, far ? ", far from 0" : "", nn_isa(c));
+                arr           in[3], want[3], got;
+                double        roundings;
+                x = values(c, NN_F32, s, 1, far ? 1e4 - 1.7 : -1.7, far ? 1e4 + 1.7 : 1.7);
+                memset(&a, 0, sizeof a);
+                a.eps = 1e-3; a.groups = groups;
+                in[0] = read_arr(x); in[1] = read_arr(w); in[2] = read_arr(b);
+                ref_norm(in, 3, &a, want, &roundings);
+                y = norm_of(last && s.ndim > 2 ? nn_channels_last(x) : x, groups, w, b, NULL, NULL);
+                got = read_arr(y);
+                magnitude(&want[0], 0);
+                close_to(&got, &want[0], !far ? 2e-6 : s.ndim == 2 && groups ? 1e-3 : 2e-5, what); /* layernorm, which takes groups of single values, rounds the mean */
+                check(s.ndim == 2 || nn_is_channels_last(y) == nn_is_channels_last(last ? nn_channels_last(x) : x), "%s: another layout", what);
+                fine(c, what);
+                next_step();
+            }
+}
+/* Stored past the caches or not: equal bits, from any address */
+static void test_channel_stores(void) {
+    for (int j = 0; j < n_sets; j++) {
+        const nn__kernel_set *k = sets[j].c->kernels->f32;
+        nn_tensor *t[4];
+        float     *x, *g, *y, *z;
+        double     h[4] = {0.5, 1.25, -0.75, 2};
+        for (int i = 0; i < 4; i++) t[i] = values(sets[j].c, NN_F32, NN_SHAPE(1000), i, -1, 1);
+        x = nn_f32(t[0]); g = nn_f32(t[1]); y = nn_f32(t[2]); z = nn_f32(t[3]);
+        for (int i = 0; i < 40; i++) {
+            int64_t n = i * 3 + 1, first = i % 5, last = i % 3 ? 16 : n % 40 + 1;
+            k->channel_apply(i % 2 ? g : NULL, x, y + first, h, 3, n + 1, n, 0);
+            k->channel_apply(i % 2 ? g : NULL, x, z + first, h, 3, n + 1, n, 1);
+            for (int64_t m = 0; m < 3; m++) check(!memcmp(y + first + m * (n + 1), z + first + m * (n + 1), (size_t)n * sizeof *y), "channel_apply of %d values differs when it streams %s", (int)n, sets[j].name);
+            k->column_apply(i % 2 ? g : NULL, x, y + 16 * first, x + 1, x + 2, x + 3, x + 4, 5, last, 0);
+            k->column_apply(i % 2 ? g : NULL, x, z + 16 * first, x + 1, x + 2, x + 3, x + 4, 5, last, 1);
+            check(!memcmp(y + 16 * first, z + 16 * first, (size_t)(5 * last) * sizeof *y), "column_apply of %d channels differs when it streams %s", (int)last, sets[j].name);
+        }
+        next_step();
     }
 }
 
@@ -3625,6 +3732,8 @@ int main(int argc, char **argv) {
             timed("gemm", test_gemm);
             timed("low", test_low);
             timed("rows", test_rows);
+            timed("channels", test_channels);
+            timed("channel stores", test_channel_stores);
             timed("one_hot", test_one_hot);
             timed("masks", test_masks);
             timed("along", test_along);

@@ -1134,6 +1134,7 @@ typedef struct layer_case {
 static nn_tensor *of_embedding(nn_scope s, nn_tensor *x, nn_tensor *y) { return (void)y, nn_layer_embedding(s, "l", x, 7, 5); }
 static nn_tensor *of_rmsnorm(nn_scope s, nn_tensor *x, nn_tensor *y) { return (void)y, nn_layer_rmsnorm(s, "l", x); }
 static nn_tensor *of_groupnorm(nn_scope s, nn_tensor *x, nn_tensor *y) { return (void)y, nn_layer_groupnorm(s, "l", x, nn_ndim(x) == 3 ? 3 : 2); }
+static nn_tensor *of_instancenorm(nn_scope s, nn_tensor *x, nn_tensor *y) { return (void)y, nn_layer_instancenorm(s, "l", x); }
 static nn_tensor *of_batchnorm(nn_scope s, nn_tensor *x, nn_tensor *y) { return (void)y, nn_layer_batchnorm(s, "l", x); }
 static nn_tensor *of_bilinear(nn_scope s, nn_tensor *x, nn_tensor *y) { return nn_layer_bilinear(s, "l", x, y, 3); }
 static nn_tensor *of_weight_norm(nn_scope s, nn_tensor *x, nn_tensor *y) {
@@ -1256,11 +1257,14 @@ static void test_layers(nn_ctx *c, nn_dtype t) {
         {"rmsnorm", of_rmsnorm, NN_SHAPE(2, 3, 6), NN_SCALAR, 0, 0.5, 1.5, 1, {"l.weight", NULL, NULL, NULL, NULL, NULL}, {"weight", NULL, NULL, NULL, NULL, NULL}},
         {"groupnorm", of_groupnorm, NN_SHAPE(2, 6, 5), NN_SCALAR, 0, -1, 1, 2, {"l.weight", "l.bias", NULL, NULL, NULL, NULL}, {"weight", "bias", NULL, NULL, NULL, NULL}},
         {"groupnorm_2d", of_groupnorm, NN_SHAPE(2, 4, 3, 2), NN_SCALAR, 0, -1, 1, 2, {"l.weight", "l.bias", NULL, NULL, NULL, NULL}, {"weight", "bias", NULL, NULL, NULL, NULL}},
+        {"instancenorm", of_instancenorm, NN_SHAPE(2, 4, 5), NN_SCALAR, 0, -1, 1, 2, {"l.weight", "l.bias", NULL, NULL, NULL, NULL}, {"weight", "bias", NULL, NULL, NULL, NULL}},
+        {"instancenorm_2d", of_instancenorm, NN_SHAPE(2, 3, 3, 2), NN_SCALAR, 0, -1, 1, 2, {"l.weight", "l.bias", NULL, NULL, NULL, NULL}, {"weight", "bias", NULL, NULL, NULL, NULL}},
         {"bilinear", of_bilinear, NN_SHAPE(6, 4), NN_SHAPE(6, 5), 0, -1, 1, 2, {"l.weight", "l.bias", NULL, NULL, NULL, NULL}, {"weight", "bias", NULL, NULL, NULL, NULL}},
         {"bilinear_3d", of_bilinear, NN_SHAPE(2, 3, 4), NN_SHAPE(2, 3, 5), 0, -1, 1, 2, {"l.weight", "l.bias", NULL, NULL, NULL, NULL}, {"weight", "bias", NULL, NULL, NULL, NULL}},
         {"batchnorm", of_batchnorm, NN_SHAPE(6, 4), NN_SCALAR, 0, 0.5, 1.5, 2, {"l.weight", "l.bias", NULL, NULL, NULL, NULL}, {"weight", "bias", NULL, NULL, NULL, NULL}},
         {"batchnorm_1d", of_batchnorm, NN_SHAPE(4, 3, 5), NN_SCALAR, 0, 0.5, 1.5, 2, {"l.weight", "l.bias", NULL, NULL, NULL, NULL}, {"weight", "bias", NULL, NULL, NULL, NULL}},
         {"batchnorm_2d", of_batchnorm, NN_SHAPE(2, 3, 2, 4), NN_SCALAR, 0, 0.5, 1.5, 2, {"l.weight", "l.bias", NULL, NULL, NULL, NULL}, {"weight", "bias", NULL, NULL, NULL, NULL}},
+        {"batchnorm_3d", of_batchnorm, NN_SHAPE(2, 3, 2, 1, 4), NN_SCALAR, 0, 0.5, 1.5, 2, {"l.weight", "l.bias", NULL, NULL, NULL, NULL}, {"weight", "bias", NULL, NULL, NULL, NULL}},
         {"sequential", of_sequential, NN_SHAPE(3, 5), NN_SCALAR, 0, -1, 1, 6, SEQUENTIAL, SEQUENTIAL},
         {"tied", of_tied, NN_SHAPE(3, 4), NN_SCALAR, 7, -1, 1, 1, {"embed.weight", NULL, NULL, NULL, NULL, NULL}, {"embed.weight", NULL, NULL, NULL, NULL, NULL}},
     };
