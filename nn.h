@@ -15729,7 +15729,7 @@ static nn_cost nn__cost_conv_fused(const nn_node *n) {
     cost.flops   = ((const nn__conv_fused *)n->attr)->flops;
     return cost;
 }
-static const nn_op nn__op_conv_fused = {"conv+", -2, 1, sizeof(nn__conv_fused), 0, nn__shape_update, nn__run_conv_fused, NULL, NULL, nn__cost_conv_fused, NULL, 0};
+static const nn_op nn__op_conv_fused = {"conv", -2, 1, sizeof(nn__conv_fused), 0, nn__shape_update, nn__run_conv_fused, NULL, NULL, nn__cost_conv_fused, NULL, 0};
 
 static nn_node *nn__as_conv_fused(nn_plan *p, const nn_node *t) {
     nn__conv_fused a;
@@ -16729,6 +16729,14 @@ static void nn__put_op(nn__out *o, const nn_node *n) { /* the op, and what was f
         if (a->bias >= 0) nn__put(o, "+bias");
         if (a->act >= 0) nn__put(o, "+%s", nn__kernel_name(a->act, 1));
         if (a->residual >= 0) nn__put(o, "+residual");
+    }
+    if (n->op == &nn__op_conv_fused) {
+        const nn__conv_fused *a = (const nn__conv_fused *)n->attr;
+        if (a->bias >= 0) nn__put(o, "+bias");
+        if (a->scale >= 0) nn__put(o, "+scale");
+        if (a->residual >= 0) nn__put(o, "+residual");
+        if (a->act >= 0) nn__put(o, "+%s", nn__kernel_name(a->act, 1));
+        if (a->conv.last) nn__put(o, ",%s%s last", a->conv.last & NN__X_LAST ? " x" : "", a->conv.last & NN__Y_LAST ? " y" : "");
     }
     if (n->op == &nn__op_chain)
         for (int s = 0; s < ((const nn__chain *)n->attr)->steps; s++) nn__put(o, "%s%s", s ? "," : " ", nn__kernel_name(((const nn__chain *)n->attr)->step[s].kernel, ((const nn__chain *)n->attr)->step[s].operands));
