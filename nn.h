@@ -6456,7 +6456,7 @@ enum { NN__TILES = 56 << 6 }; /* tiles of a block times channels */
 static void nn__winograd_blocks(nn__convolution *v) {
     nn__sweep *p = &v->p;
     double     plain = 9.0 * (double)(p->places[1] * p->places[2]), best = 0;
-    int64_t    most = nn__max64(v->k->gemm_rows, NN__TILES / p->c), high, wide;
+    int64_t    most = nn__max64(v->k->gemm_rows, NN__TILES / nn__max64(1, p->c)), high, wide;
     p->tile = 0;
     if (p->c < 8 || p->o < 8 || p->places[0] != 1 || p->span[0] != 1) return;
     for (int64_t m = 2; m <= 4; m += 2) {
@@ -19723,7 +19723,7 @@ NN__GEMM_INLINE void NN__K(channel_sums_of)(const NN__R *g, const NN__R *x, int6
     sums[1] = sums[2] = 0;
     for (int64_t k = 0; k < runs; k++, x += apart, g += two ? apart : 0)
         for (int64_t at = 0, end; at < n; at = end) {
-            const int64_t ahead = k + 1 < runs && n < NN__FAR / 4 ? apart * (int64_t)sizeof *x : NN__AHEAD; // the next run, which no hardware foresees
+            const int64_t ahead = k + 1 < runs && n < NN__FAR / 4 ? apart * (int64_t)sizeof *x : (int64_t)NN__AHEAD; // the next run, which no hardware foresees
             int64_t       i = at;
             end = nn__min64(n, at + NN__K(sum_block));
             for (; i + 2 * NN__W <= end; i += 2 * NN__W) {

@@ -1224,8 +1224,59 @@ static void ref_resizing(const arr *in, const nn__resizing *a, int back, arr *ou
 static void ref_resize(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; ref_resizing(in, (const nn__resizing *)attr, 0, out); *roundings = 6; }
 static void ref_resize_back(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; ref_resizing(in, (const nn__resizing *)attr, 1, out); *roundings = 6; }
 
+/* Convolutions by their definition: every place, tap and pair of channels once. which: 0 conv, 1 conv_input, 2 conv_weight */
+static void convolve(const arr *in, int n_in, const nn__conv *a, int which, arr *out) {
+    int      x_last = a->last & NN__X_LAST, y_last = (a->last & NN__Y_LAST) != 0;
+    nn_shape given = in[which == 2].s, wanted;
+    int64_t  batch = in[0].s.dim[0], channels, outs, each, each_out, x[3] = {1, 1, 1}, y[3] = {1, 1, 1}, k[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1}, before[3] = {0, 0, 0};
+    for (int i = 0; i < a->axes; i++) {
+        x[i] = a->size[i]; k[i] = a->w.kernel[i]; stride[i] = a->w.stride[i]; dilation[i] = a->w.dilation[i]; before[i] = a->w.before[i];
+        y[i] = (x[i] + before[i] + a->w.after[i] - dilation[i] * (k[i] - 1) - 1) / stride[i] + 1;
+    }
+    outs     = which == 0 ? in[1].s.dim[0] : which == 1 ? in[1].s.dim[0] : given.dim[y_last ? given.ndim - 1 : 1];
+    channels = which == 1 ? in[1].s.dim[1] * a->groups : in[0].s.dim[x_last ? in[0].s.ndim - 1 : 1];
+    each = channels / a->groups; each_out = outs / a->groups;
+    wanted.ndim = a->axes + 2;
+    for (int i = 0; i < NN_MAX_DIMS; i++) wanted.dim[i] = 0;
+    wanted.dim[0] = which == 2 ? outs : batch;
+    for (int i = 0; i < a->axes; i++) {
+        int behind = which == 2 || !(which == 0 ? y_last : x_last);
+        wanted.dim[1 + behind + i] = which == 0 ? y[i] : which == 1 ? x[i] : k[i];
+    }
+    wanted.dim[which != 2 && (which == 0 ? y_last : x_last) ? wanted.ndim - 1 : 1] = which == 0 ? outs : which == 1 ? channels : each;
+    out[0] = make(wanted);
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t o = 0; o < outs; o++)
+            for (int64_t p = 0; p < y[0] * y[1] * y[2]; p++)
+                for (int64_t t = 0; t < k[0] * k[1] * k[2]; t++) {
+                    int64_t q[3] = {p / (y[1] * y[2]) * stride[0] + t / (k[1] * k[2]) * dilation[0] - before[0], p / y[2] % y[1] * stride[1] + t / k[2] % k[1] * dilation[1] - before[1],
+                                    p % y[2] * stride[2] + t % k[2] * dilation[2] - before[2]};
+                    if (q[0] < 0 || q[0] >= x[0] || q[1] < 0 || q[1] >= x[1] || q[2] < 0 || q[2] >= x[2]) continue;
+                    for (int64_t c = 0; c < each; c++) {
+                        int64_t place = (q[0] * x[1] + q[1]) * x[2] + q[2], of = o / each_out * each + c, places = x[0] * x[1] * x[2], y_places = y[0] * y[1] * y[2];
+                        int64_t xi = x_last ? (b * places + place) * channels + of : (b * channels + of) * places + place;
+                        int64_t yi = y_last ? (b * y_places + p) * outs + o : (b * outs + o) * y_places + p;
+                        int64_t wi = (o * each + c) * (k[0] * k[1] * k[2]) + t, to = which == 0 ? yi : which == 1 ? xi : wi;
+                        double  term = in[0].v[which == 1 ? yi : xi] * in[1].v[which == 2 ? yi : wi];
+                        out[0].v[to] += term;
+                        out[0].m[to] += fabs(term);
+                    }
+                }
+    for (int64_t i = 0; i < out[0].n && which == 0; i++) {
+        int64_t o = y_last ? i % outs : i / (y[0] * y[1] * y[2]) % outs;
+        if (n_in > 2) { out[0].v[i] += in[2].v[o]; out[0].m[i] += fabs(in[2].v[o]); }
+        if (a->act == NN_ACT_RELU) out[0].v[i] = out[0].v[i] > 0 ? out[0].v[i] : 0;
+        if (a->act == NN_ACT_TANH) out[0].v[i] = tanh(out[0].v[i]);
+        if (a->act == NN_ACT_SIGMOID) out[0].v[i] = 1 / (1 + exp(-out[0].v[i]));
+    }
+}
+static void ref_conv(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { convolve(in, n_in, (const nn__conv *)attr, 0, out); *roundings = 60; }
+static void ref_conv_input(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { convolve(in, n_in, (const nn__conv *)attr, 1, out); *roundings = 60; }
+static void ref_conv_weight(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { convolve(in, n_in, (const nn__conv *)attr, 2, out); *roundings = 60; }
+
 typedef struct general { const char *name; reference f; } general;
 static const general generals[] = {
+    {"conv", ref_conv},       {"conv_input", ref_conv_input}, {"conv_weight", ref_conv_weight},
     {"affine", ref_affine},   {"sum", ref_sum},         {"max", ref_max},               {"matmul", ref_matmul},       {"linear", ref_linear},
     {"softmax", ref_softmax}, {"log_softmax", ref_log_softmax}, {"layernorm", ref_layernorm}, {"channel_affine", ref_channel_affine}, {"batchnorm", ref_norm}, {"groupnorm", ref_norm}, {"cross_entropy", ref_cross_entropy}, {"mse", ref_mse},
     {"mask", ref_mask},       {"dropout", ref_dropout}, {"reshape", ref_reshape},       {"permute", ref_permute},     {"slice", ref_slice},
