@@ -6910,9 +6910,11 @@ typedef struct nn__pool_work {
     int64_t               inner, block, blocks;   /* numbers at a point; backward, a piece takes so many of them */
     int64_t               apart, used, front;     /* of rows: places of a phase; of x's row, what windows reach; room in front of dy */
     int                   pairs;                  /* windows two wide, two apart, no padding */
-    int64_t               most, lists, lines;     /* taps, at most; entries of a list, elements of a line in a worker's scratch */
+    int64_t               lists, lines;           /* in a worker's scratch: entries of a list, elements of a line */
 } nn__pool_work;
 enum { NN__POOL_BLOCK = 64 };
+/* A worker's scratch. Taps: where they are read, where in x they lie, rows of x, taps of a row in phases, the same seen from where they lie (begin: by phase; name: which they are).
+   Lines: x's row with its padding, its phases, the largest taps and dy with room around, what means divide by, what the row's windows count or start with, all rows in phases. */
 typedef struct nn__pool_room { int64_t *tap, *to, *start, *across, *back, *name, *begin, counted; char *line, *phase, *which, *part, *counts, *table, *rows; } nn__pool_room; /* a worker's */
 
 /* Where the taps of windows with these spans lie, the first being 0 */
@@ -7014,7 +7016,7 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
             memcpy(stride > 1 ? inside : r->rows + (i * apart) + before * (int64_t)w->e, x + r->tap[i] * (int64_t)w->e, (size_t)w->used * w->e);
             if (stride > 1) w->k->pool_split(r->line, w->apart, stride, r->rows + i * stride * apart);
             for (int64_t k = kernel - 1; k >= 0; k--) {
-                r->to[i * kernel + k]  = r->start[i] + k * a->w.dilation[2] - before;
+                r->to[i * kernel + k] = r->start[i] + k * a->w.dilation[2] - before;
                 r->tap[i * kernel + k] = i * stride * w->apart + r->across[k];
             }
         }
@@ -7131,12 +7133,13 @@ static void nn__run_pooling(nn_node *n, nn__pool_kind kind, nn_tensor *x, nn_ten
     if (!nn__scratch(n->ctx, n->ctx->workers, size)) return;
     nn__parallel(n->ctx, dx ? planes * w.blocks : planes * a->out[0] * a->out[1], (20 + 0.1 * (double)(taps * a->out[2] * w.block)) * (dx ? 2.0 * (double)(a->out[0] * a->out[1]) : 1), nn__pool_pieces, &w);
 }
-static int nn__shape_pool(nn_node *n, nn_spec *out) {
+static int nn__shape_places(nn_node *n, nn_spec *out, const int64_t *places) { /* as the input, with other places */
     const nn__pooling *a = (const nn__pooling *)n->attr;
     nn_spec_like(out, n->in[0]);
-    for (int64_t i = 0; i < a->axes; i++) out->shape.dim[(a->last ? 1 : 2) + i] = a->out[NN__GRID - a->axes + i];
+    for (int64_t i = 0; i < a->axes; i++) out->shape.dim[(a->last ? 1 : 2) + i] = places[NN__GRID - a->axes + i];
     return nn__check_real(n, 1);
 }
+static int nn__shape_pool(nn_node *n, nn_spec *out) { return nn__shape_places(n, out, ((const nn__pooling *)n->attr)->out); }
 static nn_cost nn__cost_pool(const nn_node *n) { /* one operation a tap */
     const nn__pooling *a = (const nn__pooling *)n->attr;
     nn_cost            cost = nn__cost_bytes(n);
@@ -7195,12 +7198,7 @@ static const nn_op nn__op_max_pool = {"max_pool", 1, 1, sizeof(nn__pooling), NN_
 /* -- avg_pool:  y = sum of a window / what it counts    dx = avg_pool_back(dy), and the other way round -- */
 static nn_tensor *nn__avg_pool(nn_tensor *x, const void *a);
 static nn_tensor *nn__avg_pool_back(nn_tensor *dy, const void *a);
-static int  nn__shape_avg_pool_back(nn_node *n, nn_spec *out) {
-    const nn__pooling *a = (const nn__pooling *)n->attr;
-    nn_spec_like(out, n->in[0]);
-    for (int64_t i = 0; i < a->axes; i++) out->shape.dim[(a->last ? 1 : 2) + i] = a->in[NN__GRID - a->axes + i];
-    return nn__check_real(n, 1);
-}
+static int  nn__shape_avg_pool_back(nn_node *n, nn_spec *out) { return nn__shape_places(n, out, ((const nn__pooling *)n->attr)->in); }
 static void nn__run_avg_pool(nn_node *n) { nn__run_pooling(n, NN__POOL_AVG, n->in[0], n->out[0], NULL); }
 static void nn__run_avg_pool_back(nn_node *n) { nn__run_pooling(n, NN__POOL_AVG_BACK, NULL, n->in[0], n->out[0]); }
 static void nn__grad_avg_pool(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__avg_pool_back(dy[0], n->attr); }
@@ -7421,18 +7419,9 @@ static void nn__resize_run(nn_node *n, int back) { /* forward, place j of y has 
 }
 static void nn__run_resize(nn_node *n) { nn__resize_run(n, 0); }
 static void nn__run_resize_back(nn_node *n) { nn__resize_run(n, 1); }
-static int  nn__shape_resize(nn_node *n, nn_spec *out) {
-    const nn__resizing *a = (const nn__resizing *)n->attr;
-    nn_spec_like(out, n->in[0]);
-    out->shape.dim[a->axis] = a->out;
-    return nn__check_real(n, 1);
-}
-static int nn__shape_resize_back(nn_node *n, nn_spec *out) {
-    const nn__resizing *a = (const nn__resizing *)n->attr;
-    nn_spec_like(out, n->in[0]);
-    out->shape.dim[a->axis] = a->in;
-    return nn__check_real(n, 1);
-}
+static int  nn__shape_resized(nn_node *n, nn_spec *out, int64_t size) { return nn_spec_like(out, n->in[0]), out->shape.dim[((const nn__resizing *)n->attr)->axis] = size, nn__check_real(n, 1); }
+static int  nn__shape_resize(nn_node *n, nn_spec *out) { return nn__shape_resized(n, out, ((const nn__resizing *)n->attr)->out); }
+static int  nn__shape_resize_back(nn_node *n, nn_spec *out) { return nn__shape_resized(n, out, ((const nn__resizing *)n->attr)->in); }
 static nn_cost nn__cost_resize(const nn_node *n) { /* taps of each number */
     const nn__resizing *a = (const nn__resizing *)n->attr;
     nn_cost             cost = nn__cost_bytes(n);
@@ -15740,7 +15729,7 @@ static nn_cost nn__cost_conv_fused(const nn_node *n) {
     cost.flops   = ((const nn__conv_fused *)n->attr)->flops;
     return cost;
 }
-static const nn_op nn__op_conv_fused = {"conv+", -2, 1, sizeof(nn__conv_fused), 0, nn__shape_update, nn__run_conv_fused, NULL, NULL, nn__cost_conv_fused, NULL, 0};
+static const nn_op nn__op_conv_fused = {"conv", -2, 1, sizeof(nn__conv_fused), 0, nn__shape_update, nn__run_conv_fused, NULL, NULL, nn__cost_conv_fused, NULL, 0};
 
 static nn_node *nn__as_conv_fused(nn_plan *p, const nn_node *t) {
     nn__conv_fused a;
@@ -16740,6 +16729,14 @@ static void nn__put_op(nn__out *o, const nn_node *n) { /* the op, and what was f
         if (a->bias >= 0) nn__put(o, "+bias");
         if (a->act >= 0) nn__put(o, "+%s", nn__kernel_name(a->act, 1));
         if (a->residual >= 0) nn__put(o, "+residual");
+    }
+    if (n->op == &nn__op_conv_fused) {
+        const nn__conv_fused *a = (const nn__conv_fused *)n->attr;
+        if (a->bias >= 0) nn__put(o, "+bias");
+        if (a->scale >= 0) nn__put(o, "+scale");
+        if (a->residual >= 0) nn__put(o, "+residual");
+        if (a->act >= 0) nn__put(o, "+%s", nn__kernel_name(a->act, 1));
+        if (a->conv.last) nn__put(o, ",%s%s last", a->conv.last & NN__X_LAST ? " x" : "", a->conv.last & NN__Y_LAST ? " y" : "");
     }
     if (n->op == &nn__op_chain)
         for (int s = 0; s < ((const nn__chain *)n->attr)->steps; s++) nn__put(o, "%s%s", s ? "," : " ", nn__kernel_name(((const nn__chain *)n->attr)->step[s].kernel, ((const nn__chain *)n->attr)->step[s].operands));

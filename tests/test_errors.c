@@ -377,6 +377,7 @@ P(GRID) { (void)nn_resize(of_grid(c), NN_SHAPE(1, 2, 3), NN_LINEAR, 0); return c
 P(GRID_SIZE) { (void)nn_max_pool(of_grid(c), 2, 0, 0); return c; }
 P(WINDOW) { (void)nn_max_pool(of_grid(c), 5, 1, 0); return c; }
 P(WINDOW_EMPTY) { (void)nn_max_pool(of_grid(c), 2, 1, 2); return c; }
+P(GROUPS) { nn_conv_options o = nn_conv_defaults(); o.groups = 3; (void)nn_conv(of_grid(c), nn_ones(c, NN_F32, NN_SHAPE(6, 1, 2, 2)), NULL, &o); return c; }
 P(PIXELS) { (void)nn_pixel_shuffle(of_grid(c), 2); return c; }
 P(CROP) { (void)nn_pad_sides(of_grid(c), NN_SHAPE(-3), 0); return c; }
 #undef P
@@ -391,7 +392,7 @@ static const struct provoker { int id; nn_ctx *(*f)(nn_ctx *); } provokers[] = {
     P(MODEL_MADE), P(MODEL_NOT_MADE), P(MODEL_THREADS), P(MODEL_NO_NET), P(NET_NULL), P(STATE_SHAPE), P(SPLIT), P(SAMPLES), P(FILE_OPEN), P(FILE_READ), P(FILE_WRITE),
     P(FILE_NONE), P(FORMAT), P(CSV), P(PROFILE_NONE), P(PLAN_HOST), P(PLAN_OUTSIDE), P(PLAN_STATE), P(PLAN_NAME), P(PLAN_FITS_NOT), P(PLAN_DROPPED), P(PLAN_GONE),
     P(PLAN_CHANGED), P(PLAN_BUDGET), P(PLAN_BLOCKS), P(EXPORT_OP), P(EXPORT_DTYPE), P(RULE), P(SQUARE), P(SINGULAR), P(NOT_POSITIVE), P(ORDER), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER),
-    P(GRID), P(GRID_SIZE), P(WINDOW), P(WINDOW_EMPTY), P(PIXELS), P(CROP)
+    P(GRID), P(GRID_SIZE), P(WINDOW), P(WINDOW_EMPTY), P(GROUPS), P(PIXELS), P(CROP)
 #undef P
 };
 enum { PROVOKERS = (int)(sizeof provokers / sizeof *provokers) };
