@@ -17696,10 +17696,10 @@ typedef struct nn__c_file {
     FILE           *f;         /* NULL: to nowhere */
     nn__c_constant *list;
     int64_t         n, room;
-    int64_t         arena;     /* floats that the ops use of the plan's block */
+    int64_t         arena, padded; /* floats that the ops use of the plan's block; that convolutions use of `pad` */
     int             math, in;  /* is math.h needed, is `in` read? */
     const nn__storage *result; /* what is called `out`: the value of the last op, or `own`, to which the output is copied */
-    nn__storage     own;
+    nn__storage     own, pad;
     char            name[200];
 } nn__c_file;
 
@@ -17774,6 +17774,7 @@ static const char *nn__c_ref(nn__c_file *e, nn__c_text *t, const nn_tensor *x, c
     nn__out          s;
     s.text = t->s; s.size = sizeof t->s; s.n = 0;
     if (x->st == e->result) nn__put(&s, "out");
+    else if (x->st == &e->pad) nn__put(&s, "pad");
     else if (nn__c_is_constant(e, x)) s.n = strlen(nn__c_constant_of(e, t, x, 0, 0));
     else if (!v) { nn__put(&s, "in"); e->in = 1; }
     else if (x->dtype != NN_F32) nn__put(&s, "v%d", (int)x->st->uses); /* integers lie apart: an array has one type */
@@ -17913,8 +17914,8 @@ static void nn__c_terms(nn__c_file *e, int in, const char *sum, int64_t k, int64
         nn__c_line(e, in, "}");
     }
 }
+static const nn_op *const nn__c_acts[] = {&nn__op_copy, &nn__op_relu, &nn__op_sigmoid, &nn__op_tanh, &nn__op_gelu};
 static void nn__c_product(nn__c_file *e, const nn_node *n) { /* linear and matmul, row by row of y */
-    static const nn_op *const acts[] = {&nn__op_copy, &nn__op_relu, &nn__op_sigmoid, &nn__op_tanh, &nn__op_gelu};
     nn_tensor  *x = n->in[0], *w = n->in[1], *y = n->out[0], xs = *x, ws = *w, ys = *y; /* these: without the axis that is summed or filled */
     int         linear = n->op == &nn__op_linear, act = linear ? *(const int *)n->attr : 0, in;
     int64_t     k = x->size[x->ndim - 1], columns = y->size[y->ndim - 1], padded = columns;
@@ -17947,7 +17948,7 @@ static void nn__c_product(nn__c_file *e, const nn_node *n) { /* linear and matmu
             sum = "s0 + s1 + s2 + s3 + (s4 + s5 + s6 + s7)";
         }
         nn__c_line(e, in + 4, "const float a = %s%s%s;", sum, *bias ? " + " : "", bias);
-        nn__c_line(e, in + 4, "y[j] = %s;", nn__c_formula_of(e, acts[act]));
+        nn__c_line(e, in + 4, "y[j] = %s;", nn__c_formula_of(e, nn__c_acts[act]));
         nn__c_line(e, in, "}");
     }
     nn__c_line(e, in - 4, "}");
@@ -18021,28 +18022,269 @@ static void nn__c_concat(nn__c_file *e, const nn_node *n) {
         y.offset += y.size[axis] * y.stride[axis];
     }
 }
-static void nn__c_gather(nn__c_file *e, const nn_node *n) { /* and one_hot; an index outside counts as the nearest within, for the file has no errors */
+static void nn__c_gather(nn__c_file *e, const nn_node *n) { /* and index_select, one_hot; an index outside counts as the nearest within, for the file has no errors */
     nn_tensor *x = n->in[0], *y = n->out[0], *index = n->in[n->n_in - 1];
-    int        hot = n->op == &nn__op_one_hot, axis = hot ? 0 : *(const int *)n->attr, in;
+    int        hot = n->op == &nn__op_one_hot, select = n->op == &nn__op_index_select, axis = hot ? 0 : select ? (int)*(const int64_t *)n->attr : *(const int *)n->attr, in;
     int64_t    from = hot ? y->size[y->ndim - 1] : x->size[axis];
     nn__c_text s, t, k;
     nn__map    m; /* gather: [outer, indices, inner]; one_hot: [indices, classes, 1] */
     m.ndim = 3;
     m.size[0] = hot ? nn_numel(index) : nn__count(axis, x->size);
-    m.size[1] = hot ? from : index->size[axis];
+    m.size[1] = hot ? from : y->size[axis];
     m.size[2] = hot ? 1 : nn__count(x->ndim - axis - 1, x->size + axis + 1);
     m.stride[0][0] = hot ? 1 : from * m.size[2]; m.stride[0][1] = 0; m.stride[0][2] = 1;
+    m.stride[1][0] = 0; m.stride[1][1] = 1; m.stride[1][2] = 0;
     in = nn__c_open(e, &m);
-    nn__c_line(e, in, "const long long a = %s;", nn__c_ref(e, &s, index, &m, hot ? 0 : -1, 1, ""));
+    nn__c_line(e, in, "const long long a = %s;", nn__c_ref(e, &s, index, &m, hot ? 0 : select ? 1 : -1, 1, ""));
     nn__c_line(e, in, "const int k = a < 0 ? 0 : a >= %lld ? %lld : (int)a;", (long long)from, (long long)from - 1);
     nn__c_ref(e, &s, y, &m, -1, 1, "");
     if (hot) nn__c_line(e, in, "%s = k == %s ? 1 : 0;", s.s, from > 1 ? "i1" : "0");
     else nn__c_line(e, in, "%s = %s;", s.s, nn__c_ref(e, &t, x, &m, 0, 1, nn__c_step(&k, 0, m.size[2])));
     nn__c_line(e, in - 4, "}");
 }
+/* -- grids. A convolution first copies its input into `pad`: with borders of zeros, and each row divided into as many phases as the stride has places, so
+      that no sum needs a check and all walk evenly. A transposed one (conv_input) has its phases in the rows of the output. A block of a row is summed on the stack -- */
+enum { NN__C_ROW = 256 };
+typedef struct nn__c_axis { int64_t in, out, kernel, stride, dilation, before, x_step, y_step, front, room, step; } nn__c_axis; /* the last three: of pad */
+static int nn__c_conv_axes(const nn_node *n, int back, nn__c_axis *list) { /* how many; neighbours along which nothing moves are one */
+    const nn__conv *a = (const nn__conv *)n->attr;
+    int             count = 0, was_plain = 0;
+    for (int i = 0; i < a->axes; i++) {
+        int        xd = i + (a->last & (back ? NN__Y_LAST : NN__X_LAST) ? 1 : 2), yd = i + (a->last & (back ? NN__X_LAST : NN__Y_LAST) ? 1 : 2), plain;
+        int64_t    reach = (a->w.kernel[i] - 1) * a->w.dilation[i], skipped = back ? reach - a->w.before[i] : 0;
+        nn__c_axis t;
+        t.in     = n->in[0]->size[xd];   t.out    = n->out[0]->size[yd];
+        t.x_step = n->in[0]->stride[xd]; t.y_step = n->out[0]->stride[yd];
+        t.kernel = a->w.kernel[i]; t.stride = a->w.stride[i]; t.dilation = a->w.dilation[i]; t.before = a->w.before[i];
+        t.front  = back ? nn__ceil_div(nn__max64(0, skipped), t.stride) : t.before;
+        t.room   = back ? t.front + nn__max64(t.in, (t.out - 1 + t.before) / t.stride + 1) : nn__max64(t.in + t.before, (t.out - 1) * t.stride + reach + 1);
+        t.step   = 1;
+        plain    = t.kernel == 1 && t.stride == 1 && t.before == 0 && t.in == t.out;
+        if (plain && t.in == 1 && (count || i + 1 < a->axes)) continue;
+        if (plain && was_plain) { t.in *= list[--count].in; t.out = t.room = t.in; }
+        list[count++] = t;
+        was_plain     = plain;
+    }
+    return count;
+}
+static void nn__c_loop_map(nn__map *m, int ndim, int64_t n, int64_t channels) { m->ndim = ndim; m->size[0] = n; m->size[1] = channels; memset(m->stride, 0, sizeof m->stride); }
+/* Copies x into pad, and sets pad's strides in `axis`. apart: phases of a row, of `each` places. The room of a channel */
+static int64_t nn__c_conv_pad(nn__c_file *e, nn_tensor *x, int last, nn__c_axis *axis, int axes, int64_t apart, int64_t each, nn_tensor *pad) {
+    int64_t     plane = apart * each, channels = nn__conv_channels(x, last), front = 0, total;
+    nn__c_axis *row = &axis[axes - 1];
+    int         border = 0, in;
+    nn__c_text  s, t, at;
+    nn__map     m;
+    nn__c_loop_map(&m, 2 + axes, x->size[0], channels);
+    for (int d = axes - 1; d >= 0; d--) {
+        border |= axis[d].front || axis[d].room > axis[d].in;
+        m.size[2 + d] = axis[d].in;
+        m.stride[0][2 + d] = axis[d].x_step;
+        if (d < axes - 1) { axis[d].step = plane; plane *= axis[d].room; }
+        m.stride[1][2 + d] = d == axes - 1 && apart > 1 ? 0 : axis[d].step;
+        front += axis[d].front * m.stride[1][2 + d];
+    }
+    total = x->size[0] * channels * plane;
+    m.stride[0][0] = x->stride[0]; m.stride[0][1] = x->stride[last ? x->ndim - 1 : 1];
+    m.stride[1][0] = channels * plane; m.stride[1][1] = plane;
+    *pad = *x;
+    pad->st     = &e->pad;
+    pad->offset = front;
+    e->padded   = nn__max64(e->padded, total);
+    at.s[0] = 0;
+    if (apart > 1) {
+        if (row->in > 1) snprintf(s.s, sizeof s.s, row->front ? "(i%d + %lld)" : "i%d", axes + 1, (long long)row->front);
+        else snprintf(s.s, sizeof s.s, "%lld", (long long)row->front);
+        snprintf(at.s, sizeof at.s, "%.60s %% %lld * %lld + %.60s / %lld", s.s, (long long)apart, (long long)each, s.s, (long long)apart);
+    }
+    if (border) nn__c_line(e, 4, "for (int i = 0; i < %lld; i++) pad[i] = 0;", (long long)total);
+    in = nn__c_open(e, &m);
+    nn__c_line(e, in, "%s = %s;", nn__c_ref(e, &s, pad, &m, 1, 1, at.s), nn__c_ref(e, &t, x, &m, 0, 1, ""));
+    nn__c_line(e, in - 4, "}");
+    pad->offset = 0;
+    return plane;
+}
+/* Adds to the sums of a row's phase r: `many` channels of x, x_channel and w_channel apart, all taps along the row */
+static void nn__c_conv_terms(nn__c_file *e, int in, const nn__c_axis *row, int back, int64_t r, int64_t block, int64_t each, int64_t many, int64_t x_channel, int64_t w_channel) {
+    nn__c_text line;
+    nn__out    o;
+    int        terms = 0;
+    o.text = line.s; o.size = sizeof line.s; o.n = 0;
+    for (int64_t u = 0; u < many * row->kernel; u++) {
+        int64_t c = u / row->kernel, k = u % row->kernel, at = back ? r + row->before + row->front * row->stride - k * row->dilation : k * row->dilation;
+        if (back && at % row->stride) continue;
+        at = back ? at / row->stride : at % row->stride * each + at / row->stride;
+        nn__put(&o, o.n ? " + w[%lld] * x[" : "w[%lld] * x[", (long long)(c * w_channel + k));
+        nn__put(&o, c * x_channel + at ? "%lld + i]" : "i]", (long long)(c * x_channel + at));
+        if (++terms % NN__C_TERMS && u + 1 < many * row->kernel) continue;
+        nn__c_line(e, in, "for (int i = 0; i < %lld; i++) s[%lld + i] += %s;", (long long)block, (long long)(r * block), line.s);
+        o.n = 0;
+    }
+    if (o.n) nn__c_line(e, in, "for (int i = 0; i < %lld; i++) s[%lld + i] += %s;", (long long)block, (long long)(r * block), line.s);
+}
+static void nn__c_conv(nn__c_file *e, const nn_node *n) { /* loops: samples, groups, channels of y, rows, blocks of a row; channels of x, taps but for the row's */
+    const nn__conv *a = (const nn__conv *)n->attr;
+    int             back = n->op == &nn__op_conv_input, x_last = a->last & (back ? NN__Y_LAST : NN__X_LAST), y_last = a->last & (back ? NN__X_LAST : NN__Y_LAST), act = back ? NN_ACT_NONE : a->act;
+    nn_tensor      *x = n->in[0], *w = n->in[1], *y = n->out[0], pad;
+    nn__c_axis      axis[NN__GRID];
+    int             axes = nn__c_conv_axes(n, back, axis), in, heads = 0, left;
+    nn__c_axis     *row = &axis[axes - 1];
+    int64_t         taps = nn__count(a->axes, a->w.kernel), ci = nn__conv_channels(x, x_last) / a->groups, co = nn__conv_channels(y, y_last) / a->groups, y_channel = y->stride[y_last ? y->ndim - 1 : 1];
+    int64_t         phases = back ? row->stride : 1, apart = back ? 1 : row->stride, count = nn__ceil_div(row->out, phases), blocks = nn__ceil_div(count, NN__C_ROW), block = nn__c_padded(nn__ceil_div(count, blocks));
+    int64_t         farthest = back ? (row->stride - 1 + row->before) / row->stride + row->front : (row->kernel - 1) * row->dilation / row->stride;
+    int64_t         each = nn__max64(blocks * block + farthest, nn__ceil_div(row->front + row->in, apart)), plane = nn__c_conv_pad(e, x, x_last, axis, axes, apart, each, &pad);
+    int64_t         many = NN__C_TERMS, w_in = back ? co * taps : taps, w_out = back ? taps : ci * taps, w_tap = row->kernel;
+    nn__c_text      s, t, x_more, w_more;
+    nn__out         ox, ow;
+    nn__map         m;
+    while (many > 1 && (ci % many || many * nn__ceil_div(row->kernel, phases) > NN__C_TERMS)) many /= 2;
+    nn__c_loop_map(&m, 3 + axes, x->size[0], a->groups);
+    m.size[2] = co; m.size[2 + axes] = blocks;
+    m.stride[0][0] = y->stride[0]; m.stride[0][1] = co * y_channel; m.stride[0][2] = y_channel; m.stride[0][2 + axes] = block * phases * row->y_step;
+    m.stride[1][0] = a->groups * ci * plane; m.stride[1][1] = ci * plane; m.stride[1][2 + axes] = block;
+    for (int d = 0; d < axes - 1; d++) {
+        m.size[3 + d] = axis[d].out;
+        m.stride[0][3 + d] = axis[d].y_step;
+        m.stride[1][3 + d] = back ? axis[d].stride == 1 ? axis[d].step : 0 : axis[d].stride * axis[d].step;
+        if (back && axis[d].stride == 1) pad.offset += (axis[d].before + axis[d].front) * axis[d].step;
+        heads += axis[d].kernel > 1 || (back && axis[d].stride > 1);
+    }
+    in = nn__c_open(e, &m);
+    nn__c_line(e, in, "float *y = %s, s[%lld];", nn__c_ref(e, &s, y, &m, 0, 1, NULL), (long long)(phases * block));
+    ox.text = x_more.s; ox.size = sizeof x_more.s; ox.n = 0; x_more.s[0] = 0;
+    ow.text = w_more.s; ow.size = sizeof w_more.s; ow.n = 0; w_more.s[0] = 0;
+    memset(m.stride[0], 0, sizeof m.stride[0]);
+    m.stride[0][1] = co; m.stride[0][2] = 1;
+    nn__c_line(e, in, "for (int i = 0; i < %lld; i++) s[i] = %s;", (long long)(phases * block), n->n_in > 2 ? nn__c_ref(e, &s, n->in[2], &m, 0, 1, "") : "0");
+    m.stride[0][1] = ci * co * taps; m.stride[0][2] = w_out;
+    left = heads += ci != many;
+    if (ci != many) {
+        nn__c_line(e, in, "for (int c = 0; c < %lld; c += %lld)%s", (long long)ci, (long long)many, --left ? "" : " {");
+        nn__put(&ox, " + c * %lld", (long long)plane);
+        nn__put(&ow, " + c * %lld", (long long)w_in);
+        in += 4;
+    }
+    for (int d = 0; d < axes - 1; d++) {
+        if (axis[d].kernel == 1 && !(back && axis[d].stride > 1)) continue;
+        nn__c_line(e, in, "for (int k%d = 0; k%d < %lld; k%d++)%s", d, d, (long long)axis[d].kernel, d, --left ? "" : " {");
+        in += 4;
+    }
+    for (int d = axes - 2; d >= 0; d--) {
+        int64_t start = axis[d].before + axis[d].front * axis[d].stride;
+        if (axis[d].kernel > 1) nn__put(&ow, " + k%d * %lld", d, (long long)w_tap);
+        w_tap *= axis[d].kernel;
+        if (back && axis[d].stride > 1) {
+            snprintf(t.s, sizeof t.s, axis[d].out > 1 ? " + i%d" : "", 3 + d);
+            nn__c_line(e, in, "const int p%d = %lld%s - k%d * %lld;", d, (long long)start, t.s, d, (long long)axis[d].dilation);
+            nn__c_line(e, in, "if (p%d %% %lld) continue;", d, (long long)axis[d].stride);
+            nn__put(&ox, " + p%d / %lld * %lld", d, (long long)axis[d].stride, (long long)axis[d].step);
+        } else if (axis[d].kernel > 1) nn__put(&ox, " %c k%d * %lld", back ? '-' : '+', d, (long long)(axis[d].dilation * axis[d].step));
+    }
+    nn__c_line(e, in, "const float *x = %s%s, *w = %s%s;", nn__c_ref(e, &s, &pad, &m, 1, 1, NULL), x_more.s, nn__c_ref(e, &t, w, &m, 0, 1, NULL), w_more.s);
+    for (int64_t r = 0; r < phases; r++) nn__c_conv_terms(e, in, row, back, r, block, each, many, plane, w_in);
+    in -= 4 * heads;
+    if (heads) nn__c_line(e, in + 4 * heads - 4, "}");
+    for (int64_t r = 0; r < phases && r < row->out; r++) { /* phases of no more places than they have */
+        int64_t have = nn__ceil_div(row->out - r, phases), rest = have - (blocks - 1) * block;
+        snprintf(t.s, sizeof t.s, "%lld", (long long)rest);
+        if (blocks > 1) snprintf(t.s, sizeof t.s, "(i%d < %lld ? %lld : %lld)", 2 + axes, (long long)blocks - 1, (long long)block, (long long)rest);
+        snprintf(s.s, sizeof s.s, "y[i * %lld + %lld] = %s", (long long)(phases * row->y_step), (long long)(r * row->y_step), act ? nn__c_formula_of(e, nn__c_acts[act]) : "a");
+        nn__c_line(e, in, "for (int i = 0; i < %s; i++) { const float a = s[%lld + i]; %s; }", t.s, (long long)(r * block), s.s);
+    }
+    nn__c_line(e, in - 4, "}");
+}
+static void nn__c_pool(nn__c_file *e, const nn_node *n) { /* window by window; an axis that is missing has one place */
+    const nn__pooling *a = (const nn__pooling *)n->attr;
+    nn_tensor  *x = n->in[0], *y = n->out[0];
+    int         max = n->op == &nn__op_max_pool, first = (int)(NN__GRID - a->axes), channel = a->last ? x->ndim - 1 : 1, counted = !max && a->divisor == 0 && (a->adaptive || a->exclude), in, deep;
+    float       divisor = (float)a->divisor;
+    nn__c_text  s, t, at, count;
+    nn__out     o, c;
+    nn__map     m;
+    nn__c_loop_map(&m, 5, x->size[0], x->size[channel]);
+    m.stride[0][0] = y->stride[0]; m.stride[0][1] = y->stride[channel];
+    m.stride[1][0] = x->stride[0]; m.stride[1][1] = x->stride[channel];
+    for (int i = 0; i < NN__GRID; i++) m.size[2 + i] = a->out[i];
+    for (int i = first; i < NN__GRID; i++) m.stride[0][2 + i] = y->stride[i - first + (a->last ? 1 : 2)];
+    o.text = at.s; o.size = sizeof at.s; o.n = 0; at.s[0] = 0;
+    c.text = count.s; c.size = sizeof count.s; c.n = 0;
+    deep = in = nn__c_open(e, &m);
+    nn__c_line(e, in, "const float *x = %s;", nn__c_ref(e, &s, x, &m, 1, 1, NULL));
+    nn__c_line(e, in, "float a = %s;", max ? "-INFINITY" : "0");
+    if (counted) nn__c_line(e, in, "int n = 0;");
+    for (int i = first; i < NN__GRID; i++, deep += 4) {
+        int64_t end = a->out[i] - 1, from = -a->w.before[i], reach = (a->w.kernel[i] - 1) * a->w.dilation[i] + 1, all = nn__span_of(a, i, end).all;
+        char    place[24];
+        snprintf(place, sizeof place, end ? "i%d" : "0", 2 + i);
+        if (a->adaptive) nn__c_line(e, deep, "for (int p%d = %s * %lld / %lld; p%d < ((%s + 1) * %lld + %lld) / %lld; p%d++)", i, place, (long long)a->in[i], (long long)a->out[i], i, place, (long long)a->in[i], (long long)end, (long long)a->out[i], i);
+        else {
+            snprintf(s.s, sizeof s.s, "%s * %lld", place, (long long)a->w.stride[i]);
+            nn__c_line(e, deep, "for (int p%d = %s%+lld; p%d < %s%+lld; p%d += %lld)", i, s.s, (long long)from, i, s.s, (long long)(from + reach), i, (long long)a->w.dilation[i]);
+            if (from < 0 || end * a->w.stride[i] + from + reach > a->in[i]) nn__c_line(e, deep += 4, "if (p%d >= 0 && p%d < %lld)", i, i, (long long)a->in[i]);
+            nn__put(&c, c.n ? " * " : "");
+            if (all == a->w.kernel[i]) nn__put(&c, "%lld", (long long)all);
+            else nn__put(&c, "(%s == %lld ? %lld : %lld)", place, (long long)end, (long long)all, (long long)a->w.kernel[i]); /* ceil: the last window reaches over the end */
+        }
+        nn__put(&o, "%sp%d * %lld", o.n ? " + " : "", i, (long long)x->stride[i - first + (a->last ? 1 : 2)]);
+    }
+    if (max) nn__c_line(e, deep, "a = x[%s] > a || x[%s] != x[%s] ? x[%s] : a;", at.s, at.s, at.s, at.s);
+    else nn__c_line(e, deep, counted ? "a += x[%s], n++;" : "a += x[%s];", at.s);
+    nn__c_ref(e, &s, y, &m, 0, 1, "");
+    if (max) e->math = 1, nn__c_line(e, in, "%s = a;", s.s);
+    else nn__c_line(e, in, counted ? "%s = a / (float)n;" : a->divisor != 0 ? "%s = a / %s;" : "%s = a / (float)(%s);", s.s, counted ? "" : a->divisor != 0 ? nn__c_number(e, &t, NN_F32, &divisor, 0) : count.s);
+    nn__c_line(e, in - 4, "}");
+}
+static void nn__c_resize(nn__c_file *e, const nn_node *n) { /* [outer, the axis, inner]; places and weights in tables */
+    const nn__resizing *a = (const nn__resizing *)n->attr;
+    nn_tensor  *x = n->in[0];
+    int64_t     inner = nn__count(x->ndim - (int)a->axis - 1, x->size + a->axis + 1), at[NN__RESIZE_TAPS], taps = 1;
+    double      weight[NN__RESIZE_TAPS];
+    nn__c_text  s, t;
+    nn__out     o;
+    nn__map     m;
+    int         in;
+    nn__c_loop_map(&m, 3, nn__count((int)a->axis, x->size), a->out);
+    m.size[2] = inner;
+    m.stride[0][0] = a->in * inner; m.stride[0][2] = 1;
+    nn__c_line(e, 4, "{");
+    for (int weights = 0; weights < 1 + (taps > 1); weights++) {
+        nn__c_line(e, 8, "static const %s[] = {", weights ? "float weight" : "int at");
+        for (int64_t j = 0; j < a->out; j++) {
+            taps = nn__resize_taps(a, NN_F32, j, at, weight);
+            o.text = s.s; o.size = sizeof s.s; o.n = 0;
+            for (int64_t k = 0; k < taps; k++) {
+                float f = (float)weight[k];
+                if (weights) nn__put(&o, "%s, ", nn__c_number(e, &t, NN_F32, &f, 0));
+                else nn__put(&o, "%lld, ", (long long)(at[k] * inner));
+            }
+            nn__c_line(e, 12, "%s", s.s);
+        }
+        nn__c_line(e, 8, "};");
+    }
+    in = nn__c_open(e, &m);
+    nn__c_line(e, in, "const float *x = %s;", nn__c_ref(e, &s, x, &m, 0, 1, NULL));
+    snprintf(t.s, sizeof t.s, a->out > 1 ? "i1 * %lld" : "0", (long long)taps);
+    o.text = s.s; o.size = sizeof s.s; o.n = 0;
+    for (int64_t k = 0; k < taps; k++) nn__put(&o, taps == 1 ? "x[at[%s + %d]]" : k ? " + x[at[%s + %d]] * weight[%s + %d]" : "x[at[%s + %d]] * weight[%s + %d]", t.s, (int)k, t.s, (int)k);
+    nn__c_line(e, in, "%s = %s;", nn__c_ref(e, &t, n->out[0], &m, -1, 1, ""), s.s);
+    nn__c_line(e, in - 4, "}");
+    nn__c_line(e, 4, "}");
+}
+static void nn__c_unslice(nn__c_file *e, const nn_node *n) { /* zeros, and x among them */
+    const nn__slice *a = (const nn__slice *)n->attr;
+    nn_tensor        y = *n->out[0];
+    nn__c_map(e, &y, NULL, NULL, "0");
+    if (!nn_numel(n->in[0])) return;
+    y.size[a->axis] = a->count;
+    y.offset += y.stride[a->axis] * a->start;
+    y.stride[a->axis] *= a->step;
+    nn__c_map(e, &y, n->in[0], NULL, "a");
+}
 static const struct nn__c_form { const nn_op *op; void (*write)(nn__c_file *e, const nn_node *n); } nn__c_forms[] = {
     {&nn__op_linear, nn__c_product}, {&nn__op_matmul, nn__c_product}, {&nn__op_cast, nn__c_cast}, {&nn__op_sum, nn__c_reduce}, {&nn__op_max, nn__c_reduce},
-    {&nn__op_softmax, nn__c_rows}, {&nn__op_log_softmax, nn__c_rows}, {&nn__op_layernorm, nn__c_rows}, {&nn__op_channel_affine, nn__c_channels}, {&nn__op_batchnorm, nn__c_channels}, {&nn__op_groupnorm, nn__c_channels}, {&nn__op_concat, nn__c_concat}, {&nn__op_gather, nn__c_gather}, {&nn__op_one_hot, nn__c_gather}};
+    {&nn__op_softmax, nn__c_rows}, {&nn__op_log_softmax, nn__c_rows}, {&nn__op_layernorm, nn__c_rows}, {&nn__op_concat, nn__c_concat}, {&nn__op_gather, nn__c_gather}, {&nn__op_index_select, nn__c_gather}, {&nn__op_one_hot, nn__c_gather},
+    {&nn__op_conv, nn__c_conv}, {&nn__op_conv_input, nn__c_conv}, {&nn__op_max_pool, nn__c_pool}, {&nn__op_avg_pool, nn__c_pool}, {&nn__op_resize, nn__c_resize}, {&nn__op_unslice, nn__c_unslice},
+    {&nn__op_channel_affine, nn__c_channels}, {&nn__op_batchnorm, nn__c_channels}, {&nn__op_groupnorm, nn__c_channels}};
 
 static int nn__c_node(nn__c_file *e, const nn_node *n) { /* 0: after nn__fail */
     const char *formula = nn__c_formula_of(e, n->op);
@@ -18085,6 +18327,7 @@ static int nn__c_write(nn__c_file *e) { /* the whole file */
         if (v->dtype != NN_F32 && nn_numel(v)) nn__c_line(e, 0, "static %s v%lld[%lld];", nn__c_type(v->dtype), (long long)i, (long long)nn_numel(v));
     }
     if (e->arena) nn__c_line(e, 0, "static float arena[%lld]; /* %llu bytes, if values did not share places */", (long long)e->arena, (unsigned long long)p->stats.naive);
+    if (e->padded) nn__c_line(e, 0, "static float pad[%lld]; /* the input of a convolution, with its borders */", (long long)e->padded);
     nn__c_line(e, 0, "\nvoid %s_run(const float *in, float *out) {%s%s", e->name, e->in ? "" : "\n    (void)in;", ny ? "" : "\n    (void)out;");
     for (int64_t i = 0; i < p->n; i++)
         if (!nn__c_node(e, p->node[i])) return 0;
@@ -18129,7 +18372,7 @@ NN_API int nn_export_c(nn_model *m, nn_tensor *example, const char *path) {
     if (!nn__ok_arg(c, "export", m, "the model") || !nn__ok_arg(c, "export", example, "the example") || !nn__ok_arg(c, "export", path, "path") || !nn__ok_host("export", example)) return 0;
     if (example->dtype != NN_F32) return nn__fail(c, NULL, NN__M_EXPORT_DTYPE, "the input", nn_dtype_name(example->dtype));
     if (!nn__model_make(m, c, NN_F32, nn_shape_of(example))) return 0; /* while no plan is recorded */
-    o.skip   = "softmax and loss, epilogues, convolutions, norm and product, chains, branches";
+    o.skip   = "softmax and loss, epilogues, convolutions, layouts, norm and product, chains, branches";
     o.serial = 1;
     memset(&e, 0, sizeof e);
     e.plan = nn_plan_begin(c, &o);
