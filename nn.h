@@ -15798,6 +15798,73 @@ static int nn__pass_convolutions(nn_plan *p) {
     return nn__fuse(p, nn__conv_patterns, 1);
 }
 
+/* -- layouts: what lies between convolutions and pooling, and nobody else reads, lies channels last there, as the kernels want it; no turning over on
+   the way. Not where groups are small: those kernels work on planes. A residual lies as the result does. -- */
+enum { NN__READS_NOT, NN__READS_EITHER, NN__READS_LIKE_OUT }; /* how an operand may lie */
+static int nn__layout_of(const nn_node *n, int k, int *last) { /* and whether it lies channels last now */
+    const nn__conv_fused *c = (const nn__conv_fused *)n->attr;
+    if (n->op == &nn__op_max_pool || n->op == &nn__op_avg_pool) return *last = (int)((const nn__pooling *)n->attr)->last, NN__READS_LIKE_OUT;
+    if (n->op != &nn__op_conv_fused || c->conv.groups != 1) return *last = 0, NN__READS_NOT;
+    *last = k == 0 ? c->conv.last & NN__X_LAST : c->conv.last & NN__Y_LAST; /* k -1: the result */
+    return k == 0 ? NN__READS_EITHER : k == c->residual ? NN__READS_LIKE_OUT : k < 0 ? NN__READS_EITHER : NN__READS_NOT;
+}
+static int nn__layouts_settle(nn_plan *p, char *keep) { /* takes out what may not be turned over; did that change anything? */
+    int changes = 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node   *n = p->node[i];
+        nn__value *y = n->n_out == 1 ? nn__value_of(p, n->out[0]) : NULL;
+        char       none = 0, *out = y ? &keep[n->out[0]->st->uses] : &none;
+        int        last;
+        for (int k = 0; k < n->n_in; k++) {
+            nn__value *v = nn__value_of(p, n->in[k]);
+            char      *in = v ? &keep[n->in[k]->st->uses] : NULL;
+            int        how = nn__layout_of(n, k, &last);
+            if (how == NN__READS_LIKE_OUT && *out && (!in || !*in)) { *out = 0; changes = 1; }
+            if (in && *in && (how == NN__READS_NOT || last || !nn_is_contiguous(n->in[k]) || (how == NN__READS_LIKE_OUT && !*out))) { *in = 0; changes = 1; }
+        }
+    }
+    return changes;
+}
+static nn_tensor *nn__header_last(nn_plan *p, const nn_tensor *x) { /* over the same storage, [N,...,C] */
+    nn_tensor *y = nn__own_header(p, x);
+    int64_t    step = 1;
+    if (!y) return NULL;
+    for (int i = 1; i < x->ndim; i++) y->size[i] = x->size[i + 1 < x->ndim ? i + 1 : 1];
+    for (int i = x->ndim - 1; i >= 0; i--) { y->stride[i] = step; step *= y->size[i]; }
+    return y;
+}
+static int nn__pass_layouts(nn_plan *p) {
+    char *keep;
+    int   changes = 0;
+    if (!nn__plan_values(p) || !(keep = (char *)nn__arena(p->ctx, (size_t)p->values + 1))) return -1;
+    memset(keep, 0, (size_t)p->values + 1);
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node *n = p->node[i];
+        int      last, how = nn__layout_of(n, -1, &last);
+        if (how == NN__READS_NOT || last || n->n_out != 1 || !nn__is_planned(n->out[0]->st) || n->out[0]->ndim < 3 || !nn_is_contiguous(n->out[0])) continue;
+        keep[n->out[0]->st->uses] = p->value[n->out[0]->st->uses].def == i && p->value[n->out[0]->st->uses].last < p->n;
+    }
+    while (nn__layouts_settle(p, keep)) {}
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node       *n = p->node[i], *t = NULL;
+        int            turned = 0;
+        for (int k = -1; k < n->n_in; k++) {
+            nn_tensor *x = k < 0 ? (n->n_out == 1 ? n->out[0] : NULL) : n->in[k];
+            if (!x || !nn__is_planned(x->st) || !keep[x->st->uses]) continue;
+            if (!t && !(t = nn__node_like(p, n, n->n_in, n->attr))) return -1;
+            if (n->op == &nn__op_conv_fused) { if (k <= 0) ((nn__conv_fused *)(uintptr_t)t->attr)->conv.last |= k < 0 ? NN__Y_LAST : NN__X_LAST; }
+            else ((nn__pooling *)(uintptr_t)t->attr)->last = 1;
+            if (!(x = nn__header_last(p, x))) return -1;
+            if (k < 0) t->out[0] = x;
+            else t->in[k] = x;
+            turned += k < 0;
+        }
+        if (t) p->node[i] = t;
+        changes += turned;
+    }
+    return changes;
+}
+
 static nn_node *nn__fuse_activation(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* an element-wise op on a product */
     nn_node    *t = p->node[j];
     nn__product a;
@@ -16678,6 +16745,7 @@ static const nn__pass nn__passes[] = {
     {"softmax and loss", "cross-entropy and its gradient in one pass over the rows", nn__pass_loss, 1},
     {"epilogues", "bias, activation, residual in the last store of a product", nn__pass_epilogues, 1},
     {"convolutions", "batch norm, residual, activation where a convolution stores its result", nn__pass_convolutions, 1},
+    {"layouts", "values between convolutions and pooling lie channels last", nn__pass_layouts, 1},
     {"norm and product", "rows normalised where they are multiplied", nn__pass_norms, 1},
     {"chains", "element-wise ops tile by tile in the first cache", nn__pass_chains, 1},
     {"gradients", "made and summed where they will be held", nn__pass_gradients, 1},
