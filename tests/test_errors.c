@@ -540,6 +540,7 @@ static void test_sticky(void) {
     nn_data   *d, *a = NULL, *b = NULL;
     nn_batch   batch;
     nn_scope   s;
+    const char *image_paths[1] = {"build/nothing.bin"};
     nn_memory_report before, after;
     float      raw[6] = {1, 2, 3, 4, 5, 6}, copy[6], old[12], now[12];
     double     lr;
@@ -641,6 +642,12 @@ static void test_sticky(void) {
     NOTHING(nn_data_idx(c, file_name[0], file_name[0]));
     NOTHING(nn_data_mnist(c, ".", NN_TRAIN));
     NOTHING(nn_idx(c, bytes, size));
+    NOTHING(nn_image_memory(c, bytes, size));
+    NOTHING(nn_image_read(c, file_name[0]));
+    NOTHING(nn_image_write(x, "build/nothing.png"));
+    NOTHING(nn_image_grid(nn_unsqueeze(x, 0), 1, 1));
+    NOTHING(nn_data_cifar10(c, image_paths, 1));
+    NOTHING(nn_data_augment(d, NULL));
     NOTHING(nn_data_split(d, 0.5, &a, &b));
     NOTHING(nn_data_batch(d, 1, 1));
     NOTHING(nn_data_shuffle(d, 0));
@@ -905,6 +912,12 @@ static void test_null(void) {
     NULL_OF(nn_data_idx(NULL, "x", "y"));
     NULL_OF(nn_data_mnist(NULL, ".", NN_TRAIN));
     NULL_OF(nn_idx(NULL, text, 4));
+    NULL_OF(nn_image_read(NULL, "x"));
+    NULL_OF(nn_image_memory(NULL, text, 4));
+    ZERO_OF(nn_image_write(NULL, "x.png"));
+    NULL_OF(nn_image_grid(NULL, 1, 1));
+    NULL_OF(nn_data_cifar10(NULL, names, 1));
+    ZERO_OF(nn_data_augment(NULL, NULL));
     nn_data_free(NULL);
     ZERO_OF(nn_data_split(NULL, 0.5, &a, &b));
     CHECK(a == NULL && b == NULL);
@@ -1002,6 +1015,8 @@ static void test_half_null(void) {
     FAILS(c, nn_data_csv_text(c, NULL, 3, NULL), NN_ERR_NULL, "text");
     FAILS(c, nn_data_mnist(c, NULL, NN_TEST), NN_ERR_NULL, "folder");
     FAILS(c, nn_idx(c, NULL, 4), NN_ERR_NULL, "bytes");
+    FAILS(c, nn_image_memory(c, NULL, 4), NN_ERR_NULL, "bytes");
+    FAILS(c, nn_data_cifar10(c, NULL, 1), NN_ERR_NULL, "paths");
     FAILS(c, nn_data_split(d, 0.5, &a, NULL), NN_ERR_NULL, "the result");
     FAILS(c, nn_data_next(d, NULL), NN_ERR_NULL, "the batch");
     FAILS(c, nn_fit(m, NULL, NULL).epochs, NN_ERR_NULL, "the data");
@@ -1010,6 +1025,8 @@ static void test_half_null(void) {
     FAILS(c, nn_optim_save(o, NULL), NN_ERR_NULL, "path");
     FAILS(c, nn_file_memory(c, NULL, 4), NN_ERR_NULL, "bytes");
 #if !defined(NN_NO_STDIO)
+    FAILS(c, nn_image_read(c, NULL), NN_ERR_NULL, "path");
+    FAILS(c, nn_image_write(x, NULL), NN_ERR_NULL, "path");
     FAILS(c, nn_data_csv(c, NULL, NULL), NN_ERR_NULL, "path");
     FAILS(c, nn_data_idx(c, NULL, NULL), NN_ERR_NULL, "path");
     FAILS(c, nn_load(m, NULL), NN_ERR_NULL, "path");
