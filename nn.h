@@ -291,7 +291,52 @@
    Without a loss named, integer targets mean cross-entropy, real ones the mean squared error. Progress is a bar on a
    terminal, a line an epoch in a log, nothing with quiet.
 
-   8. FILES
+   8. IMAGES AND OTHER GRIDS
+   x is [N,C,L], [N,C,H,W] or [N,C,D,H,W]; the same functions serve one, two and three axes. In short, kernel, stride and padding are
+   numbers for every axis; in full, an options struct has a number, one an axis, or one a side:
+
+      static nn_tensor *unit(nn_scope l, nn_tensor *h, int64_t out, int64_t stride) {      // convolution, batch norm, ReLU
+          nn_conv_options o = nn_conv_defaults();
+          o.stride  = NN_SHAPE(stride);
+          o.padding = NN_SHAPE(1);                                                         // or NN_SHAPE(1, 0), NN_SHAPE(top, bottom, left, right)
+          o.no_bias = 1;
+          return nn_relu(nn_layer_batchnorm(l, "bn", nn_layer_conv_with(l, "conv", h, out, NN_SHAPE(3), &o)));
+      }
+      static nn_tensor *squeeze(nn_scope l, nn_tensor *h) {                                // squeeze and excitation: Hu et al. 2018
+          int64_t    channels = nn_dim(h, 1);
+          nn_tensor *w = nn_layer_linear_act(l, "down", nn_global_avg_pool(h), channels / 4, NN_ACT_RELU);
+          w = nn_layer_linear_act(l, "up", w, channels, NN_ACT_SIGMOID);
+          return nn_mul(h, nn_unsqueeze(nn_unsqueeze(w, -1), -1));                         // [N,C,1,1]
+      }
+      static nn_tensor *inception(nn_scope l, nn_tensor *h) {                              // paths side by side: Szegedy et al. 2015
+          nn_tensor *path[3];
+          path[0] = nn_layer_conv(l, "one", h, 8, 1, 1, 0);
+          path[1] = nn_layer_conv(l, "three", nn_relu(nn_layer_conv(l, "reduce", h, 4, 1, 1, 0)), 8, 3, 1, 1);
+          path[2] = nn_layer_conv(l, "pooled", nn_max_pool(h, 3, 1, 1), 8, 1, 1, 0);
+          return nn_relu(nn_concat(path, 3, 1));
+      }
+      static nn_tensor *vision_net(nn_scope l, nn_tensor *h) {                             // [N,1,28,28] -> [N,10]
+          h = nn_max_pool(unit(nn_in(l, "a"), h, 16, 1), 2, 2, 0);
+          h = squeeze(nn_in(l, "se"), nn_add(h, unit(nn_in(l, "b"), h, 16, 1)));           // a residual
+          h = inception(nn_in(l, "inc"), h);
+          return nn_layer_linear(l, "out", nn_global_avg_pool(h), 10);
+      }
+
+   Layout. Tensors are NCHW; nn_channels_last(x) has the same shape and the strides of NHWC. Convolution, pooling, norms and element-wise
+   ops take either, and answer in the layout of x. The kernels want channels last in any case and turn pieces over as they read them;
+   in a plan, what lies between convolutions and pooling stays that way (the pass "layouts" says of how many values).
+
+   A data set may change its pictures as it hands them out, the same way for the same seed; pictures are read and written:
+
+      nn_augment some = nn_augment_defaults();
+      some.shift  = 2;                                   // pixels; also flip, rotate, scale, noise, cutout, mixup
+      some.rotate = 10;                                  // degrees
+      nn_data_augment(d, &some);
+      nn_tensor *sheet = nn_image_grid(nn_uniform(c, NN_F32, NN_SHAPE(12, 3, 8, 8), 0, 1), 4, 2);
+      nn_image_write(sheet, "sheet.png");
+      nn_summary(nn_model_new(c, vision_net, NULL), NN_F32, NN_SHAPE(1, 1, 28, 28));
+
+   9. FILES
    nn_save writes safetensors to a file beside and renames it, so a crash leaves the old file whole. nn_load matches by
    name and says what is missing, left over or of another shape, before it changes anything. It may come before the
    first forward: the file then waits for the names. nn_optim_save adds the optimiser's state; nn_optim_load resumes.
@@ -305,12 +350,12 @@
    Data: nn_data_csv (options: header, separator, regression, several targets; classes count from 0), nn_data_idx,
    nn_data_mnist, or two tensors with nn_data_new. All readers check every size.
 
-   9. OPS OF YOUR OWN
+   10. OPS OF YOUR OWN
    An op is a struct nn_op: name, shape rule, run, and a gradient rule made of ordinary ops (examples/custom_op.c). Its
    attributes are plain data copied into the node. Check it with nn_gradcheck. An element-wise op inside nn.h is its
    formula, its rule and one word in NN__UNARY_OPS.
 
-   10. THREADS, AND THE SAME BITS
+   11. THREADS, AND THE SAME BITS
    Large ops use a small pool of threads; small ones run where they are called. A result never depends on the number of
    threads: sums are split by their shape alone. It may depend on the instruction set (fused multiply-add), and on the
    shape: a row of a batch and the same row alone can differ in the last bit. One context belongs to one thread at a
@@ -318,7 +363,7 @@
    (examples/threads.c). Build the model before sharing it.
    Random numbers are a function of (seed, op, step, element): the same seed gives the same run.
 
-   11. WHERE THE TIME GOES
+   12. WHERE THE TIME GOES
    nn_profile notes every op: calls, time, GFLOP/s, GB/s, its share, and how close it comes to what this machine can
    do, which is measured at the start.
 
@@ -336,7 +381,7 @@
    bf16 weights and inputs, half the memory and faster where the CPU has AMX. What hurts: a batch of one in a loop,
    reading values between ops, no nn_reset.
 
-   12. FROM TAPE TO PLAN
+   13. FROM TAPE TO PLAN
    Eager code is for reading and debugging: each op runs when it is called. A step that repeats need not be built anew
    each time. Between nn_plan_begin and nn_plan_end the same lines are written down and not run; forward, backward and the
    optimiser's step become one list of nodes. nn_plan_run walks it: to the same bits, without a call of the allocator, with
@@ -401,18 +446,20 @@
    Small independent nodes, such as the heads of a block, run side by side on several threads. nn_plan_dot and nn_plan_svg draw
    the list; nn_export_c writes a trained net as one C file that needs nothing, not even nn.h.
 
-   13. NUMERICS
+   14. NUMERICS
    f32 exp, log, tanh, erf, sigmoid, sin and cos are within 2 ulp, expm1, log1p and what is made of them within 5; the rarer
-   functions (tan, asin, sinh, pow, ...) are the C library's, in double. Long sums are pairwise; softmax, log-softmax and cross-entropy
+   functions (tan, asin, sinh, pow, ...) are the C library's, in double. 3x3 convolutions with stride 1 may go through Winograd's transforms, in f32:
+   up to ten times the rounding error of plain sums (some 3e-7 times the length of the sum at worst), for about half the
+   time; nn_conv_options.exact = 1 sums plainly. Long sums are pairwise; softmax, log-softmax and cross-entropy
    are stable. Products of f16 and bf16 are summed in f32 and rounded once; those of int8 (nn_matmul_i8) are exact. Where
    the CPU has AMX, bf16 products use it, and then denormals count as zero. With -ffast-math, checks for NaN and infinity
    are off, and these promises with them.
 
-   14. DEVICES
+   15. DEVICES
    A tensor's storage knows its device: 0 is the host, 1 the context's backend (nn_config.backend), eight functions.
    What a backend cannot run runs on the host, over copies. nn_backend_null counts its calls and tests the plumbing.
 
-   15. WHAT nn.h DOES NOT DO
+   16. WHAT nn.h DOES NOT DO
    No Python, no package, no build system, no automatic download. No training across machines, cloud services, model
    zoo or IDE. No dtype promotion. No sparse tensors. Big-endian machines and MSVC's own compiler are refused (clang-cl
    works). Nothing is lazy: an op runs when it is called, or, in a plan, when the plan is run. Plans run on the host only.

@@ -88,7 +88,14 @@ for t in breadth optim; do # their formulas are kernels
         if grep -q "\\b$flag\\b" /proc/cpuinfo; then step "$t with NN_ISA=$isa" env NN_ISA=$isa $B/t_$t; else skip "$t with NN_ISA=$isa" "not on this machine"; fi
     done
 done
-for t in breadth optim data fit; do
+for t in conv pool nets; do
+    step "build $t, gcc -O2" gcc -std=c99 -O2 $strict -I. -o $B/t_$t tests/test_$t.c -lm -lpthread
+    for isa in scalar sse2 avx2 avx512; do
+        case $isa in sse2) flag=sse2 ;; avx2) flag=avx2 ;; avx512) flag=avx512dq ;; *) flag=fpu ;; esac
+        if grep -q "\\b$flag\\b" /proc/cpuinfo; then step "$t with NN_ISA=$isa" env NN_ISA=$isa $B/t_$t; else skip "$t with NN_ISA=$isa" "not on this machine"; fi
+    done
+done
+for t in breadth optim data fit images nets; do
     step "build $t as C++" g++ -x c++ -std=c++11 -O0 $strict -DNN_NO_SIMD -I. -o $B/t_$t.cpp tests/test_$t.c -lm -lpthread
     step "$t as C++" $B/t_$t.cpp
 done
@@ -132,8 +139,8 @@ step "fit under TSan" $B/tsan_fit
 step "build threads example under TSan" clang -std=c99 -g -O0 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_threads examples/threads.c -lm -lpthread
 step "threads example under TSan" $B/tsan_threads
 step "build fuzz target" clang -g -O0 -DNN_NO_SIMD -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -o $B/fuzz tests/fuzz_files.c -lm -lpthread
-for r in 0 1 2 3 4 5 6 7 8 9 10 11; do echo $r; done | xargs -P 2 -I % sh -c "FUZZ_READER=% $B/fuzz -max_total_time=20 -max_len=4096 -rss_limit_mb=2048 > $B/fuzz.% 2>&1; echo \$? > $B/fuzz.%.status"
-for r in 0 1 2 3 4 5 6 7 8 9 10 11; do step "fuzz reader $r for 20 s" sh -c "tail -n 15 $B/fuzz.$r; exit \$(cat $B/fuzz.$r.status)"; done
+for r in 0 1 2 3 4 5 6 7 8 9 10 11 12 13; do echo $r; done | xargs -P 2 -I % sh -c "FUZZ_READER=% $B/fuzz -max_total_time=20 -max_len=4096 -rss_limit_mb=2048 > $B/fuzz.% 2>&1; echo \$? > $B/fuzz.%.status"
+for r in 0 1 2 3 4 5 6 7 8 9 10 11 12 13; do step "fuzz reader $r for 20 s" sh -c "tail -n 15 $B/fuzz.$r; exit \$(cat $B/fuzz.$r.status)"; done
 
 # -- other machines
 if have aarch64-linux-gnu-gcc && have qemu-aarch64; then
