@@ -2,23 +2,27 @@
 
     make bench-peers              three rounds, with one and with two threads
     make bench-peers PEERS=--quick           one short round
-    make bench-peers PEERS="gemm_512 mlp"    only rows whose names contain one of these; prints, but leaves RESULTS.md alone
+    make bench-peers PEERS="gemm_512 mlp"    only rows whose names contain one of these (=name: this one, @group: a group of bench.c); prints, but leaves RESULTS.md alone
+    build/venv/bin/python bench/peers.py --right    prints what bench.c holds under >>right: marks of the results of layers and networks on grids
 
 Needs Python 3 with venv, and PyPI for the first run: the peers are installed into build/venv. Each peer is a process of its own
 that reads "row seconds" and answers with one line of JSON (bench --serve does the same), so that in each round each row is run by
 one after the other, and a disturbance of the machine meets all alike. Of all rounds the minimum counts; the median is shown too.
 
+Layers and networks on grids come from bench --grids, and their operands from a formula; so each peer's result can be held against
+what is right, as bench does with ours. A peer whose result is wrong is not timed.
+
 genann, a small C library that no registry has, is a peer if a folder with its genann.c and genann.h is named, by --genann or in
 the environment as GENANN; bench/genann_rows.c, compiled with them into build/, runs it. Without a folder its goals say "no peer".
 """
-import argparse, datetime, hashlib, json, os, platform, re, shlex, shutil, statistics, subprocess, sys, time
+import argparse, datetime, hashlib, json, math, os, platform, re, shlex, shutil, statistics, subprocess, sys, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BENCH, VENV = os.path.join(ROOT, "build/bench"), os.path.join(ROOT, "build/venv")
 
 # What the rows of the main table are to reach, as (kind, value): "x" the best peer's time / ours; "ort" the same against ONNX Runtime;
 # "genann" against genann built as we are; "share" of the limit; "us" microseconds at most; of a figure "least" and "most" its value.
-# Ratios hold with two threads.
+# "torch" against PyTorch. Ratios hold with two threads.
 GOALS = {}
 def goal(names, *goals):
     for n in names.split(): GOALS.setdefault(n, []).extend(goals)
@@ -48,6 +52,18 @@ goal("plan_res64_cut", ("least", 80))
 goal("plan_res64_more", ("most", 40))
 goal("plan_mlp_train_layout plan_res12_layout", ("most", 1.05))
 goal("plan_mlp_train_overhead plan_deep_train_overhead plan_xor_train_overhead", ("most", 1.15))
+
+goal("conv3x3_64_56_n8", ("x", 1.5))
+goal("conv3x3_64_56_n8_exact", ("x", .92))
+goal("conv3x3_64_56_n8_fwdbwd", ("x", 1.4))
+goal("dwconv3x3_64_56_n8", ("ort", 1.2))
+goal("maxpool2_64_56_n8", ("ort", 1.3))
+goal("batchnorm2d_64_64_56", ("torch", 5))
+goal("cnn_infer_b64", ("ort", 1.1))
+goal("cnn_train_b64", ("torch", 2.0))
+goal("resnet18_b1 resnet18_b8", ("x", 1.0))
+SHAPES_GOAL = ("x", .8) # of every row of bench.c's group "shapes"
+def goals_of(name, r): return GOALS.get(name, [SHAPES_GOAL] if r["row"]["group"] == "shapes" else [])
 
 # ---- the peers' side: runs in build/venv ------------------------------------------------------------
 
@@ -159,7 +175,159 @@ def torch_rows(threads):
             with torch.enable_grad(): torch.add(x, y)
         return run
     torch.set_grad_enabled(False)
+    for g in grids(): rows[g["name"]] = lambda g=g: torch_grid(g, torch.float32)
     return rows
+
+# -- layers and networks on grids: bench --grids says which, the formula is bench.c's
+
+def grids(): return [json.loads(l) for l in subprocess.run([BENCH, "--grids"], capture_output=True, text=True, check=True).stdout.splitlines()]
+
+def by_formula(seed, count):
+    """Elements 0 ... count - 1 of what has this seed: -1 ... 1."""
+    import numpy as np
+    h = (np.arange(count, dtype=np.uint32) ^ np.uint32(seed)) * np.uint32(0x9e3779b1)
+    h = (h ^ h >> np.uint32(15)) * np.uint32(0x85ebca77)
+    h = (h ^ h >> np.uint32(13)) * np.uint32(0xc2b2ae3d)
+    return ((h ^ h >> np.uint32(16)) >> np.uint32(8)).astype("f") / np.float32(8388608) - np.float32(1)
+
+def operand(name, *shape):
+    """As bench.c's fill: inputs and dy -1 ... 1, variances and scales about 1, weights so that sizes stay."""
+    import numpy as np
+    seed = 2166136261
+    for b in name.encode(): seed = (seed ^ b) * 16777619 & 0xffffffff
+    count = math.prod(shape)
+    middle, half = (0, 1) if name in ("x", "dy") else (1, .5) if name.endswith("var") else (0, math.sqrt(6 * shape[0] / count)) if len(shape) > 1 else (1, .1) if name.endswith("weight") else (0, .1)
+    return (np.float32(middle) + np.float32(half) * by_formula(seed, count)).reshape(shape)
+
+def marks(results):
+    """As bench.c's mark_of, over all results: logarithm of the root mean square, and projection on a direction."""
+    import numpy as np
+    mark = [0., 0.]
+    for k, r in enumerate(results):
+        r = np.asarray(r, "d").ravel()
+        norm = math.sqrt(r @ r)
+        mark[0] += math.log(norm * norm / r.size) / 2; mark[1] += r @ by_formula(k, r.size).astype("d") / norm
+    return mark
+
+class TorchNet:
+    """Operations on PyTorch's tensors; parameters come by name."""
+    def __init__(self, dtype, train):
+        import torch, torch.nn.functional
+        self.t, self.f, self.dtype, self.train, self.weights = torch, torch.nn.functional, dtype, train, {}
+    def get(self, name, *shape, trained=True):
+        if name not in self.weights: self.weights[name] = self.t.from_numpy(operand(name, *shape)).to(self.dtype).requires_grad_(bool(self.train and trained))
+        return self.weights[name]
+    def conv(self, name, x, c, o, kernel, stride=1, padding=0, dilation=1, groups=1, bias=True, axes=2, transposed=False):
+        first, second = (c, o) if transposed else (o, c)
+        f = getattr(self.f, f"conv_transpose{axes}d" if transposed else f"conv{axes}d")
+        return f(x, self.get(name + "weight", first, second // groups, *[kernel] * axes), self.get(name + "bias", o) if bias else None, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    def norm(self, name, x, c):
+        mean, var = self.get(name + "running_mean", c, trained=False), self.get(name + "running_var", c, trained=False)
+        return self.f.batch_norm(x, mean, var, self.get(name + "weight", c), self.get(name + "bias", c), training=bool(self.train))
+    def max_pool(self, x, *window): return self.f.max_pool2d(x, *window)
+    def avg_pool(self, x, *window): return self.f.avg_pool2d(x, *window)
+    def resize(self, x, factor): return self.f.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    def relu(self, x): return self.f.relu(x, inplace=not self.train)
+    def add(self, x, y): return x + y
+    def mean_places(self, x): return self.f.adaptive_avg_pool2d(x, 1)
+    def linear(self, name, x, c, o): return self.f.linear(x.flatten(1), self.get(name + "weight", o, c), self.get(name + "bias", o))
+
+class OnnxNet:
+    """The same as nodes of an ONNX graph; a value is its name."""
+    train = 0
+    def __init__(self): self.nodes, self.weights = [], {}
+    def get(self, name, *shape):
+        self.weights[name] = operand(name, *shape)
+        return name
+    def node(self, op, *inputs, **attributes):
+        from onnx import helper
+        self.nodes.append(helper.make_node(op, list(inputs), [f"t{len(self.nodes)}"], **attributes))
+        return f"t{len(self.nodes) - 1}"
+    def conv(self, name, x, c, o, kernel, stride=1, padding=0, dilation=1, groups=1, bias=True, axes=2, transposed=False):
+        first, second = (c, o) if transposed else (o, c)
+        inputs = [x, self.get(name + "weight", first, second // groups, *[kernel] * axes)] + ([self.get(name + "bias", o)] if bias else [])
+        return self.node("ConvTranspose" if transposed else "Conv", *inputs, strides=[stride] * axes, pads=[padding] * 2 * axes, dilations=[dilation] * axes, group=groups)
+    def norm(self, name, x, c): return self.node("BatchNormalization", x, *[self.get(name + n, c) for n in ("weight", "bias", "running_mean", "running_var")], epsilon=1e-5)
+    def max_pool(self, x, kernel, stride, padding): return self.node("MaxPool", x, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[padding] * 4)
+    def avg_pool(self, x, kernel, stride, padding): return self.node("AveragePool", x, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[padding] * 4)
+    def resize(self, x, factor):
+        import numpy as np
+        self.weights["scales"] = np.array([1, 1, factor, factor], "f")
+        return self.node("Resize", x, "", "scales", mode="linear", coordinate_transformation_mode="half_pixel")
+    def relu(self, x): return self.node("Relu", x)
+    def add(self, x, y): return self.node("Add", x, y)
+    def mean_places(self, x): return self.node("GlobalAveragePool", x)
+    def linear(self, name, x, c, o): return self.node("Gemm", self.node("Flatten", x), self.get(name + "weight", o, c), self.get(name + "bias", o), transB=1)
+
+def cnn(b, x):
+    x = b.relu(b.conv("conv1.", x, 1, 32, 3))
+    x = b.max_pool(b.relu(b.conv("conv2.", x, 32, 64, 3)), 2, 2, 0)
+    return b.linear("fc2.", b.relu(b.linear("fc1.", x, 9216, 128)), 128, 10)
+
+def resnet18(b, x):
+    def conv_norm(conv, norm, x, c, o, kernel, stride): return b.norm(norm, b.conv(conv, x, c, o, kernel, stride, kernel // 2, bias=False), o)
+    x, c = b.max_pool(b.relu(conv_norm("conv1.", "bn1.", x, 3, 64, 7, 2)), 3, 2, 1), 64
+    for i in range(8):
+        p, o = f"layer{i // 2 + 1}.{i % 2}.", 64 << i // 2
+        y = b.relu(conv_norm(p + "conv1.", p + "bn1.", x, c, o, 3, 2 if o > c else 1))
+        y = conv_norm(p + "conv2.", p + "bn2.", y, o, o, 3, 1)
+        if o > c: x = conv_norm(p + "downsample.0.", p + "downsample.1.", x, c, o, 1, 2)
+        x, c = b.relu(b.add(y, x)), o
+    return b.linear("fc.", b.mean_places(x), 512, 1000)
+
+def grid_result(b, g, x):
+    """What the row computes, by TorchNet or OnnxNet."""
+    kind, k, s, p = g["kind"], g["kernel"], g["stride"], g["padding"]
+    if kind == "cnn": return cnn(b, x)
+    if kind == "resnet18": return resnet18(b, x)
+    if kind == "max_pool": return b.max_pool(x, k, s, p)
+    if kind == "avg_pool": return b.avg_pool(x, k, s, p)
+    if kind == "resize": return b.resize(x, s)
+    if kind == "norm": return b.norm("", x, g["c"])
+    return b.conv("", x, g["c"], g["o"], k, s, p, g["dilation"], g["groups"], axes=len(g["size"]), transposed=kind == "transposed")
+
+def torch_grid(g, dtype):
+    """(run, mark) of a row by PyTorch."""
+    import torch, torch.nn.functional as F
+    b, net = TorchNet(dtype, g["train"]), g["kind"] in ("cnn", "resnet18")
+    x = torch.from_numpy(operand("x", g["n"], g["c"], *g["size"])).to(dtype)
+    if g["last"]: x = x.contiguous(memory_format=torch.channels_last)
+    if not g["train"]:
+        def run():
+            with torch.inference_mode(): return grid_result(b, g, x)
+        return run, lambda: marks([run()])
+    if net: # trained by Adam
+        y = torch.arange(g["n"]) % g["o"]
+        with torch.no_grad(): grid_result(b, g, x) # makes the parameters
+        opt = torch.optim.Adam(b.weights.values(), lr=1e-3, fused=True)
+        def run():
+            with torch.enable_grad():
+                opt.zero_grad(set_to_none=True)
+                loss = F.cross_entropy(grid_result(b, g, x), y)
+                loss.backward(); opt.step()
+            return loss
+        def mark():
+            losses = [run().item() for _ in range(4)]
+            return [losses[0], losses[3]]
+        return run, mark
+    x.requires_grad_()
+    dy = torch.from_numpy(operand("dy", *x.shape)).to(dtype) if g["kind"] == "norm" else None
+    def run():
+        x.grad = None
+        for w in b.weights.values(): w.grad = None
+        with torch.enable_grad():
+            y = grid_result(b, g, x)
+            if dy is None: y.sum().backward()
+            else: y.backward(dy)
+        return y
+    def mark(): return marks([run().detach(), x.grad] + [b.weights[n].grad for n in ("weight", "bias") if n in b.weights])
+    return run, mark
+
+def right():
+    """Prints each row's marks in f64: bench.c's table."""
+    import torch
+    entries = ['{"%s", {%.9g, %.9g}}' % (g["name"], *torch_grid(g, torch.float64)[1]()) for g in grids()]
+    print(",\n".join("    " + ", ".join(entries[i:i + 3]) for i in range(0, len(entries), 3)))
 
 def ort_rows(threads, bound):
     """bound: through an I/O binding made once, instead of a dictionary each time"""
@@ -167,8 +335,8 @@ def ort_rows(threads, bound):
     from onnx import helper, numpy_helper, TensorProto
     rng = np.random.default_rng(0)
     normal = lambda *shape: rng.standard_normal(shape).astype("f")
-    def session(nodes, weights, x):
-        graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    def session(nodes, weights, x, out="y"):
+        graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)], [helper.make_tensor_value_info(out, TensorProto.FLOAT, None)],
                                   [numpy_helper.from_array(v, k) for k, v in weights.items()])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
         model.ir_version = 8
@@ -178,8 +346,11 @@ def ort_rows(threads, bound):
         if not bound: return lambda: s.run(None, {"x": x})
         b = s.io_binding()
         y = ort.OrtValue.ortvalue_from_numpy(s.run(None, {"x": x})[0])
-        b.bind_ortvalue_input("x", ort.OrtValue.ortvalue_from_numpy(x)); b.bind_ortvalue_output("y", y)
-        return lambda: s.run_with_iobinding(b)
+        b.bind_ortvalue_input("x", ort.OrtValue.ortvalue_from_numpy(x)); b.bind_ortvalue_output(out, y)
+        def run():
+            s.run_with_iobinding(b)
+            return [y]
+        return run
     def network(batch, *sizes):
         nodes, weights, last = [], {}, "x"
         for i, (a, b) in enumerate(zip(sizes, sizes[1:])):
@@ -189,15 +360,25 @@ def ort_rows(threads, bound):
             if not end: nodes.append(helper.make_node("Relu", [f"h{i}"], [f"r{i}"]))
             last = f"r{i}"
         return session(nodes, weights, normal(batch, sizes[0]))
-    return {"mlp_infer_b128": lambda: network(128, 784, 512, 256, 10), "mlp_infer_b1": lambda: network(1, 784, 512, 256, 10), "tiny_infer": lambda: network(1, 16, 32, 10),
+    def grid(g):
+        b = OnnxNet()
+        out = grid_result(b, g, "x")
+        run = session(b.nodes, b.weights, operand("x", g["n"], g["c"], *g["size"]), out)
+        return run, lambda: marks([run()[0].numpy() if bound else run()[0]])
+    vision = {g["name"]: lambda g=g: grid(g) for g in grids() if not g["train"] and not g["last"]}
+    return {**vision, "mlp_infer_b128": lambda: network(128, 784, 512, 256, 10), "mlp_infer_b1": lambda: network(1, 784, 512, 256, 10), "tiny_infer": lambda: network(1, 16, 32, 10),
             "softmax_4096x1024": lambda: session([helper.make_node("Softmax", ["x"], ["y"])], {}, normal(4096, 1024))}
 
 def worker(kind, threads):
     rows = torch_rows(threads) if kind == "torch" else ort_rows(threads, kind == "ort-bound")
+    marked = {}
     print(json.dumps(sorted(rows)), flush=True)
     for line in sys.stdin:
         name, seconds = line.split()
-        try: answer = measure(rows[name](), float(seconds))
+        try:
+            run, mark = made if isinstance(made := rows[name](), tuple) else (made, None)
+            if mark and name not in marked: marked[name] = mark()
+            answer = dict(measure(run, float(seconds)), **({"mark": marked[name]} if mark else {}))
         except Exception as e: answer = {"failed": True, "why": str(e)[:200]}
         print(json.dumps(dict(answer, name=name)), flush=True)
 
@@ -277,6 +458,8 @@ def peers_for(threads, python, genann, gemms):
 
 # ---- one run ----------------------------------------------------------------------------------------
 
+def same_mark(a, b): return not b or all(abs(p - q) <= 1e-3 for p, q in zip(a, b))
+
 def run(threads, names, python, genann, o):
     """row -> {who: (minimum, median)}, ours as "nn.h", with one full answer of bench under "row"."""
     gemms = [n for n in names if re.fullmatch(r"gemm_\d+(x\d+x\d+)?", n)]
@@ -284,7 +467,7 @@ def run(threads, names, python, genann, o):
     about, times = ours.first, {}
     for r in range(o.rounds):
         for name in names:
-            t = times.setdefault(name, {})
+            t, truth = times.setdefault(name, {}), None
             for p in [ours] + peers:
                 if name not in p.rows: continue
                 # the first round finds out which core type suits OpenBLAS here; later ones run only what was near the best
@@ -292,6 +475,10 @@ def run(threads, names, python, genann, o):
                 if is_blas and r and min(t.get(p.name, [(9e9,)]))[0] > 1.1 * min(min(v)[0] for k, v in t.items() if "BLAS" in k): continue
                 a = p.ask(name, min(o.seconds, .2) if is_blas else o.seconds)
                 if not a: continue
+                if p is ours: truth = a.get("mark")
+                elif "mark" in a and not same_mark(a["mark"], truth):
+                    print(f"peers: {p.name}: {name}: not what nn.h computes: marks {a['mark']}, nn.h's {truth}", file=sys.stderr)
+                    continue
                 t.setdefault(p.name, []).append((a["min"], a["median"]))
                 if p is ours: t.setdefault("row", []).append(a)
         print(f"{threads} threads, round {r + 1} of {o.rounds} done", file=sys.stderr)
@@ -321,8 +508,8 @@ def table(head, rows):
 
 def verdict(name, r):
     """("1.0x, 80%", "met")"""
-    texts, states, whose = [], [], {"x": ("", ""), "ort": ("ONNX", " of ONNX Runtime"), "genann": (GENANN, " of " + GENANN)}
-    for kind, value in GOALS.get(name, []):
+    texts, states, whose = [], [], {"x": ("", ""), "torch": ("PyTorch", " of PyTorch"), "ort": ("ONNX", " of ONNX Runtime"), "genann": (GENANN, " of " + GENANN)}
+    for kind, value in goals_of(name, r):
         if kind in whose:
             peer = best_peer(r, whose[kind][0])
             texts.append(f"{value}x" + whose[kind][1])
@@ -338,14 +525,16 @@ def verdict(name, r):
             states.append("met" if r["nn.h"][0] * 1e6 <= value else "**missed**")
     return ", ".join(texts), next((s for s in ("**missed**", "no peer", "met") if s in states), "")
 
-def main_table(results, goals):
+MAIN, VISION = ("gemm", "maps", "rows", "training", "inference"), ("vision", "shapes")
+def main_table(results, goals, groups=MAIN):
     rows = []
     for name, r in results.items():
-        if r["row"]["group"] in ("thinkingnet", "scratch", "plan"): continue
+        if r["row"]["group"] not in groups: continue
         peer, s, (aim, met) = best_peer(r), share(r), verdict(name, r)
+        speed = [f"{(r['row']['work'] or r['row']['bytes']) / r['nn.h'][0] / 1e9:,.0f} {r['row']['unit']}"] if groups is not MAIN else []
         rows.append([name, r["row"]["what"], us(r["nn.h"][0]), us(r["nn.h"][1]), us(peer[1][0]) if peer else "-", us(peer[1][1]) if peer else "-", peer[0] if peer else "none",
-                     f"{peer[1][0] / r['nn.h'][0]:.2f}" if peer else "-", f"{s:.0%} {r['row']['limit']}" if s else "-"] + ([aim, met] if goals else []))
-    return table(["workload", "timed", "ours, us", "median", "best peer, us", "median", "which", "peer / ours", "share of the limit"] + (["goal", ""] if goals else []), rows)
+                     f"{peer[1][0] / r['nn.h'][0]:.2f}" if peer else "-"] + speed + [f"{s:.0%} {r['row']['limit']}" if s else "-"] + ([aim, met] if goals else []))
+    return table(["workload", "timed", "ours, us", "median", "best peer, us", "median", "which", "peer / ours"] + ["rate"] * (groups is not MAIN) + ["share of the limit"] + (["goal", ""] if goals else []), rows) if rows else ""
 
 def plan_table(results, goals):
     rows = []
@@ -482,7 +671,7 @@ def versions(python, genann):
 
 def write(path, results, about, python, genann, options, others):
     one, two = results[min(results)], results[max(results)]
-    goals, plans = ([verdict(n, r)[1] for n, r in two.items() if (r["row"]["group"] == "plan") == planned] for planned in (False, True))
+    goals, visions, plans = ([verdict(n, r)[1] for n, r in two.items() if r["row"]["group"] in groups] for groups in (MAIN, VISION, ("plan",)))
     count = lambda g: f"Goals: {g.count('met')} met, {g.count('**missed**')} missed, {g.count('no peer')} without a peer."
     peaks = {}
     for name, r in two.items(): # as told to bench, not the rows with a thread count of their own
@@ -498,6 +687,12 @@ def write(path, results, about, python, genann, options, others):
     for n in sorted(results, reverse=True):
         text += [f"## {n} thread{'s' if n > 1 else ''}", "", main_table(results[n], n == max(results))]
         if n == max(results): text += [count(goals), ""]
+    text += ["## Vision", "", "Layers and networks on grids, f32, channels first unless a name says *last*; all results were compared with PyTorch's before they were timed. *fwdbwd*: y.sum().backward(), with the gradients of x, weight and bias.",
+             "*f32 of direct*: the rate counts plain products; Winograd's transforms, which nn.h uses for 3x3 kernels of step 1 unless told to be exact, need fewer, so that such a share may pass 100 %.", ""]
+    for n in sorted(results, reverse=True):
+        for group in VISION:
+            text += [f"{'Shapes, with' if group == 'shapes' else 'With'} {n} thread{'s' if n > 1 else ''}:", "", main_table(results[n], n == max(results), (group,))]
+        if n == max(results): text += [count(visions), ""]
     text += ["## Plans", "", "A step recorded once and run many times. Value: of a time, peer / ours; of a figure, what follows from the two numbers beside it, each the minimum over all rounds.",
              "genann computes in float64 and is called sample by sample; goals hold for its build with bench's own flags; one with -O3 -march=native stands beside it.",
              "*In their turn*: the sum of the nodes' times within a run, where each finds the caches as the one before left them; in a loop of its own a node finds all it needs in the nearest.", ""]
@@ -520,8 +715,10 @@ def main():
     ap.add_argument("--genann", default=os.environ.get("GENANN"), metavar="FOLDER", help="where genann.c and genann.h are")
     ap.add_argument("--out", default=os.path.join(ROOT, "bench/RESULTS.md"))
     ap.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    ap.add_argument("--right", action="store_true", help="print what bench.c holds under >>right; needs build/venv's Python")
     ap.add_argument("filters", nargs="*")
     o = ap.parse_args()
+    if o.right: return right()
     if o.worker: return worker(o.worker[0], int(o.worker[1]))
     if o.quick: o.rounds, o.seconds = 1, .05
     names = [l.split()[0] for l in subprocess.run([BENCH, "--describe"] + o.filters, capture_output=True, text=True, check=True).stdout.splitlines()]
@@ -531,7 +728,7 @@ def main():
     for n in map(int, o.threads.split(",")): about, results[n] = run(n, names, python, genann, o)
     end = processor_seconds()
     others = max(0, (end[0] - begin[0]) - (end[1] - begin[1])) / ((end[2] - begin[2]) * os.cpu_count())
-    for n, r in results.items(): print(f"\n{n} thread(s)\n" + main_table(r, n == max(results)) + "\n" + plan_table(r, n == max(results)))
+    for n, r in results.items(): print(f"\n{n} thread(s)\n" + "\n".join(main_table(r, n == max(results), g) for g in (MAIN, VISION)) + "\n" + plan_table(r, n == max(results)))
     if o.filters: return
     write(o.out, results, about, python, genann, o, others)
     print("written:", o.out)
