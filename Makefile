@@ -21,7 +21,7 @@ CFLAGS  ?= -O2
 WARN     = -Wall -Wextra -Wpedantic
 LIBS     = -lm -lpthread
 EXAMPLES = xor autodiff digits plan mnist custom_op threads export regression spiral vae gp
-TESTS    = ops golden breadth plan errors memory core optim data fit more export draw images
+TESTS    = ops golden breadth plan errors memory core optim data fit more export draw images conv pool nets
 B        = build
 
 all: $(EXAMPLES:%=$(B)/%) $(B)/cpp

@@ -3170,9 +3170,13 @@ typedef struct nn__sweep {
     int64_t        k, run, runs;            /* a place's sum: runs of `run` neighbours each; k = run * runs */
     const int64_t *off;                     /* of each run, in a block's strip of x (pixels of c channels, rows and planes full) */
     const void    *w;                       /* packed: [group][panel][k][columns] */
-    const void    *bias;                    /* [groups * o], or NULL */
+    const void    *bias, *scale, *shift;    /* [groups * o], or NULL; y = act(scale (sum + bias) + shift + residual) */
+    const void    *residual;                /* where y is, strides as y's; NULL: none */
     nn__unary_fn   act;
     size_t         room;                    /* elements of a strip */
+    int            planes;                  /* few channels in a group: channel by channel; w is as it was given, of lane l, sum s, tap t at l lane + s sum + t */
+    int64_t        lane, sum, count;
+    const int32_t *tap;                     /* `count` of them, in the order of the runs */
     int64_t        tile, images, batch;     /* Winograd: m of F(m x m, 3 x 3), 4 or 2, 0: not so; images of a block; all */
 } nn__sweep;
 
@@ -3235,21 +3239,23 @@ typedef struct nn__kernel_set {
     int    gemm_rows, gemm_columns; /* of the microkernel: where C may be cut */
     void   (*conv_pack)(const void *w, int64_t lane, int64_t lanes, int64_t sum, int64_t sums, int64_t taps, const int32_t *tap, int64_t count, void *packed); /* one panel */
     void   (*conv)(const nn__sweep *p, int64_t job, void *scratch);
+    void   (*conv_planes)(const nn__sweep *p, int64_t job, void *scratch);
+    void   (*conv_planes_weight)(const nn__sweep *p, int64_t group, int64_t taps, void *dw, void *scratch); /* of all images; dw[o][c][taps] */
     void   (*winograd_pack)(const void *packed, int64_t c, int64_t tile, void *out); /* a panel of conv_pack's, 9 taps, transformed */
     void   (*winograd)(const nn__sweep *p, int64_t job, void *scratch);
     void   (*conv_weight)(const nn__sweep *p, int64_t block, int64_t first, int64_t channels, void *dw, void *scratch);
     void   (*pool_max)(const void *x, const int64_t *tap, int64_t taps, int64_t n, void *y); /* windows: see >>ops pool, and the kernels */
     void   (*pool_argmax)(const void *x, const int64_t *tap, int64_t taps, const void *first, int64_t n, void *which);
     void   (*pool_sum)(const void *x, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *y);
-    void   (*pool_spread)(const void *dy, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *dx);
+    void   (*pool_spread)(const void *dy, const int64_t *tap, int64_t taps, int64_t n, void *dx);
     void   (*pool_pairs)(const void *x, const int64_t *tap, int64_t taps, int64_t n, int sum, void *y);
+    void   (*pool_pairs_back)(const void *x, const void *dy, const int64_t *tap, int64_t taps, int64_t n, void *dx);
     void   (*pool_pick)(const void *dy, const void *which, const int64_t *tap, const int64_t *name, int64_t first, int64_t taps, int64_t n, void *dx);
     void   (*pool_scatter)(const void *dy, const void *which, const int64_t *tap, int64_t taps, int64_t n, void *dx);
     void   (*pool_places)(const void *which, const int64_t *tap, int64_t at, int64_t stride, int64_t n, int64_t *index);
     void   (*pool_split)(const void *x, int64_t n, int64_t phases, void *y);
     void   (*pool_merge)(const void *x, int64_t n, int64_t phases, void *y);
-    void   (*resize_row)(const void *x, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *y);
-    void   (*resize_row_back)(const void *dy, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *dx);
+    void   (*resize_row)(const void *x, const int64_t *begin, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *y);
     double (*peak)(int64_t turns);  /* multiply-adds from registers, as fast as they come: how many FLOPs it did */
     void   (*widen)(const void *x, void *y, int64_t n, int f16);  /* rows of f16 or bf16 to f32; these four: f32 sets only */
     void   (*narrow)(const void *x, void *y, int64_t n, int f16);
@@ -6318,10 +6324,10 @@ typedef struct nn__convolution {          /* one run of an op */
     nn__sweep              p;
     int64_t               batch, jobs;
     size_t                element;
-    const void           *weight;         /* to pack: of lane l, sum s, tap t at l lane + s sum + t */
-    int64_t               lane, sum, taps, count;
-    const int32_t        *tap;            /* count of them, in the order of the runs */
+    const void           *weight;         /* given, or to be written */
+    int64_t               taps;           /* of the kernel */
     char                 *packed;
+    const nn_tensor      *keeps;          /* a weight whose packed form is kept (nn_model_pack); NULL: packed for this run */
     int64_t               part, parts, slice, slices; /* conv_weight: blocks of a part; channels of a slice */
     char                 *partial;
     size_t                partial_size;
@@ -6363,17 +6369,17 @@ static int nn__sweep_taps(nn__convolution *v, const int64_t *kernel, int64_t *co
         p->low[d]  = n[d] ? least : 0;
         p->span[d] = n[d] ? most - least + 1 : 1;
     }
-    v->count = n[0] * n[1] * n[2];
-    if (!v->count) return 1;
+    v->p.count = n[0] * n[1] * n[2];
+    if (!v->p.count) return 1;
     dense = p->span[2] == n[2]; /* neighbours along the last axis: one run */
     p->run  = dense ? n[2] * p->c : p->c;
-    p->runs = dense ? n[0] * n[1] : v->count;
+    p->runs = dense ? n[0] * n[1] : v->p.count;
     p->k    = p->run * p->runs;
-    run = (int64_t *)nn__arena(v->ctx, (size_t)p->runs * sizeof *run + (size_t)v->count * sizeof *tap);
+    run = (int64_t *)nn__arena(v->ctx, (size_t)p->runs * sizeof *run + (size_t)v->p.count * sizeof *tap);
     if (!run) return 0;
     tap    = (int32_t *)(run + p->runs);
     p->off = run;
-    v->tap = tap;
+    v->p.tap = tap;
     cols = (p->block[2] - 1) * p->step[2] + p->span[2];
     rows = (p->block[1] - 1) * p->step[1] + p->span[1];
     for (int64_t a = 0; a < kernel[0]; a++)
@@ -6417,13 +6423,19 @@ static size_t nn__conv_room(nn__convolution *v, int64_t columns) { /* scratch of
     return (p->room + (size_t)nn__round16(places * columns)) * v->element + (size_t)places * sizeof(int64_t);
 }
 
+static size_t nn__planes_room(nn__convolution *v) { /* strips of all channels of a group, one before it is dealt out, offsets, four rows of results */
+    nn__sweep *p = &v->p;
+    int64_t    cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = p->span[0] * ((p->block[1] - 1) * p->step[1] + p->span[1]);
+    int64_t    pitch = nn__ceil_div(cols, p->step[2]) * p->step[2];
+    return (size_t)(nn__round16(p->c * rows * pitch) + nn__round16(rows * cols) + 4 * p->block[2]) * v->element + (size_t)p->count * sizeof(int64_t);
+}
 static void nn__conv_pack_part(void *arg, int64_t begin, int64_t end, int worker) { /* pieces: panels of groups */
     nn__convolution *v = (nn__convolution *)arg;
     nn__sweep        *p = &v->p;
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
         int64_t g = i / p->panels, j = i % p->panels * v->k->gemm_columns;
-        v->k->conv_pack((const char *)v->weight + (size_t)(g * p->o * p->c * v->taps + j * v->lane) * v->element, v->lane, p->o - j, v->sum, p->c, v->taps, v->tap, v->count,
+        v->k->conv_pack((const char *)v->weight + (size_t)(g * p->o * p->c * v->taps + j * v->p.lane) * v->element, v->p.lane, p->o - j, v->p.sum, p->c, v->taps, v->p.tap, v->p.count,
                         v->packed + (size_t)(i * p->k * v->k->gemm_columns) * v->element);
     }
 }
@@ -6435,7 +6447,7 @@ static void nn__winograd_pack_part(void *arg, int64_t begin, int64_t end, int wo
 }
 static void nn__conv_part(void *arg, int64_t begin, int64_t end, int worker) {
     nn__convolution *v = (nn__convolution *)arg;
-    for (int64_t i = begin; i < end; i++) (v->p.tile ? v->k->winograd : v->k->conv)(&v->p, i, v->ctx->scratch[worker]);
+    for (int64_t i = begin; i < end; i++) (v->p.planes ? v->k->conv_planes : v->p.tile ? v->k->winograd : v->k->conv)(&v->p, i, v->ctx->scratch[worker]);
 }
 
 /* Winograd's tiles, if they pay: the multiplications of a channel, with what the transforms cost beside them. Blocks of tiles keep the transformed
@@ -6444,7 +6456,7 @@ enum { NN__TILES = 56 << 6 }; /* tiles of a block times channels */
 static void nn__winograd_blocks(nn__convolution *v) {
     nn__sweep *p = &v->p;
     double     plain = 9.0 * (double)(p->places[1] * p->places[2]), best = 0;
-    int64_t    most = nn__max64(v->k->gemm_rows, NN__TILES / p->c), high, wide;
+    int64_t    most = nn__max64(v->k->gemm_rows, NN__TILES / nn__max64(1, p->c)), high, wide;
     p->tile = 0;
     if (p->c < 8 || p->o < 8 || p->places[0] != 1 || p->span[0] != 1) return;
     for (int64_t m = 2; m <= 4; m += 2) {
@@ -6462,42 +6474,88 @@ static void nn__winograd_blocks(nn__convolution *v) {
     p->blocks[2] = nn__ceil_div(p->places[2], p->block[2]);
     p->images    = nn__max64(1, nn__min64(v->batch, most / (high * wide)));
 }
+/* Packed weights: bytes, and the packing into v->packed; Winograd's are made from plain ones. 0: out of memory */
+static size_t nn__conv_packed_size(const nn__convolution *v) {
+    int64_t k = v->p.tile ? (v->p.tile + 2) * (v->p.tile + 2) * v->p.c : v->p.k;
+    return (size_t)(v->p.groups * v->p.panels * k * v->k->gemm_columns) * v->element;
+}
+static int nn__conv_pack(nn__convolution *v) {
+    nn__sweep *p = &v->p;
+    int64_t    columns = v->k->gemm_columns;
+    size_t     plain = (size_t)(p->groups * p->panels * p->k * columns) * v->element;
+    char      *out = v->packed;
+    if (p->tile && !(v->packed = (char *)nn__pool_get(v->ctx, plain))) return v->packed = out, 0;
+    nn__parallel(v->ctx, p->groups * p->panels, (double)(p->k * columns), nn__conv_pack_part, v);
+    if (!p->tile) return 1;
+    v->partial = out;
+    nn__parallel(v->ctx, p->groups * p->panels, 4 * (double)(p->c * columns), nn__winograd_pack_part, v);
+    nn__pool_put(v->ctx, v->packed, plain);
+    v->packed  = out;
+    v->partial = NULL;
+    return 1;
+}
+/* Room for the packed form of weight v->keeps that outlives this run. 2: it is there, 1: to be packed, 0: none */
+static int nn__conv_keep(nn__convolution *v) {
+    nn__packed *p = v->keeps->st->packed;
+    int64_t     k = v->p.k * 8 + v->p.tile, n = -v->p.groups * v->p.o; /* not a product's */
+    size_t      size = nn__conv_packed_size(v);
+    int         made = nn__atomic_load(&p->made_of) == (uint64_t)v->keeps->st->version + 1;
+    if (made && p->k == k && p->n == n && p->size == size) return v->packed = (char *)p->data, 2;
+    if (v->ctx != p->owner) return 0; /* its own context will */
+    if (p->data && (p->k != k || p->n != n || p->size != size)) nn__packed_free(p);
+    if (!p->data) p->data = nn__alloc(v->ctx, size);
+    p->size = size; p->k = k; p->n = n;
+    return (v->packed = (char *)p->data) != NULL;
+}
+static void nn__conv_kept(nn__convolution *v) { nn__atomic_store(&v->keeps->st->packed->made_of, (uint64_t)v->keeps->st->version + 1); }
+
 /* Packs the weights and runs the sweep. 0: out of memory */
 static int nn__sweep_run(nn__convolution *v) {
     nn__sweep *p = &v->p;
+    if (p->planes) {
+        int64_t jobs = v->batch * p->groups * p->blocks[0] * p->blocks[1] * p->blocks[2], places = p->block[0] * p->block[1] * p->block[2];
+        p->w = v->weight;
+        p->batch = v->batch;
+        if (!nn__scratch(v->ctx, v->ctx->workers, nn__planes_room(v))) return 0;
+        nn__parallel(v->ctx, jobs, 0.05 * (double)(places * p->count * p->c * p->o + 8 * places * p->c), nn__conv_part, v);
+        return !v->ctx->error;
+    }
     int64_t    columns = v->k->gemm_columns, q2 = (p->tile + 2) * (p->tile + 2), blocks;
-    size_t     size, more = 0, room = nn__conv_room(v, columns);
+    size_t     room = nn__conv_room(v, columns);
     double     work;
+    int        kept;
     p->images = p->tile ? p->images : 1;
     p->batch  = v->batch;
     p->panels = nn__ceil_div(p->o, columns);
     blocks    = nn__ceil_div(v->batch, p->images) * p->groups * p->blocks[0] * p->blocks[1] * p->blocks[2];
     p->splits = nn__max64(1, nn__min64(p->panels, 4 * v->ctx->workers / nn__max64(1, blocks)));
-    size      = (size_t)(p->groups * p->panels * p->k * columns) * v->element;
     work      = 0.02 * (double)(p->k * p->o / p->splits) * (double)(p->images * p->block[0] * p->block[1] * p->block[2]);
     if (blocks == 0 || p->o == 0) return 1;
-    if (!(v->packed = (char *)nn__pool_get(v->ctx, size))) return 0;
-    p->w = v->packed;
     if (p->tile) {
         int64_t tiles = p->images * (p->block[1] / p->tile) * (p->block[2] / p->tile);
         room += (size_t)(nn__round16(q2 * tiles * p->c) + nn__round16(q2 * tiles * columns)) * v->element;
-        more  = (size_t)(p->groups * p->panels * q2 * p->c * columns) * v->element;
-        p->w  = v->partial = (char *)nn__pool_get(v->ctx, more);
     }
-    if (p->w && nn__scratch(v->ctx, v->ctx->workers, room)) {
-        nn__parallel(v->ctx, p->groups * p->panels, (double)(p->k * columns), nn__conv_pack_part, v);
-        if (p->tile) nn__parallel(v->ctx, p->groups * p->panels, (double)(q2 * p->c * columns) / 4, nn__winograd_pack_part, v);
+    kept = v->keeps ? nn__conv_keep(v) : 0;
+    if (!kept && !(v->packed = (char *)nn__pool_get(v->ctx, nn__conv_packed_size(v)))) return 0;
+    if ((kept == 2 || nn__conv_pack(v)) && nn__scratch(v->ctx, v->ctx->workers, room)) {
+        p->w = v->packed;
         nn__parallel(v->ctx, blocks * p->splits, work, nn__conv_part, v);
     }
-    if (v->partial) nn__pool_put(v->ctx, v->partial, more);
-    nn__pool_put(v->ctx, v->packed, size);
+    if (kept == 1 && !v->ctx->error) nn__conv_kept(v);
+    if (!kept) nn__pool_put(v->ctx, v->packed, nn__conv_packed_size(v));
     return !v->ctx->error;
 }
+/* Few channels in a group, and rows long enough to fill vectors */
+enum { NN__FEW = 8 };
+static int nn__planes_fit(const nn__sweep *p) { return p->c * p->o <= 4 * NN__FEW && (p->places[2] >= 6 || p->c * p->o <= 4); }
+
 /* Blocks, taps, and Winograd where it pays and is wanted: `plain` says no. 0: out of memory */
 static int nn__sweep_plan(nn__convolution *v, const int64_t *kernel, int64_t *const off[3], int ascending, int plain, int64_t places_of_o) {
     nn__sweep *p = &v->p;
+    p->planes = p->groups > 1 && p->c <= NN__FEW && p->o <= NN__FEW && nn__planes_fit(p);
     nn__sweep_blocks(v, p->span, places_of_o);
     p->tile = 0;
+    if (p->planes) return nn__sweep_taps(v, kernel, off, ascending);
     if (!plain && v->element == 4 && v->taps == 9 && p->span[1] == 3 && p->span[2] == 3 && p->step[1] == 1 && p->step[2] == 1 && p->every[1] == 1 && p->every[2] == 1) nn__winograd_blocks(v);
     return nn__sweep_taps(v, kernel, off, ascending);
 }
@@ -6543,15 +6601,19 @@ static int nn__conv_forward(nn_node *n, nn__convolution *v, const nn_tensor *x, 
     }
     return nn__sweep_plan(v, axis[0], off, 1, plain, places_of_o);
 }
+static int nn__conv_prepare(nn_node *n, nn__convolution *v) { /* conv, but for bias and what follows. 0: nothing to do, or no memory */
+    if (nn_numel(n->out[0]) == 0 || !nn__conv_forward(n, v, n->in[0], n->out[0], ((const nn__conv *)n->attr)->exact, 64)) return 0;
+    v->weight = nn__data(n->in[1]);
+    v->p.lane = v->p.c * v->taps;
+    v->p.sum  = v->taps;
+    return 1;
+}
 static void nn__run_conv(nn_node *n) {
-    const nn__conv *a = (const nn__conv *)n->attr;
     nn__convolution v;
-    if (nn_numel(n->out[0]) == 0 || !nn__conv_forward(n, &v, n->in[0], n->out[0], a->exact, 64)) return;
-    v.weight = nn__data(n->in[1]);
-    v.lane   = v.p.c * v.taps;
-    v.sum    = v.taps;
+    if (!nn__conv_prepare(n, &v)) return;
     v.p.bias = n->n_in > 2 ? nn__data(n->in[2]) : NULL;
-    v.p.act  = nn__act_kernel(v.k, a->act);
+    v.p.act  = nn__act_kernel(v.k, ((const nn__conv *)n->attr)->act);
+    if (n->ctx->no_grad && n->in[1]->st->packed && nn_is_contiguous(n->in[1])) v.keeps = n->in[1];
     nn__sweep_run(&v);
 }
 static void nn__run_conv_input(nn_node *n) {
@@ -6566,8 +6628,8 @@ static void nn__run_conv_input(nn_node *n) {
     swap = p->x; p->x = p->y; p->y = swap;                       /* dy is read, x written */
     classes = p->c; p->c = p->o; p->o = classes;
     v.weight = nn__data(n->in[1]);
-    v.lane   = v.taps;
-    v.sum    = p->o * v.taps;
+    v.p.lane   = v.taps;
+    v.p.sum    = p->o * v.taps;
     classes  = axis[1][0] * axis[1][1] * axis[1][2];
     if (nn_numel(n->in[0]) == 0 || axis[1][0] > axis[0][0] || axis[1][1] > axis[0][1] || axis[1][2] > axis[0][2] || axis[2][0] * axis[2][1] * axis[2][2] > 1) nn__fill_data(n->out[0], 0); /* places without taps */
     if (nn_numel(n->in[0]) == 0) return;
@@ -6606,8 +6668,8 @@ static void nn__conv_weight_part(void *arg, int64_t begin, int64_t end, int work
     for (int64_t i = begin; i < end; i++) {
         int64_t part = i / v->slices, first = i % v->slices * v->slice, channels = nn__min64(v->slice, p->c - first);
         for (int64_t g = 0; g < p->groups; g++) {
-            char *dw = v->partial + (size_t)part * v->partial_size + (size_t)((g * p->c + first) * v->count * p->o) * v->element;
-            memset(dw, 0, (size_t)(channels * v->count * p->o) * v->element);
+            char *dw = v->partial + (size_t)part * v->partial_size + (size_t)((g * p->c + first) * v->p.count * p->o) * v->element;
+            memset(dw, 0, (size_t)(channels * v->p.count * p->o) * v->element);
             for (int64_t b = part * v->part; b < nn__min64(blocks, (part + 1) * v->part); b++)
                 v->k->conv_weight(p, (b / each * p->groups + g) * each + b % each, first, channels, dw, v->ctx->scratch[worker]);
         }
@@ -6620,16 +6682,21 @@ static void nn__conv_weight_sum(void *arg, int64_t begin, int64_t end, int worke
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
         int64_t g = i / p->c, c = i % p->c, first = c / v->slice * v->slice, channels = nn__min64(v->slice, p->c - first);
-        for (int64_t t = 0; t < v->count; t++) {
-            char *row = v->partial + (size_t)(((g * p->c + first) * v->count + t * channels + c - first) * p->o) * v->element;
+        for (int64_t t = 0; t < v->p.count; t++) {
+            char *row = v->partial + (size_t)(((g * p->c + first) * v->p.count + t * channels + c - first) * p->o) * v->element;
             for (int64_t part = 1; part < v->parts; part++) v->k->add(row, 1, row + (size_t)part * v->partial_size, 1, row, p->o, NULL);
             for (int64_t o = 0; o < p->o; o++) {
-                int64_t to = ((g * p->o + o) * p->c + c) * v->taps + v->tap[t];
+                int64_t to = ((g * p->o + o) * p->c + c) * v->taps + v->p.tap[t];
                 if (v->element == 4) ((float *)(uintptr_t)v->weight)[to] = ((float *)(void *)row)[o];
                 else ((double *)(uintptr_t)v->weight)[to] = ((double *)(void *)row)[o];
             }
         }
     }
+}
+static void nn__planes_weight_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__convolution *v = (nn__convolution *)arg;
+    for (int64_t g = begin; g < end; g++)
+        v->k->conv_planes_weight(&v->p, g, v->taps, (char *)(uintptr_t)v->weight + (size_t)(g * v->p.o * v->p.c * v->taps) * v->element, v->ctx->scratch[worker]);
 }
 static void nn__run_conv_weight(nn_node *n) {
     nn__convolution v;
@@ -6640,6 +6707,12 @@ static void nn__run_conv_weight(nn_node *n) {
     if (nn_numel(n->in[0]) == 0 || nn_numel(n->in[1]) == 0) { nn__fill_data(n->out[0], 0); return; }
     if (!nn__conv_forward(n, &v, n->in[0], n->in[1], 1, nn__conv_channels(n->in[1], ((const nn__conv *)n->attr)->last & NN__Y_LAST) / ((const nn__conv *)n->attr)->groups)) return;
     v.weight       = nn__data(n->out[0]);
+    if (p->planes) {
+        p->batch = v.batch;
+        if (nn__scratch(v.ctx, v.ctx->workers, nn__planes_room(&v)))
+            nn__parallel(v.ctx, p->groups, 0.1 * (double)(v.batch * p->c * p->o * p->count) * (double)(p->places[0] * p->places[1] * p->places[2]), nn__planes_weight_part, &v);
+        return;
+    }
     v.partial_size = (size_t)nn_numel(n->out[0]) * v.element;
     v.slice        = p->c <= 96 ? p->c : 64;
     v.slices       = nn__ceil_div(p->c, v.slice);
@@ -6651,7 +6724,7 @@ static void nn__run_conv_weight(nn_node *n) {
     if (!(v.partial = (char *)nn__pool_get(v.ctx, room))) return;
     if (nn__scratch(v.ctx, v.ctx->workers, nn__conv_room(&v, p->o))) {
         nn__parallel(v.ctx, v.parts * v.slices, 0.02 * (double)(p->groups * p->k * p->o / v.slices) * (double)(v.part * p->block[0] * p->block[1] * p->block[2]), nn__conv_weight_part, &v);
-        nn__parallel(v.ctx, p->groups * p->c, (double)(v.count * p->o * v.parts), nn__conv_weight_sum, &v);
+        nn__parallel(v.ctx, p->groups * p->c, (double)(v.p.count * p->o * v.parts), nn__conv_weight_sum, &v);
     }
     nn__pool_put(v.ctx, v.partial, room);
 }
@@ -6701,7 +6774,7 @@ static int nn__sample_conv_of(nn_ctx *c, nn_dtype real, int k, nn_sample *s, int
     nn_shape  x, w, y;
     if (k >= NN__CONV_SAMPLES || !a) return 0;
     memset(a, 0, sizeof *a);
-    a->axes = t[k][0]; a->groups = t[k][4]; a->last = t[k][21]; a->act = which == 0 ? t[k][22] : NN_ACT_NONE;
+    a->axes = t[k][0]; a->groups = t[k][4]; a->last = t[k][21]; a->act = which == 0 ? t[k][22] : 0;
     for (int i = 0; i < a->axes; i++) {
         a->size[i] = t[k][5 + i]; a->w.kernel[i] = t[k][8 + i]; a->w.stride[i] = t[k][11 + i]; a->w.dilation[i] = t[k][14 + i];
         a->w.before[i] = t[k][17 + i]; a->w.after[i] = t[k][19 + i];
@@ -6805,14 +6878,19 @@ static int64_t  nn__taps_in(int64_t room, int64_t step) { return step == 1 ? roo
 static nn__span nn__span_of(const nn__pooling *a, int i, int64_t o) {
     nn__span s;
     int64_t  start = o * a->w.stride[i] - a->w.before[i], in = a->in[i], kernel = a->w.kernel[i];
-    if (a->adaptive) {
-        s.at     = o * in / a->out[i];
-        s.n      = s.all = nn__ceil_div((o + 1) * in, a->out[i]) - s.at;
-        s.step   = 1;
+    s.step = a->w.dilation[i];
+    if (start >= 0 && start + (kernel - 1) * s.step < in && !a->adaptive) { /* as most are */
+        s.at     = start;
+        s.n      = s.all = kernel;
         s.before = 0;
         return s;
     }
-    s.step   = a->w.dilation[i];
+    if (a->adaptive) {
+        s.at     = o * in / a->out[i];
+        s.n      = s.all = nn__ceil_div((o + 1) * in, a->out[i]) - s.at;
+        s.before = 0;
+        return s;
+    }
     s.before = nn__max64(0, nn__taps_in(-start, s.step));
     s.at     = start + s.before * s.step;
     s.n      = nn__max64(0, nn__min64(kernel - s.before, nn__taps_in(in - s.at, s.step)));
@@ -6832,9 +6910,11 @@ typedef struct nn__pool_work {
     int64_t               inner, block, blocks;   /* numbers at a point; backward, a piece takes so many of them */
     int64_t               apart, used, front;     /* of rows: places of a phase; of x's row, what windows reach; room in front of dy */
     int                   pairs;                  /* windows two wide, two apart, no padding */
-    int64_t               most, lists, lines;     /* taps, at most; entries of a list, elements of a line in a worker's scratch */
+    int64_t               lists, lines;           /* in a worker's scratch: entries of a list, elements of a line */
 } nn__pool_work;
 enum { NN__POOL_BLOCK = 64 };
+/* A worker's scratch. Taps: where they are read, where in x they lie, rows of x, taps of a row in phases, the same seen from where they lie (begin: by phase; name: which they are).
+   Lines: x's row with its padding, its phases, the largest taps and dy with room around, what means divide by, what the row's windows count or start with, all rows in phases. */
 typedef struct nn__pool_room { int64_t *tap, *to, *start, *across, *back, *name, *begin, counted; char *line, *phase, *which, *part, *counts, *table, *rows; } nn__pool_room; /* a worker's */
 
 /* Where the taps of windows with these spans lie, the first being 0 */
@@ -6882,7 +6962,7 @@ static void nn__pool_points(const nn__pool_work *w, nn__pool_room *r, int64_t pl
         case NN__POOL_MAX_BACK: w->k->pool_scatter(w->y + to * (int64_t)w->e, r->which, r->tap, taps, c, w->dx + from * (int64_t)w->e); break;
         case NN__POOL_AVG_BACK:
             w->k->div(w->y + to * (int64_t)w->e, 1, r->counts, 0, r->part, c, NULL);
-            w->k->pool_spread(r->part, r->tap, NULL, taps, c, w->dx + from * (int64_t)w->e);
+            w->k->pool_spread(r->part, r->tap, taps, c, w->dx + from * (int64_t)w->e);
         }
     }
 }
@@ -6894,10 +6974,9 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
     int64_t            rows, at, places = a->out[2], stride = a->w.stride[2], kernel = a->w.kernel[2], before = a->w.before[2], each = a->adaptive ? 1 : places, one = 0, apart = w->apart * (int64_t)w->e;
     char              *x, *dx, *inside = r->line + before * (int64_t)w->e, *phase = stride > 1 ? r->phase : r->line, *part = r->part + w->front * (int64_t)w->e, *which = r->which + w->front * (int64_t)w->e;
     char              *y = w->y + (plane * a->out[0] * a->out[1] + row) * places * (int64_t)(w->kind == NN__POOL_INDEX ? sizeof(int64_t) : w->e);
-    s[0]   = nn__span_of(a, 0, row / a->out[1]);
-    s[1]   = nn__span_of(a, 1, row % a->out[1]);
-    s[2]   = nn__span_of(a, 2, 0);
-    s[2].n = 1; /* the start of the row stands for it */
+    s[0]   = nn__span_of(a, 0, a->out[0] > 1 ? row / a->out[1] : 0);
+    s[1]   = nn__span_of(a, 1, a->out[0] > 1 ? row % a->out[1] : row);
+    s[2].n = s[2].all = s[2].step = 1; /* the start of the row stands for it */
     at     = (s[0].at * a->in[1] + s[1].at) * a->in[2];
     rows   = nn__pool_taps(a, s, 1, r->tap);
     x      = w->x ? w->x + (plane * a->in[0] * a->in[1] * a->in[2] + at) * (int64_t)w->e : NULL;
@@ -6922,21 +7001,22 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
         if (a->adaptive) memset(phase, 0, (size_t)w->apart * w->e);
         for (int64_t o = 0; o < places && a->adaptive; o++) {
             s[2] = nn__span_of(a, 2, o);
-            w->k->pool_spread(part + o * (int64_t)w->e, r->across, NULL, s[2].n, 1, r->line + s[2].at * (int64_t)w->e);
+            w->k->pool_spread(part + o * (int64_t)w->e, r->across, s[2].n, 1, r->line + s[2].at * (int64_t)w->e);
         }
         for (int64_t p = 0; p < stride && !a->adaptive; p++) {
             if (r->begin[p] == r->begin[p + 1]) memset(phase + p * apart, 0, (size_t)apart);
             else w->k->pool_sum(part, r->back + r->begin[p], NULL, r->begin[p + 1] - r->begin[p], w->apart, phase + p * apart);
         }
         if (stride > 1) w->k->pool_merge(phase, w->apart, stride, r->line);
-        w->k->pool_spread(inside, r->tap, NULL, rows, w->used, dx);
-    } else { /* from the last row to the first, since their lists grow into what is still to be read */
+        w->k->pool_spread(inside, r->tap, rows, w->used, dx);
+    } else if (w->kind == NN__POOL_MAX_BACK && w->pairs) w->k->pool_pairs_back(x, y, r->tap, rows, places, dx);
+    else { /* from the last row to the first, since their lists grow into what is still to be read */
         for (int64_t i = rows - 1; i >= 0; i--) {
             r->start[i] = r->tap[i];
             memcpy(stride > 1 ? inside : r->rows + (i * apart) + before * (int64_t)w->e, x + r->tap[i] * (int64_t)w->e, (size_t)w->used * w->e);
             if (stride > 1) w->k->pool_split(r->line, w->apart, stride, r->rows + i * stride * apart);
             for (int64_t k = kernel - 1; k >= 0; k--) {
-                r->to[i * kernel + k]  = r->start[i] + k * a->w.dilation[2] - before;
+                r->to[i * kernel + k] = r->start[i] + k * a->w.dilation[2] - before;
                 r->tap[i * kernel + k] = i * stride * w->apart + r->across[k];
             }
         }
@@ -6946,11 +7026,9 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
         for (int64_t i = 0; i < rows; i++) {
             for (int64_t p = 0; p < stride; p++)
                 w->k->pool_pick(part, which, r->back + r->begin[p], r->name + r->begin[p], i * kernel, r->begin[p + 1] - r->begin[p], w->apart, r->phase + p * apart);
-            if (stride > 1) w->k->pool_merge(r->phase, w->apart, stride, r->line);
-            w->k->pool_spread((stride > 1 ? r->line : r->phase) + before * (int64_t)w->e, &one, NULL, 1, w->used, dx + r->start[i] * (int64_t)w->e);
+            if (stride > 1) w->k->pool_merge(r->phase, w->apart, stride, r->counts); /* the line's padding stays as it is */
+            w->k->pool_spread((stride > 1 ? r->counts : r->phase) + before * (int64_t)w->e, &one, 1, w->used, dx + r->start[i] * (int64_t)w->e);
         }
-        for (int64_t i = 0; i < w->apart * stride && stride > 1; i++)
-            if (i < before || i >= before + w->used) nn__store(w->real, r->line, i, -INFINITY); /* padding again */
     }
     if (w->kind == NN__POOL_AVG) w->k->div(y, 1, r->counts, 1, y, places, NULL);
 }
@@ -7006,17 +7084,18 @@ static void nn__pool_pieces(void *arg, int64_t begin, int64_t end, int worker) {
     nn__pool_room        r = nn__pool_room_of(w, worker);
     int64_t              rows = a->out[0] * a->out[1], points = a->in[0] * a->in[1] * a->in[2];
     nn__pool_work        part = *w;
-    for (int64_t i = begin; i < end; i++) {
-        int64_t plane = w->dx ? i / w->blocks : i / rows, channel = w->dx ? i % w->blocks * w->block : 0;
+    for (int64_t i = begin, plane = begin / (w->dx ? w->blocks : rows), at = begin % (w->dx ? w->blocks : rows); i < end; i++) {
+        int64_t channel = w->dx ? at * w->block : 0;
         if (w->dx) {
             part.block = nn__min64(w->block, w->inner - channel);
             for (int64_t p = 0; p < (w->blocks > 1 ? points : 1); p++)
                 memset(w->dx + ((plane * points + p) * w->inner + channel) * (int64_t)w->e, 0, (size_t)(w->blocks > 1 ? part.block : points * w->inner) * w->e);
         }
-        for (int64_t row = w->dx ? 0 : i % rows; row < (w->dx ? rows : i % rows + 1); row++) {
+        for (int64_t row = w->dx ? 0 : at; row < (w->dx ? rows : at + 1); row++) {
             if (nn__pool_in_rows(w)) nn__pool_row(w, &r, plane, row);
             else nn__pool_points(&part, &r, plane, row, channel);
         }
+        if (++at == (w->dx ? w->blocks : rows)) at = 0, plane++;
     }
 }
 static void nn__run_pooling(nn_node *n, nn__pool_kind kind, nn_tensor *x, nn_tensor *y, nn_tensor *dx) {
@@ -7052,14 +7131,15 @@ static void nn__run_pooling(nn_node *n, nn__pool_kind kind, nn_tensor *x, nn_ten
     }
     size = (size_t)(3 * w.lists + 3 * a->w.kernel[2] + stride + 2) * sizeof(int64_t) + (size_t)(w.lines * (6 + taps / a->w.kernel[2])) * w.e;
     if (!nn__scratch(n->ctx, n->ctx->workers, size)) return;
-    nn__parallel(n->ctx, dx ? planes * w.blocks : planes * a->out[0] * a->out[1], 0.1 * (double)(taps * a->out[2] * w.block) * (dx ? 2.0 * (double)(a->out[0] * a->out[1]) : 1), nn__pool_pieces, &w);
+    nn__parallel(n->ctx, dx ? planes * w.blocks : planes * a->out[0] * a->out[1], (20 + 0.1 * (double)(taps * a->out[2] * w.block)) * (dx ? 2.0 * (double)(a->out[0] * a->out[1]) : 1), nn__pool_pieces, &w);
 }
-static int nn__shape_pool(nn_node *n, nn_spec *out) {
+static int nn__shape_places(nn_node *n, nn_spec *out, const int64_t *places) { /* as the input, with other places */
     const nn__pooling *a = (const nn__pooling *)n->attr;
     nn_spec_like(out, n->in[0]);
-    for (int64_t i = 0; i < a->axes; i++) out->shape.dim[(a->last ? 1 : 2) + i] = a->out[NN__GRID - a->axes + i];
+    for (int64_t i = 0; i < a->axes; i++) out->shape.dim[(a->last ? 1 : 2) + i] = places[NN__GRID - a->axes + i];
     return nn__check_real(n, 1);
 }
+static int nn__shape_pool(nn_node *n, nn_spec *out) { return nn__shape_places(n, out, ((const nn__pooling *)n->attr)->out); }
 static nn_cost nn__cost_pool(const nn_node *n) { /* one operation a tap */
     const nn__pooling *a = (const nn__pooling *)n->attr;
     nn_cost            cost = nn__cost_bytes(n);
@@ -7118,12 +7198,7 @@ static const nn_op nn__op_max_pool = {"max_pool", 1, 1, sizeof(nn__pooling), NN_
 /* -- avg_pool:  y = sum of a window / what it counts    dx = avg_pool_back(dy), and the other way round -- */
 static nn_tensor *nn__avg_pool(nn_tensor *x, const void *a);
 static nn_tensor *nn__avg_pool_back(nn_tensor *dy, const void *a);
-static int  nn__shape_avg_pool_back(nn_node *n, nn_spec *out) {
-    const nn__pooling *a = (const nn__pooling *)n->attr;
-    nn_spec_like(out, n->in[0]);
-    for (int64_t i = 0; i < a->axes; i++) out->shape.dim[(a->last ? 1 : 2) + i] = a->in[NN__GRID - a->axes + i];
-    return nn__check_real(n, 1);
-}
+static int  nn__shape_avg_pool_back(nn_node *n, nn_spec *out) { return nn__shape_places(n, out, ((const nn__pooling *)n->attr)->in); }
 static void nn__run_avg_pool(nn_node *n) { nn__run_pooling(n, NN__POOL_AVG, n->in[0], n->out[0], NULL); }
 static void nn__run_avg_pool_back(nn_node *n) { nn__run_pooling(n, NN__POOL_AVG_BACK, NULL, n->in[0], n->out[0]); }
 static void nn__grad_avg_pool(nn_node *n, nn_tensor **dy, nn_tensor **dx) { dx[0] = nn__avg_pool_back(dy[0], n->attr); }
@@ -7293,66 +7368,60 @@ static int nn__resize_taps(const nn__resizing *a, nn_dtype real, int64_t j, int6
     }
     return 4;
 }
-typedef struct nn__resize_work { const nn__resizing *a; const nn__kernel_set *k; char *small, *y; const int64_t *at; const char *weight; int64_t inner, taps, block, blocks; size_t e; int back; } nn__resize_work;
-static void nn__resize_pieces(void *arg, int64_t begin, int64_t end, int worker) { /* forward, a piece is a row of `inner` numbers, or the whole axis; backward, a block of them along the axis */
+typedef struct nn__resize_work { const nn__kernel_set *k; const char *from, *weight; char *to; const int64_t *at, *begin; int64_t inner, taps, n_from, n_to; size_t e; } nn__resize_work;
+static void nn__resize_pieces(void *arg, int64_t begin, int64_t end, int worker) { /* a piece is a row of `inner` numbers of the result, or its whole axis */
     const nn__resize_work *w = (const nn__resize_work *)arg;
-    int64_t                e = (int64_t)w->e, in = w->a->in * w->inner, out = w->a->out * w->inner, taps = w->taps;
+    int64_t                row = w->inner * (int64_t)w->e, e = (int64_t)w->e;
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
-        int64_t o = w->inner == 1 ? i : i / (w->back ? w->blocks : w->a->out), j = w->inner == 1 ? 0 : i % (w->back ? w->blocks : w->a->out);
-        char   *small = w->small + o * in * e, *y = w->y + o * out * e; /* x's side and y's, whichever of the two is written */
-        if (w->inner == 1) {
-            if (w->back) memset(small, 0, (size_t)(in * e));
-            (w->back ? w->k->resize_row_back : w->k->resize_row)(w->back ? y : small, w->at, w->weight, taps, out, w->back ? small : y);
-        } else if (!w->back) w->k->pool_sum(small, w->at + j * taps, w->weight + j * taps * e, taps, w->inner, y + j * w->inner * e);
-        else {
-            int64_t from = j * w->block, n = nn__min64(w->block, w->inner - from);
-            for (int64_t r = 0; r < w->a->in; r++) memset(small + (r * w->inner + from) * e, 0, (size_t)(n * e));
-            for (int64_t r = 0; r < w->a->out; r++) w->k->pool_spread(y + (r * w->inner + from) * e, w->at + r * taps, w->weight + r * taps * e, taps, n, small + from * e);
-        }
+        int64_t j = i % w->n_to, first, n;
+        if (w->inner == 1) { w->k->resize_row(w->from + i * w->n_from * e, w->begin, w->at, w->weight, w->taps, w->n_to, w->to + i * w->n_to * e); continue; }
+        first = w->begin[j];
+        n     = w->begin[j + 1] - first;
+        if (n) w->k->pool_sum(w->from + i / w->n_to * w->n_from * row, w->at + first, w->weight + first * e, n, w->inner, w->to + i * row);
+        else memset(w->to + i * row, 0, (size_t)row);
     }
 }
-static void nn__resize_run(nn_node *n, int back) {
+static void nn__resize_run(nn_node *n, int back) { /* forward, place j of y has `taps` entries in the lists; backward, the same entries, sorted by x's places */
     const nn__resizing *a = (const nn__resizing *)n->attr;
     nn_tensor          *x = n->in[0];
     nn__resize_work     w;
-    int64_t             outer = nn__count((int)a->axis, x->size), *at;
+    int64_t             outer = nn__count((int)a->axis, x->size), taps = a->how == NN_NEAREST ? 1 : a->how == NN_LINEAR ? 2 : 4, entries = a->out * taps, *at, *begin;
     char               *weight;
-    w.a     = a;
-    w.k     = nn__kernels_for(n->ctx, x->dtype);
-    w.e     = nn__dtypes[x->dtype].size;
-    w.inner = nn__count(x->ndim - (int)a->axis - 1, x->size + a->axis + 1);
-    w.back  = back;
-    w.block = 1024;
-    w.blocks = nn__ceil_div(w.inner, w.block);
-    w.small = (char *)nn__data(back ? n->out[0] : x);
-    w.y     = (char *)nn__data(back ? x : n->out[0]);
-    w.taps  = a->how == NN_NEAREST ? 1 : a->how == NN_LINEAR ? 2 : 4;
-    if (outer * w.inner == 0 || !nn__scratch(n->ctx, 1, (size_t)(a->out * w.taps) * (sizeof *at + w.e))) return;
-    w.at     = at = (int64_t *)n->ctx->scratch[0]; /* read by all workers */
-    w.weight = weight = (char *)(at + a->out * w.taps);
-    for (int64_t j = 0; j < a->out; j++) {
-        double each[NN__RESIZE_TAPS];
-        nn__resize_taps(a, x->dtype, j, at + j * w.taps, each);
-        for (int64_t t = 0; t < w.taps; t++) nn__store(x->dtype, weight, j * w.taps + t, each[t]);
+    w.k      = nn__kernels_for(n->ctx, x->dtype);
+    w.e      = nn__dtypes[x->dtype].size;
+    w.inner  = nn__count(x->ndim - (int)a->axis - 1, x->size + a->axis + 1);
+    w.from   = (const char *)nn__data(x);
+    w.to     = (char *)nn__data(n->out[0]);
+    w.n_from = back ? a->out : a->in;
+    w.n_to   = back ? a->in : a->out;
+    w.taps   = back ? 0 : taps;
+    if (outer * w.inner == 0 || !nn__scratch(n->ctx, 1, (size_t)entries * (sizeof *at + w.e) + (size_t)(w.n_to + 2) * sizeof *begin)) return;
+    w.begin  = begin = (int64_t *)n->ctx->scratch[0]; /* read by all workers */
+    w.at     = at = begin + w.n_to + 2;
+    w.weight = weight = (char *)(at + entries);
+    for (int64_t j = 0; j < w.n_to + 2; j++) begin[j] = back ? 0 : j * taps;
+    for (int pass = back ? 0 : 1; pass < 2; pass++) { /* backward, first how many each place has, two further on; then begin[i + 1] moves to where place i ends */
+        for (int64_t j = 0; j < a->out; j++) {
+            int64_t where[NN__RESIZE_TAPS];
+            double  each[NN__RESIZE_TAPS];
+            nn__resize_taps(a, x->dtype, j, where, each);
+            for (int64_t t = 0; t < taps; t++) {
+                int64_t to = !back ? j * taps + t : begin[where[t] + 1 + !pass]++;
+                if (!pass) continue;
+                at[to] = (back ? j : where[t]) * w.inner;
+                nn__store(x->dtype, weight, to, each[t]);
+            }
+        }
+        for (int64_t i = 0; i < w.n_to && !pass; i++) begin[i + 2] += begin[i + 1];
     }
-    for (int64_t i = 0; i < a->out * w.taps; i++) at[i] *= w.inner;
-    nn__parallel(n->ctx, outer * (w.inner == 1 ? 1 : back ? w.blocks : a->out), 0.2 * (double)w.taps * (double)(w.inner == 1 ? 4 * a->out : back ? w.block * a->out : w.inner), nn__resize_pieces, &w);
+    nn__parallel(n->ctx, outer * (w.inner == 1 ? 1 : w.n_to), 0.2 * (double)taps * (double)(w.inner == 1 ? 4 * a->out : w.inner), nn__resize_pieces, &w);
 }
 static void nn__run_resize(nn_node *n) { nn__resize_run(n, 0); }
 static void nn__run_resize_back(nn_node *n) { nn__resize_run(n, 1); }
-static int  nn__shape_resize(nn_node *n, nn_spec *out) {
-    const nn__resizing *a = (const nn__resizing *)n->attr;
-    nn_spec_like(out, n->in[0]);
-    out->shape.dim[a->axis] = a->out;
-    return nn__check_real(n, 1);
-}
-static int nn__shape_resize_back(nn_node *n, nn_spec *out) {
-    const nn__resizing *a = (const nn__resizing *)n->attr;
-    nn_spec_like(out, n->in[0]);
-    out->shape.dim[a->axis] = a->in;
-    return nn__check_real(n, 1);
-}
+static int  nn__shape_resized(nn_node *n, nn_spec *out, int64_t size) { return nn_spec_like(out, n->in[0]), out->shape.dim[((const nn__resizing *)n->attr)->axis] = size, nn__check_real(n, 1); }
+static int  nn__shape_resize(nn_node *n, nn_spec *out) { return nn__shape_resized(n, out, ((const nn__resizing *)n->attr)->out); }
+static int  nn__shape_resize_back(nn_node *n, nn_spec *out) { return nn__shape_resized(n, out, ((const nn__resizing *)n->attr)->in); }
 static nn_cost nn__cost_resize(const nn_node *n) { /* taps of each number */
     const nn__resizing *a = (const nn__resizing *)n->attr;
     nn_cost             cost = nn__cost_bytes(n);
@@ -15600,6 +15669,15 @@ static nn_tensor *nn__as_matrix(nn_plan *p, const nn_tensor *x, int64_t m, int64
     y->size[0] = m; y->size[1] = n; y->stride[0] = row; y->stride[1] = column;
     return y;
 }
+static int64_t nn__act_offset(int act) { /* the kernel of an activation that ops fuse; -1: none */
+    switch (act) {
+    case NN_ACT_RELU: return (int64_t)offsetof(nn__kernel_set, relu);
+    case NN_ACT_SIGMOID: return (int64_t)offsetof(nn__kernel_set, sigmoid);
+    case NN_ACT_TANH: return (int64_t)offsetof(nn__kernel_set, tanh);
+    case NN_ACT_GELU: return (int64_t)offsetof(nn__kernel_set, gelu);
+    default: return -1;
+    }
+}
 /* linear, or matmul of matrices, in f32 or f64, as a product; NULL: not one, or no memory */
 static nn_node *nn__as_product(nn_plan *p, const nn_node *t) {
     int         linear = t->op == &nn__op_linear;
@@ -15615,14 +15693,7 @@ static nn_node *nn__as_product(nn_plan *p, const nn_node *t) {
     a.residual = a.norm = -1;
     a.packs = linear && t->phase & NN_PHASE_NO_GRAD && !nn__is_written(p, w, -1, p->n) ? 1 + !p->options.exact : 0;
     a.flops = t->op->cost(t).flops;
-    if (linear)
-        switch (*(const int *)t->attr) {
-        case NN_ACT_RELU: a.act = (int64_t)offsetof(nn__kernel_set, relu); break;
-        case NN_ACT_SIGMOID: a.act = (int64_t)offsetof(nn__kernel_set, sigmoid); break;
-        case NN_ACT_TANH: a.act = (int64_t)offsetof(nn__kernel_set, tanh); break;
-        case NN_ACT_GELU: a.act = (int64_t)offsetof(nn__kernel_set, gelu); break;
-        default: break;
-        }
+    if (linear) a.act = nn__act_offset(*(const int *)t->attr);
     n = nn__node_new(p, &nn__op_product, t->n_in, 1, &a, t);
     if (!n) return NULL;
     k = x->size[x->ndim - 1];
@@ -15638,6 +15709,160 @@ static nn_node *nn__product_with(nn_plan *p, const nn_node *t, nn_tensor *more, 
     if (more) n->in[t->n_in] = more;
     n->out[0] = y;
     return n;
+}
+
+/* -- a convolution with what follows it:  y = act(scale conv(x, w) + shift + residual), channel by channel -- */
+typedef struct nn__conv_fused { nn__conv conv; double flops; int64_t act; int32_t bias, scale, residual, packs; } nn__conv_fused; /* as nn__product; shift follows scale */
+static void nn__run_conv_fused(nn_node *n) { /* conv stands first in the attributes */
+    const nn__conv_fused *a = (const nn__conv_fused *)n->attr;
+    nn__convolution       v;
+    if (!nn__conv_prepare(n, &v)) return;
+    if (a->bias > 0) v.p.bias = nn__data(n->in[a->bias]);
+    if (a->scale > 0) { v.p.scale = nn__data(n->in[a->scale]); v.p.shift = nn__data(n->in[a->scale + 1]); }
+    if (a->residual > 0) v.p.residual = nn__data(n->in[a->residual]);
+    if (a->act >= 0) memcpy(&v.p.act, (const char *)v.k + a->act, sizeof v.p.act);
+    if (a->packs && n->in[1]->st->packed) v.keeps = n->in[1];
+    nn__sweep_run(&v);
+}
+static nn_cost nn__cost_conv_fused(const nn_node *n) {
+    nn_cost cost = nn__cost_bytes(n);
+    cost.flops   = ((const nn__conv_fused *)n->attr)->flops;
+    return cost;
+}
+static const nn_op nn__op_conv_fused = {"conv", -2, 1, sizeof(nn__conv_fused), 0, nn__shape_update, nn__run_conv_fused, NULL, NULL, nn__cost_conv_fused, NULL, 0};
+
+static nn_node *nn__as_conv_fused(nn_plan *p, const nn_node *t) {
+    nn__conv_fused a;
+    nn_node       *n;
+    if (t->op != &nn__op_conv) return NULL;
+    memset(&a, 0, sizeof a);
+    a.conv = *(const nn__conv *)t->attr;
+    a.act  = a.conv.act == NN_ACT_NONE ? -1 : nn__act_offset(a.conv.act);
+    a.conv.act = NN_ACT_NONE;
+    a.bias  = t->n_in > 2 ? 2 : -1;
+    a.scale = a.residual = -1;
+    a.packs = t->phase & NN_PHASE_NO_GRAD && !nn__is_written(p, t->in[1], -1, p->n);
+    a.flops = t->op->cost(t).flops;
+    n = nn__node_new(p, &nn__op_conv_fused, t->n_in, 1, &a, t);
+    if (!n) return NULL;
+    memcpy(n->in, t->in, (size_t)t->n_in * sizeof *n->in);
+    n->out[0] = t->out[0];
+    return n;
+}
+/* t on the result of a convolution: the convolution with `more` operands, at i or, where they are not ready, at j */
+static nn_node *nn__conv_with(nn_plan *p, int64_t j, int64_t i, int64_t *at, nn_tensor *const *more, int count, nn__conv_fused *a) {
+    nn_node *c = p->node[i], *n;
+    int      ready = 1;
+    for (int k = 0; k < count; k++) ready = ready && nn__is_ready(p, more[k], i, j);
+    *at = ready ? i : j;
+    if (!ready && nn__inputs_are_written(p, c, i, j)) return NULL;
+    a->flops += (double)nn_numel(c->out[0]) * (count ? count : 1);
+    n = nn__node_like(p, c, c->n_in + count, a);
+    if (!n) return NULL;
+    for (int k = 0; k < count; k++) n->in[c->n_in + k] = more[k];
+    n->out[0] = p->node[j]->out[0];
+    return n;
+}
+static nn_node *nn__fuse_conv(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* a norm's scale and shift, a residual, an activation */
+    nn_node       *t = p->node[j];
+    nn__conv_fused a;
+    for (int k = 0; k < t->n_in && k < 2; k++) {
+        nn_tensor *other = t->n_in == 2 ? t->in[1 - k] : NULL;
+        if (t->n_out != 1 || (*i = nn__sole_maker(p, t->in[k], &nn__op_conv_fused)) < 0) continue;
+        if (!nn__same_shape(t->in[k], p->node[*i]->out[0]) || !nn_is_contiguous(t->in[k]) || !nn__same_shape(t->in[k], t->out[0])) continue;
+        a = *(const nn__conv_fused *)p->node[*i]->attr;
+        if (t->op == &nn__op_channel_affine && k == 0 && a.scale < 0 && a.act < 0 && a.residual < 0 && !*(const int32_t *)t->attr == !(a.conv.last & NN__Y_LAST)) {
+            a.scale = p->node[*i]->n_in;
+            return nn__conv_with(p, j, *i, at, t->in + 1, 2, &a);
+        }
+        if (t->op == &nn__op_add && a.act < 0 && a.residual < 0 && nn__same_shape(other, t->out[0]) && nn_is_contiguous(other) && other->st != t->in[k]->st) {
+            nn_node *n;
+            a.residual = p->node[*i]->n_in;
+            n = nn__conv_with(p, j, *i, at, &other, 1, &a);
+            if (n) return n;
+        }
+        if (t->op->run == nn__run_map && t->n_in == 1 && !t->op->attr_size && a.act < 0) {
+            a.act = (int64_t)t->op->kernel;
+            return nn__conv_with(p, j, *i, at, NULL, 0, &a);
+        }
+    }
+    return NULL;
+}
+static const nn__pattern nn__conv_patterns[] = {nn__fuse_conv};
+static int nn__pass_convolutions(nn_plan *p) {
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node *n = nn__as_conv_fused(p, p->node[i]);
+        if (p->ctx->error) return -1;
+        if (n) p->node[i] = n;
+    }
+    return nn__fuse(p, nn__conv_patterns, 1);
+}
+
+/* -- layouts: what lies between convolutions and pooling, and nobody else reads, lies channels last there, as the kernels want it; no turning over on
+   the way. Not where groups are small: those kernels work on planes. A residual lies as the result does. -- */
+enum { NN__READS_NOT, NN__READS_EITHER, NN__READS_LIKE_OUT }; /* how an operand may lie */
+static int nn__layout_of(const nn_node *n, int k, int *last) { /* and whether it lies channels last now */
+    const nn__conv_fused *c = (const nn__conv_fused *)n->attr;
+    if (n->op == &nn__op_max_pool || n->op == &nn__op_avg_pool) return *last = (int)((const nn__pooling *)n->attr)->last, NN__READS_LIKE_OUT;
+    if (n->op != &nn__op_conv_fused || c->conv.groups != 1) return *last = 0, NN__READS_NOT;
+    *last = k == 0 ? c->conv.last & NN__X_LAST : c->conv.last & NN__Y_LAST; /* k -1: the result */
+    return k == 0 ? NN__READS_EITHER : k == c->residual ? NN__READS_LIKE_OUT : k < 0 ? NN__READS_EITHER : NN__READS_NOT;
+}
+static int nn__layouts_settle(nn_plan *p, char *keep) { /* takes out what may not be turned over; did that change anything? */
+    int changes = 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node   *n = p->node[i];
+        nn__value *y = n->n_out == 1 ? nn__value_of(p, n->out[0]) : NULL;
+        char       none = 0, *out = y ? &keep[n->out[0]->st->uses] : &none;
+        int        last;
+        for (int k = 0; k < n->n_in; k++) {
+            nn__value *v = nn__value_of(p, n->in[k]);
+            char      *in = v ? &keep[n->in[k]->st->uses] : NULL;
+            int        how = nn__layout_of(n, k, &last);
+            if (how == NN__READS_LIKE_OUT && *out && (!in || !*in)) { *out = 0; changes = 1; }
+            if (in && *in && (how == NN__READS_NOT || last || !nn_is_contiguous(n->in[k]) || (how == NN__READS_LIKE_OUT && !*out))) { *in = 0; changes = 1; }
+        }
+    }
+    return changes;
+}
+static nn_tensor *nn__header_last(nn_plan *p, const nn_tensor *x) { /* over the same storage, [N,...,C] */
+    nn_tensor *y = nn__own_header(p, x);
+    int64_t    step = 1;
+    if (!y) return NULL;
+    for (int i = 1; i < x->ndim; i++) y->size[i] = x->size[i + 1 < x->ndim ? i + 1 : 1];
+    for (int i = x->ndim - 1; i >= 0; i--) { y->stride[i] = step; step *= y->size[i]; }
+    return y;
+}
+static int nn__pass_layouts(nn_plan *p) {
+    char *keep;
+    int   changes = 0;
+    if (!nn__plan_values(p) || !(keep = (char *)nn__arena(p->ctx, (size_t)p->values + 1))) return -1;
+    memset(keep, 0, (size_t)p->values + 1);
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node *n = p->node[i];
+        int      last, how = nn__layout_of(n, -1, &last);
+        if (how == NN__READS_NOT || last || n->n_out != 1 || !nn__is_planned(n->out[0]->st) || n->out[0]->ndim < 3 || !nn_is_contiguous(n->out[0])) continue;
+        keep[n->out[0]->st->uses] = p->value[n->out[0]->st->uses].def == i && p->value[n->out[0]->st->uses].last < p->n;
+    }
+    while (nn__layouts_settle(p, keep)) {}
+    for (int64_t i = 0; i < p->n; i++) {
+        nn_node       *n = p->node[i], *t = NULL;
+        int            turned = 0;
+        for (int k = -1; k < n->n_in; k++) {
+            nn_tensor *x = k < 0 ? (n->n_out == 1 ? n->out[0] : NULL) : n->in[k];
+            if (!x || !nn__is_planned(x->st) || !keep[x->st->uses]) continue;
+            if (!t && !(t = nn__node_like(p, n, n->n_in, n->attr))) return -1;
+            if (n->op == &nn__op_conv_fused) { if (k <= 0) ((nn__conv_fused *)(uintptr_t)t->attr)->conv.last |= k < 0 ? NN__Y_LAST : NN__X_LAST; }
+            else ((nn__pooling *)(uintptr_t)t->attr)->last = 1;
+            if (!(x = nn__header_last(p, x))) return -1;
+            if (k < 0) t->out[0] = x;
+            else t->in[k] = x;
+            turned += k < 0;
+        }
+        if (t) p->node[i] = t;
+        changes += turned;
+    }
+    return changes;
 }
 
 static nn_node *nn__fuse_activation(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* an element-wise op on a product */
@@ -16519,6 +16744,8 @@ static const nn__pass nn__passes[] = {
     {"common subexpressions", "computed once", nn__pass_common, 1},
     {"softmax and loss", "cross-entropy and its gradient in one pass over the rows", nn__pass_loss, 1},
     {"epilogues", "bias, activation, residual in the last store of a product", nn__pass_epilogues, 1},
+    {"convolutions", "batch norm, residual, activation where a convolution stores its result", nn__pass_convolutions, 1},
+    {"layouts", "values between convolutions and pooling lie channels last", nn__pass_layouts, 1},
     {"norm and product", "rows normalised where they are multiplied", nn__pass_norms, 1},
     {"chains", "element-wise ops tile by tile in the first cache", nn__pass_chains, 1},
     {"gradients", "made and summed where they will be held", nn__pass_gradients, 1},
@@ -16570,6 +16797,14 @@ static void nn__put_op(nn__out *o, const nn_node *n) { /* the op, and what was f
         if (a->bias >= 0) nn__put(o, "+bias");
         if (a->act >= 0) nn__put(o, "+%s", nn__kernel_name(a->act, 1));
         if (a->residual >= 0) nn__put(o, "+residual");
+    }
+    if (n->op == &nn__op_conv_fused) {
+        const nn__conv_fused *a = (const nn__conv_fused *)n->attr;
+        if (a->bias >= 0) nn__put(o, "+bias");
+        if (a->scale >= 0) nn__put(o, "+scale");
+        if (a->residual >= 0) nn__put(o, "+residual");
+        if (a->act >= 0) nn__put(o, "+%s", nn__kernel_name(a->act, 1));
+        if (a->conv.last) nn__put(o, ",%s%s last", a->conv.last & NN__X_LAST ? " x" : "", a->conv.last & NN__Y_LAST ? " y" : "");
     }
     if (n->op == &nn__op_chain)
         for (int s = 0; s < ((const nn__chain *)n->attr)->steps; s++) nn__put(o, "%s%s", s ? "," : " ", nn__kernel_name(((const nn__chain *)n->attr)->step[s].kernel, ((const nn__chain *)n->attr)->step[s].operands));
@@ -17529,10 +17764,10 @@ typedef struct nn__c_file {
     FILE           *f;         /* NULL: to nowhere */
     nn__c_constant *list;
     int64_t         n, room;
-    int64_t         arena;     /* floats that the ops use of the plan's block */
+    int64_t         arena, padded; /* floats that the ops use of the plan's block; that convolutions use of `pad` */
     int             math, in;  /* is math.h needed, is `in` read? */
     const nn__storage *result; /* what is called `out`: the value of the last op, or `own`, to which the output is copied */
-    nn__storage     own;
+    nn__storage     own, pad;
     char            name[200];
 } nn__c_file;
 
@@ -17607,6 +17842,7 @@ static const char *nn__c_ref(nn__c_file *e, nn__c_text *t, const nn_tensor *x, c
     nn__out          s;
     s.text = t->s; s.size = sizeof t->s; s.n = 0;
     if (x->st == e->result) nn__put(&s, "out");
+    else if (x->st == &e->pad) nn__put(&s, "pad");
     else if (nn__c_is_constant(e, x)) s.n = strlen(nn__c_constant_of(e, t, x, 0, 0));
     else if (!v) { nn__put(&s, "in"); e->in = 1; }
     else if (x->dtype != NN_F32) nn__put(&s, "v%d", (int)x->st->uses); /* integers lie apart: an array has one type */
@@ -17746,8 +17982,8 @@ static void nn__c_terms(nn__c_file *e, int in, const char *sum, int64_t k, int64
         nn__c_line(e, in, "}");
     }
 }
+static const nn_op *const nn__c_acts[] = {&nn__op_copy, &nn__op_relu, &nn__op_sigmoid, &nn__op_tanh, &nn__op_gelu};
 static void nn__c_product(nn__c_file *e, const nn_node *n) { /* linear and matmul, row by row of y */
-    static const nn_op *const acts[] = {&nn__op_copy, &nn__op_relu, &nn__op_sigmoid, &nn__op_tanh, &nn__op_gelu};
     nn_tensor  *x = n->in[0], *w = n->in[1], *y = n->out[0], xs = *x, ws = *w, ys = *y; /* these: without the axis that is summed or filled */
     int         linear = n->op == &nn__op_linear, act = linear ? *(const int *)n->attr : 0, in;
     int64_t     k = x->size[x->ndim - 1], columns = y->size[y->ndim - 1], padded = columns;
@@ -17780,7 +18016,7 @@ static void nn__c_product(nn__c_file *e, const nn_node *n) { /* linear and matmu
             sum = "s0 + s1 + s2 + s3 + (s4 + s5 + s6 + s7)";
         }
         nn__c_line(e, in + 4, "const float a = %s%s%s;", sum, *bias ? " + " : "", bias);
-        nn__c_line(e, in + 4, "y[j] = %s;", nn__c_formula_of(e, acts[act]));
+        nn__c_line(e, in + 4, "y[j] = %s;", nn__c_formula_of(e, nn__c_acts[act]));
         nn__c_line(e, in, "}");
     }
     nn__c_line(e, in - 4, "}");
@@ -17814,6 +18050,37 @@ static void nn__c_rows(nn__c_file *e, const nn_node *n) { /* softmax, log_softma
     }
     nn__c_line(e, in - 4, "}");
 }
+static void nn__c_channels(nn__c_file *e, const nn_node *n) { /* channel_affine, batchnorm, groupnorm: x as [N,C,S] or [N,S,C] */
+    const nn__norm_attr *a = n->op == &nn__op_channel_affine ? NULL : (const nn__norm_attr *)n->attr;
+    nn_tensor *x = n->in[0];
+    int        last = a ? a->last : *(const int32_t *)n->attr, in, whole = a && !a->groups; /* whole: sets reach over the batch */
+    int64_t    c = x->size[nn__channel_axis(x, last)], batch = x->size[0], s = nn_numel(x) / (batch * c), per = a && a->groups ? c / a->groups : 1, step = last ? 1 : s;
+    char       loops[200], at[100];
+    nn__c_text t[4];
+    nn__map    m; /* [N,C/per,S], or of sets, which loop over the batch and S themselves */
+    m.ndim = a ? 2 : 3;
+    m.size[0] = whole ? 1 : batch; m.size[1] = c / per; m.size[2] = s;
+    m.stride[0][0] = c * s; m.stride[0][1] = per * step; m.stride[0][2] = last ? c : 1;
+    m.stride[1][0] = m.stride[1][2] = 0; m.stride[1][1] = per; /* weight and bias */
+    in = nn__c_open(e, &m);
+    if (!a) {
+        nn__c_line(e, in, "%s = %s * %s + %s;", nn__c_ref(e, &t[0], n->out[0], &m, 0, 1, ""), nn__c_ref(e, &t[1], x, &m, 0, 1, ""), nn__c_ref(e, &t[2], n->in[1], &m, 1, 1, ""), nn__c_ref(e, &t[3], n->in[2], &m, 1, 1, ""));
+        nn__c_line(e, in - 4, "}");
+        return;
+    }
+    e->math = 1;
+    snprintf(loops, sizeof loops, "for (int i = 0; i < %lld; i++) for (int k = 0; k < %lld; k++) for (int j = 0; j < %lld; j++)", (long long)(whole ? batch : 1), (long long)per, (long long)s);
+    snprintf(at, sizeof at, "[i * %lld + k * %lld + j * %lld]", (long long)(c * s), (long long)step, (long long)(last ? c : 1));
+    nn__c_line(e, in, "const float *x = %s, *w = %s, *b = %s;", nn__c_ref(e, &t[0], x, &m, 0, 1, NULL), nn__c_ref(e, &t[1], n->in[1], &m, 1, 1, NULL), nn__c_ref(e, &t[2], n->in[2], &m, 1, 1, NULL));
+    nn__c_line(e, in, "float *y = %s;", nn__c_ref(e, &t[0], n->out[0], &m, 0, 1, NULL));
+    nn__c_line(e, in, "double mean = 0, square = 0;");
+    nn__c_line(e, in, "%s mean += x%s;", loops, at);
+    nn__c_line(e, in, "mean /= %lld;", (long long)(per * s * (whole ? batch : 1)));
+    nn__c_line(e, in, "%s square += (x%s - mean) * (x%s - mean);", loops, at, at);
+    nn__c_line(e, in, "const double scale = 1 / sqrt(square / %lld + %.17g);", (long long)(per * s * (whole ? batch : 1)), a->eps);
+    nn__c_line(e, in, "%s y%s = (float)((x%s - mean) * scale * w[k] + b[k]);", loops, at, at);
+    nn__c_line(e, in - 4, "}");
+}
 static void nn__c_concat(nn__c_file *e, const nn_node *n) {
     int       axis = *(const int *)n->attr;
     nn_tensor y = *n->out[0]; /* each part of it by turns */
@@ -17823,28 +18090,269 @@ static void nn__c_concat(nn__c_file *e, const nn_node *n) {
         y.offset += y.size[axis] * y.stride[axis];
     }
 }
-static void nn__c_gather(nn__c_file *e, const nn_node *n) { /* and one_hot; an index outside counts as the nearest within, for the file has no errors */
+static void nn__c_gather(nn__c_file *e, const nn_node *n) { /* and index_select, one_hot; an index outside counts as the nearest within, for the file has no errors */
     nn_tensor *x = n->in[0], *y = n->out[0], *index = n->in[n->n_in - 1];
-    int        hot = n->op == &nn__op_one_hot, axis = hot ? 0 : *(const int *)n->attr, in;
+    int        hot = n->op == &nn__op_one_hot, select = n->op == &nn__op_index_select, axis = hot ? 0 : select ? (int)*(const int64_t *)n->attr : *(const int *)n->attr, in;
     int64_t    from = hot ? y->size[y->ndim - 1] : x->size[axis];
     nn__c_text s, t, k;
     nn__map    m; /* gather: [outer, indices, inner]; one_hot: [indices, classes, 1] */
     m.ndim = 3;
     m.size[0] = hot ? nn_numel(index) : nn__count(axis, x->size);
-    m.size[1] = hot ? from : index->size[axis];
+    m.size[1] = hot ? from : y->size[axis];
     m.size[2] = hot ? 1 : nn__count(x->ndim - axis - 1, x->size + axis + 1);
     m.stride[0][0] = hot ? 1 : from * m.size[2]; m.stride[0][1] = 0; m.stride[0][2] = 1;
+    m.stride[1][0] = 0; m.stride[1][1] = 1; m.stride[1][2] = 0;
     in = nn__c_open(e, &m);
-    nn__c_line(e, in, "const long long a = %s;", nn__c_ref(e, &s, index, &m, hot ? 0 : -1, 1, ""));
+    nn__c_line(e, in, "const long long a = %s;", nn__c_ref(e, &s, index, &m, hot ? 0 : select ? 1 : -1, 1, ""));
     nn__c_line(e, in, "const int k = a < 0 ? 0 : a >= %lld ? %lld : (int)a;", (long long)from, (long long)from - 1);
     nn__c_ref(e, &s, y, &m, -1, 1, "");
     if (hot) nn__c_line(e, in, "%s = k == %s ? 1 : 0;", s.s, from > 1 ? "i1" : "0");
     else nn__c_line(e, in, "%s = %s;", s.s, nn__c_ref(e, &t, x, &m, 0, 1, nn__c_step(&k, 0, m.size[2])));
     nn__c_line(e, in - 4, "}");
 }
+/* -- grids. A convolution first copies its input into `pad`: with borders of zeros, and each row divided into as many phases as the stride has places, so
+      that no sum needs a check and all walk evenly. A transposed one (conv_input) has its phases in the rows of the output. A block of a row is summed on the stack -- */
+enum { NN__C_ROW = 256 };
+typedef struct nn__c_axis { int64_t in, out, kernel, stride, dilation, before, x_step, y_step, front, room, step; } nn__c_axis; /* the last three: of pad */
+static int nn__c_conv_axes(const nn_node *n, int back, nn__c_axis *list) { /* how many; neighbours along which nothing moves are one */
+    const nn__conv *a = (const nn__conv *)n->attr;
+    int             count = 0, was_plain = 0;
+    for (int i = 0; i < a->axes; i++) {
+        int        xd = i + (a->last & (back ? NN__Y_LAST : NN__X_LAST) ? 1 : 2), yd = i + (a->last & (back ? NN__X_LAST : NN__Y_LAST) ? 1 : 2), plain;
+        int64_t    reach = (a->w.kernel[i] - 1) * a->w.dilation[i], skipped = back ? reach - a->w.before[i] : 0;
+        nn__c_axis t;
+        t.in     = n->in[0]->size[xd];   t.out    = n->out[0]->size[yd];
+        t.x_step = n->in[0]->stride[xd]; t.y_step = n->out[0]->stride[yd];
+        t.kernel = a->w.kernel[i]; t.stride = a->w.stride[i]; t.dilation = a->w.dilation[i]; t.before = a->w.before[i];
+        t.front  = back ? nn__ceil_div(nn__max64(0, skipped), t.stride) : t.before;
+        t.room   = back ? t.front + nn__max64(t.in, (t.out - 1 + t.before) / t.stride + 1) : nn__max64(t.in + t.before, (t.out - 1) * t.stride + reach + 1);
+        t.step   = 1;
+        plain    = t.kernel == 1 && t.stride == 1 && t.before == 0 && t.in == t.out;
+        if (plain && t.in == 1 && (count || i + 1 < a->axes)) continue;
+        if (plain && was_plain) { t.in *= list[--count].in; t.out = t.room = t.in; }
+        list[count++] = t;
+        was_plain     = plain;
+    }
+    return count;
+}
+static void nn__c_loop_map(nn__map *m, int ndim, int64_t n, int64_t channels) { m->ndim = ndim; m->size[0] = n; m->size[1] = channels; memset(m->stride, 0, sizeof m->stride); }
+/* Copies x into pad, and sets pad's strides in `axis`. apart: phases of a row, of `each` places. The room of a channel */
+static int64_t nn__c_conv_pad(nn__c_file *e, nn_tensor *x, int last, nn__c_axis *axis, int axes, int64_t apart, int64_t each, nn_tensor *pad) {
+    int64_t     plane = apart * each, channels = nn__conv_channels(x, last), front = 0, total;
+    nn__c_axis *row = &axis[axes - 1];
+    int         border = 0, in;
+    nn__c_text  s, t, at;
+    nn__map     m;
+    nn__c_loop_map(&m, 2 + axes, x->size[0], channels);
+    for (int d = axes - 1; d >= 0; d--) {
+        border |= axis[d].front || axis[d].room > axis[d].in;
+        m.size[2 + d] = axis[d].in;
+        m.stride[0][2 + d] = axis[d].x_step;
+        if (d < axes - 1) { axis[d].step = plane; plane *= axis[d].room; }
+        m.stride[1][2 + d] = d == axes - 1 && apart > 1 ? 0 : axis[d].step;
+        front += axis[d].front * m.stride[1][2 + d];
+    }
+    total = x->size[0] * channels * plane;
+    m.stride[0][0] = x->stride[0]; m.stride[0][1] = x->stride[last ? x->ndim - 1 : 1];
+    m.stride[1][0] = channels * plane; m.stride[1][1] = plane;
+    *pad = *x;
+    pad->st     = &e->pad;
+    pad->offset = front;
+    e->padded   = nn__max64(e->padded, total);
+    at.s[0] = 0;
+    if (apart > 1) {
+        if (row->in > 1) snprintf(s.s, sizeof s.s, row->front ? "(i%d + %lld)" : "i%d", axes + 1, (long long)row->front);
+        else snprintf(s.s, sizeof s.s, "%lld", (long long)row->front);
+        snprintf(at.s, sizeof at.s, "%.60s %% %lld * %lld + %.60s / %lld", s.s, (long long)apart, (long long)each, s.s, (long long)apart);
+    }
+    if (border) nn__c_line(e, 4, "for (int i = 0; i < %lld; i++) pad[i] = 0;", (long long)total);
+    in = nn__c_open(e, &m);
+    nn__c_line(e, in, "%s = %s;", nn__c_ref(e, &s, pad, &m, 1, 1, at.s), nn__c_ref(e, &t, x, &m, 0, 1, ""));
+    nn__c_line(e, in - 4, "}");
+    pad->offset = 0;
+    return plane;
+}
+/* Adds to the sums of a row's phase r: `many` channels of x, x_channel and w_channel apart, all taps along the row */
+static void nn__c_conv_terms(nn__c_file *e, int in, const nn__c_axis *row, int back, int64_t r, int64_t block, int64_t each, int64_t many, int64_t x_channel, int64_t w_channel) {
+    nn__c_text line;
+    nn__out    o;
+    int        terms = 0;
+    o.text = line.s; o.size = sizeof line.s; o.n = 0;
+    for (int64_t u = 0; u < many * row->kernel; u++) {
+        int64_t c = u / row->kernel, k = u % row->kernel, at = back ? r + row->before + row->front * row->stride - k * row->dilation : k * row->dilation;
+        if (back && at % row->stride) continue;
+        at = back ? at / row->stride : at % row->stride * each + at / row->stride;
+        nn__put(&o, o.n ? " + w[%lld] * x[" : "w[%lld] * x[", (long long)(c * w_channel + k));
+        nn__put(&o, c * x_channel + at ? "%lld + i]" : "i]", (long long)(c * x_channel + at));
+        if (++terms % NN__C_TERMS && u + 1 < many * row->kernel) continue;
+        nn__c_line(e, in, "for (int i = 0; i < %lld; i++) s[%lld + i] += %s;", (long long)block, (long long)(r * block), line.s);
+        o.n = 0;
+    }
+    if (o.n) nn__c_line(e, in, "for (int i = 0; i < %lld; i++) s[%lld + i] += %s;", (long long)block, (long long)(r * block), line.s);
+}
+static void nn__c_conv(nn__c_file *e, const nn_node *n) { /* loops: samples, groups, channels of y, rows, blocks of a row; channels of x, taps but for the row's */
+    const nn__conv *a = (const nn__conv *)n->attr;
+    int             back = n->op == &nn__op_conv_input, x_last = a->last & (back ? NN__Y_LAST : NN__X_LAST), y_last = a->last & (back ? NN__X_LAST : NN__Y_LAST), act = back ? NN_ACT_NONE : a->act;
+    nn_tensor      *x = n->in[0], *w = n->in[1], *y = n->out[0], pad;
+    nn__c_axis      axis[NN__GRID];
+    int             axes = nn__c_conv_axes(n, back, axis), in, heads = 0, left;
+    nn__c_axis     *row = &axis[axes - 1];
+    int64_t         taps = nn__count(a->axes, a->w.kernel), ci = nn__conv_channels(x, x_last) / a->groups, co = nn__conv_channels(y, y_last) / a->groups, y_channel = y->stride[y_last ? y->ndim - 1 : 1];
+    int64_t         phases = back ? row->stride : 1, apart = back ? 1 : row->stride, count = nn__ceil_div(row->out, phases), blocks = nn__ceil_div(count, NN__C_ROW), block = nn__c_padded(nn__ceil_div(count, blocks));
+    int64_t         farthest = back ? (row->stride - 1 + row->before) / row->stride + row->front : (row->kernel - 1) * row->dilation / row->stride;
+    int64_t         each = nn__max64(blocks * block + farthest, nn__ceil_div(row->front + row->in, apart)), plane = nn__c_conv_pad(e, x, x_last, axis, axes, apart, each, &pad);
+    int64_t         many = NN__C_TERMS, w_in = back ? co * taps : taps, w_out = back ? taps : ci * taps, w_tap = row->kernel;
+    nn__c_text      s, t, x_more, w_more;
+    nn__out         ox, ow;
+    nn__map         m;
+    while (many > 1 && (ci % many || many * nn__ceil_div(row->kernel, phases) > NN__C_TERMS)) many /= 2;
+    nn__c_loop_map(&m, 3 + axes, x->size[0], a->groups);
+    m.size[2] = co; m.size[2 + axes] = blocks;
+    m.stride[0][0] = y->stride[0]; m.stride[0][1] = co * y_channel; m.stride[0][2] = y_channel; m.stride[0][2 + axes] = block * phases * row->y_step;
+    m.stride[1][0] = a->groups * ci * plane; m.stride[1][1] = ci * plane; m.stride[1][2 + axes] = block;
+    for (int d = 0; d < axes - 1; d++) {
+        m.size[3 + d] = axis[d].out;
+        m.stride[0][3 + d] = axis[d].y_step;
+        m.stride[1][3 + d] = back ? axis[d].stride == 1 ? axis[d].step : 0 : axis[d].stride * axis[d].step;
+        if (back && axis[d].stride == 1) pad.offset += (axis[d].before + axis[d].front) * axis[d].step;
+        heads += axis[d].kernel > 1 || (back && axis[d].stride > 1);
+    }
+    in = nn__c_open(e, &m);
+    nn__c_line(e, in, "float *y = %s, s[%lld];", nn__c_ref(e, &s, y, &m, 0, 1, NULL), (long long)(phases * block));
+    ox.text = x_more.s; ox.size = sizeof x_more.s; ox.n = 0; x_more.s[0] = 0;
+    ow.text = w_more.s; ow.size = sizeof w_more.s; ow.n = 0; w_more.s[0] = 0;
+    memset(m.stride[0], 0, sizeof m.stride[0]);
+    m.stride[0][1] = co; m.stride[0][2] = 1;
+    nn__c_line(e, in, "for (int i = 0; i < %lld; i++) s[i] = %s;", (long long)(phases * block), n->n_in > 2 ? nn__c_ref(e, &s, n->in[2], &m, 0, 1, "") : "0");
+    m.stride[0][1] = ci * co * taps; m.stride[0][2] = w_out;
+    left = heads += ci != many;
+    if (ci != many) {
+        nn__c_line(e, in, "for (int c = 0; c < %lld; c += %lld)%s", (long long)ci, (long long)many, --left ? "" : " {");
+        nn__put(&ox, " + c * %lld", (long long)plane);
+        nn__put(&ow, " + c * %lld", (long long)w_in);
+        in += 4;
+    }
+    for (int d = 0; d < axes - 1; d++) {
+        if (axis[d].kernel == 1 && !(back && axis[d].stride > 1)) continue;
+        nn__c_line(e, in, "for (int k%d = 0; k%d < %lld; k%d++)%s", d, d, (long long)axis[d].kernel, d, --left ? "" : " {");
+        in += 4;
+    }
+    for (int d = axes - 2; d >= 0; d--) {
+        int64_t start = axis[d].before + axis[d].front * axis[d].stride;
+        if (axis[d].kernel > 1) nn__put(&ow, " + k%d * %lld", d, (long long)w_tap);
+        w_tap *= axis[d].kernel;
+        if (back && axis[d].stride > 1) {
+            snprintf(t.s, sizeof t.s, axis[d].out > 1 ? " + i%d" : "", 3 + d);
+            nn__c_line(e, in, "const int p%d = %lld%s - k%d * %lld;", d, (long long)start, t.s, d, (long long)axis[d].dilation);
+            nn__c_line(e, in, "if (p%d %% %lld) continue;", d, (long long)axis[d].stride);
+            nn__put(&ox, " + p%d / %lld * %lld", d, (long long)axis[d].stride, (long long)axis[d].step);
+        } else if (axis[d].kernel > 1) nn__put(&ox, " %c k%d * %lld", back ? '-' : '+', d, (long long)(axis[d].dilation * axis[d].step));
+    }
+    nn__c_line(e, in, "const float *x = %s%s, *w = %s%s;", nn__c_ref(e, &s, &pad, &m, 1, 1, NULL), x_more.s, nn__c_ref(e, &t, w, &m, 0, 1, NULL), w_more.s);
+    for (int64_t r = 0; r < phases; r++) nn__c_conv_terms(e, in, row, back, r, block, each, many, plane, w_in);
+    in -= 4 * heads;
+    if (heads) nn__c_line(e, in + 4 * heads - 4, "}");
+    for (int64_t r = 0; r < phases && r < row->out; r++) { /* phases of no more places than they have */
+        int64_t have = nn__ceil_div(row->out - r, phases), rest = have - (blocks - 1) * block;
+        snprintf(t.s, sizeof t.s, "%lld", (long long)rest);
+        if (blocks > 1) snprintf(t.s, sizeof t.s, "(i%d < %lld ? %lld : %lld)", 2 + axes, (long long)blocks - 1, (long long)block, (long long)rest);
+        snprintf(s.s, sizeof s.s, "y[i * %lld + %lld] = %s", (long long)(phases * row->y_step), (long long)(r * row->y_step), act ? nn__c_formula_of(e, nn__c_acts[act]) : "a");
+        nn__c_line(e, in, "for (int i = 0; i < %s; i++) { const float a = s[%lld + i]; %s; }", t.s, (long long)(r * block), s.s);
+    }
+    nn__c_line(e, in - 4, "}");
+}
+static void nn__c_pool(nn__c_file *e, const nn_node *n) { /* window by window; an axis that is missing has one place */
+    const nn__pooling *a = (const nn__pooling *)n->attr;
+    nn_tensor  *x = n->in[0], *y = n->out[0];
+    int         max = n->op == &nn__op_max_pool, first = (int)(NN__GRID - a->axes), channel = a->last ? x->ndim - 1 : 1, counted = !max && a->divisor == 0 && (a->adaptive || a->exclude), in, deep;
+    float       divisor = (float)a->divisor;
+    nn__c_text  s, t, at, count;
+    nn__out     o, c;
+    nn__map     m;
+    nn__c_loop_map(&m, 5, x->size[0], x->size[channel]);
+    m.stride[0][0] = y->stride[0]; m.stride[0][1] = y->stride[channel];
+    m.stride[1][0] = x->stride[0]; m.stride[1][1] = x->stride[channel];
+    for (int i = 0; i < NN__GRID; i++) m.size[2 + i] = a->out[i];
+    for (int i = first; i < NN__GRID; i++) m.stride[0][2 + i] = y->stride[i - first + (a->last ? 1 : 2)];
+    o.text = at.s; o.size = sizeof at.s; o.n = 0; at.s[0] = 0;
+    c.text = count.s; c.size = sizeof count.s; c.n = 0;
+    deep = in = nn__c_open(e, &m);
+    nn__c_line(e, in, "const float *x = %s;", nn__c_ref(e, &s, x, &m, 1, 1, NULL));
+    nn__c_line(e, in, "float a = %s;", max ? "-INFINITY" : "0");
+    if (counted) nn__c_line(e, in, "int n = 0;");
+    for (int i = first; i < NN__GRID; i++, deep += 4) {
+        int64_t end = a->out[i] - 1, from = -a->w.before[i], reach = (a->w.kernel[i] - 1) * a->w.dilation[i] + 1, all = nn__span_of(a, i, end).all;
+        char    place[24];
+        snprintf(place, sizeof place, end ? "i%d" : "0", 2 + i);
+        if (a->adaptive) nn__c_line(e, deep, "for (int p%d = %s * %lld / %lld; p%d < ((%s + 1) * %lld + %lld) / %lld; p%d++)", i, place, (long long)a->in[i], (long long)a->out[i], i, place, (long long)a->in[i], (long long)end, (long long)a->out[i], i);
+        else {
+            snprintf(s.s, sizeof s.s, "%s * %lld", place, (long long)a->w.stride[i]);
+            nn__c_line(e, deep, "for (int p%d = %s%+lld; p%d < %s%+lld; p%d += %lld)", i, s.s, (long long)from, i, s.s, (long long)(from + reach), i, (long long)a->w.dilation[i]);
+            if (from < 0 || end * a->w.stride[i] + from + reach > a->in[i]) nn__c_line(e, deep += 4, "if (p%d >= 0 && p%d < %lld)", i, i, (long long)a->in[i]);
+            nn__put(&c, c.n ? " * " : "");
+            if (all == a->w.kernel[i]) nn__put(&c, "%lld", (long long)all);
+            else nn__put(&c, "(%s == %lld ? %lld : %lld)", place, (long long)end, (long long)all, (long long)a->w.kernel[i]); /* ceil: the last window reaches over the end */
+        }
+        nn__put(&o, "%sp%d * %lld", o.n ? " + " : "", i, (long long)x->stride[i - first + (a->last ? 1 : 2)]);
+    }
+    if (max) nn__c_line(e, deep, "a = x[%s] > a || x[%s] != x[%s] ? x[%s] : a;", at.s, at.s, at.s, at.s);
+    else nn__c_line(e, deep, counted ? "a += x[%s], n++;" : "a += x[%s];", at.s);
+    nn__c_ref(e, &s, y, &m, 0, 1, "");
+    if (max) e->math = 1, nn__c_line(e, in, "%s = a;", s.s);
+    else nn__c_line(e, in, counted ? "%s = a / (float)n;" : a->divisor != 0 ? "%s = a / %s;" : "%s = a / (float)(%s);", s.s, counted ? "" : a->divisor != 0 ? nn__c_number(e, &t, NN_F32, &divisor, 0) : count.s);
+    nn__c_line(e, in - 4, "}");
+}
+static void nn__c_resize(nn__c_file *e, const nn_node *n) { /* [outer, the axis, inner]; places and weights in tables */
+    const nn__resizing *a = (const nn__resizing *)n->attr;
+    nn_tensor  *x = n->in[0];
+    int64_t     inner = nn__count(x->ndim - (int)a->axis - 1, x->size + a->axis + 1), at[NN__RESIZE_TAPS], taps = 1;
+    double      weight[NN__RESIZE_TAPS];
+    nn__c_text  s, t;
+    nn__out     o;
+    nn__map     m;
+    int         in;
+    nn__c_loop_map(&m, 3, nn__count((int)a->axis, x->size), a->out);
+    m.size[2] = inner;
+    m.stride[0][0] = a->in * inner; m.stride[0][2] = 1;
+    nn__c_line(e, 4, "{");
+    for (int weights = 0; weights < 1 + (taps > 1); weights++) {
+        nn__c_line(e, 8, "static const %s[] = {", weights ? "float weight" : "int at");
+        for (int64_t j = 0; j < a->out; j++) {
+            taps = nn__resize_taps(a, NN_F32, j, at, weight);
+            o.text = s.s; o.size = sizeof s.s; o.n = 0;
+            for (int64_t k = 0; k < taps; k++) {
+                float f = (float)weight[k];
+                if (weights) nn__put(&o, "%s, ", nn__c_number(e, &t, NN_F32, &f, 0));
+                else nn__put(&o, "%lld, ", (long long)(at[k] * inner));
+            }
+            nn__c_line(e, 12, "%s", s.s);
+        }
+        nn__c_line(e, 8, "};");
+    }
+    in = nn__c_open(e, &m);
+    nn__c_line(e, in, "const float *x = %s;", nn__c_ref(e, &s, x, &m, 0, 1, NULL));
+    snprintf(t.s, sizeof t.s, a->out > 1 ? "i1 * %lld" : "0", (long long)taps);
+    o.text = s.s; o.size = sizeof s.s; o.n = 0;
+    for (int64_t k = 0; k < taps; k++) nn__put(&o, taps == 1 ? "x[at[%s + %d]]" : k ? " + x[at[%s + %d]] * weight[%s + %d]" : "x[at[%s + %d]] * weight[%s + %d]", t.s, (int)k, t.s, (int)k);
+    nn__c_line(e, in, "%s = %s;", nn__c_ref(e, &t, n->out[0], &m, -1, 1, ""), s.s);
+    nn__c_line(e, in - 4, "}");
+    nn__c_line(e, 4, "}");
+}
+static void nn__c_unslice(nn__c_file *e, const nn_node *n) { /* zeros, and x among them */
+    const nn__slice *a = (const nn__slice *)n->attr;
+    nn_tensor        y = *n->out[0];
+    nn__c_map(e, &y, NULL, NULL, "0");
+    if (!nn_numel(n->in[0])) return;
+    y.size[a->axis] = a->count;
+    y.offset += y.stride[a->axis] * a->start;
+    y.stride[a->axis] *= a->step;
+    nn__c_map(e, &y, n->in[0], NULL, "a");
+}
 static const struct nn__c_form { const nn_op *op; void (*write)(nn__c_file *e, const nn_node *n); } nn__c_forms[] = {
     {&nn__op_linear, nn__c_product}, {&nn__op_matmul, nn__c_product}, {&nn__op_cast, nn__c_cast}, {&nn__op_sum, nn__c_reduce}, {&nn__op_max, nn__c_reduce},
-    {&nn__op_softmax, nn__c_rows}, {&nn__op_log_softmax, nn__c_rows}, {&nn__op_layernorm, nn__c_rows}, {&nn__op_concat, nn__c_concat}, {&nn__op_gather, nn__c_gather}, {&nn__op_one_hot, nn__c_gather}};
+    {&nn__op_softmax, nn__c_rows}, {&nn__op_log_softmax, nn__c_rows}, {&nn__op_layernorm, nn__c_rows}, {&nn__op_concat, nn__c_concat}, {&nn__op_gather, nn__c_gather}, {&nn__op_index_select, nn__c_gather}, {&nn__op_one_hot, nn__c_gather},
+    {&nn__op_conv, nn__c_conv}, {&nn__op_conv_input, nn__c_conv}, {&nn__op_max_pool, nn__c_pool}, {&nn__op_avg_pool, nn__c_pool}, {&nn__op_resize, nn__c_resize}, {&nn__op_unslice, nn__c_unslice},
+    {&nn__op_channel_affine, nn__c_channels}, {&nn__op_batchnorm, nn__c_channels}, {&nn__op_groupnorm, nn__c_channels}};
 
 static int nn__c_node(nn__c_file *e, const nn_node *n) { /* 0: after nn__fail */
     const char *formula = nn__c_formula_of(e, n->op);
@@ -17887,6 +18395,7 @@ static int nn__c_write(nn__c_file *e) { /* the whole file */
         if (v->dtype != NN_F32 && nn_numel(v)) nn__c_line(e, 0, "static %s v%lld[%lld];", nn__c_type(v->dtype), (long long)i, (long long)nn_numel(v));
     }
     if (e->arena) nn__c_line(e, 0, "static float arena[%lld]; /* %llu bytes, if values did not share places */", (long long)e->arena, (unsigned long long)p->stats.naive);
+    if (e->padded) nn__c_line(e, 0, "static float pad[%lld]; /* the input of a convolution, with its borders */", (long long)e->padded);
     nn__c_line(e, 0, "\nvoid %s_run(const float *in, float *out) {%s%s", e->name, e->in ? "" : "\n    (void)in;", ny ? "" : "\n    (void)out;");
     for (int64_t i = 0; i < p->n; i++)
         if (!nn__c_node(e, p->node[i])) return 0;
@@ -17931,7 +18440,7 @@ NN_API int nn_export_c(nn_model *m, nn_tensor *example, const char *path) {
     if (!nn__ok_arg(c, "export", m, "the model") || !nn__ok_arg(c, "export", example, "the example") || !nn__ok_arg(c, "export", path, "path") || !nn__ok_host("export", example)) return 0;
     if (example->dtype != NN_F32) return nn__fail(c, NULL, NN__M_EXPORT_DTYPE, "the input", nn_dtype_name(example->dtype));
     if (!nn__model_make(m, c, NN_F32, nn_shape_of(example))) return 0; /* while no plan is recorded */
-    o.skip   = "softmax and loss, epilogues, norm and product, chains, branches";
+    o.skip   = "softmax and loss, epilogues, convolutions, layouts, norm and product, chains, branches";
     o.serial = 1;
     memset(&e, 0, sizeof e);
     e.plan = nn_plan_begin(c, &o);
@@ -19525,7 +20034,7 @@ NN__GEMM_INLINE void NN__K(channel_sums_of)(const NN__R *g, const NN__R *x, int6
     sums[1] = sums[2] = 0;
     for (int64_t k = 0; k < runs; k++, x += apart, g += two ? apart : 0)
         for (int64_t at = 0, end; at < n; at = end) {
-            const int64_t ahead = k + 1 < runs && n < NN__FAR / 4 ? apart * (int64_t)sizeof *x : NN__AHEAD; // the next run, which no hardware foresees
+            const int64_t ahead = k + 1 < runs && n < NN__FAR / 4 ? apart * (int64_t)sizeof *x : (int64_t)NN__AHEAD; // the next run, which no hardware foresees
             int64_t       i = at;
             end = nn__min64(n, at + NN__K(sum_block));
             for (; i + 2 * NN__W <= end; i += 2 * NN__W) {
@@ -20506,16 +21015,28 @@ static void NN__K(conv_panel)(const nn__sweep *p, const NN__R *strip, const int6
     t->at = NULL;
 }
 
-// What is left to do for a block's results in buf: activation, and to y.
+// What is left to do for a block's results in buf: scale and shift, activation, to y; a residual is added there, where it has the same places.
 static void NN__K(conv_finish)(const nn__sweep *p, int64_t b, int64_t g, int64_t panel, const int64_t *at, const int64_t *n, NN__R *buf) {
-    const int64_t nr = NN__K(gemm_nr), places = n[0] * n[1] * n[2], cols = nn__min64(nr, p->o - panel * nr);
-    const int whole = p->every[2] == 1 && p->y.channel != 1 && (n[2] == p->y.size[2] || n[1] == 1) && n[0] == 1 && p->every[1] == 1; // neighbours in y too
-    NN__R *y = (NN__R *)p->y.data + b * p->y.batch + (g * p->o + panel * nr) * p->y.channel;
-    if (p->act && cols == nr) p->act(buf, buf, places * nr, NULL);
-    else for (int64_t i = 0; i < places && p->act; i++) p->act(buf + i * nr, buf + i * nr, cols, NULL);
+    const int64_t nr = NN__K(gemm_nr), places = n[0] * n[1] * n[2], cols = nn__min64(nr, p->o - panel * nr), channel = p->y.channel, first = g * p->o + panel * nr;
+    const int whole = p->every[2] == 1 && channel != 1 && (n[2] == p->y.size[2] || n[1] == 1) && n[0] == 1 && p->every[1] == 1; // neighbours in y too
+    const int64_t start = b * p->y.batch + first * channel, run = whole ? places : n[2];
+    if (p->scale)
+        for (int64_t j = 0; j < cols; j += NN__W) {
+            const int left = cols - j < NN__W ? (int)(cols - j) : NN__W;
+            const NN__V scale = nn__v_load_n((const NN__R *)p->scale + first + j, left), shift = nn__v_load_n((const NN__R *)p->shift + first + j, left);
+            for (int64_t i = 0; i < places; i++) nn__v_store(buf + i * nr + j, nn__v_fma(scale, nn__v_load(buf + i * nr + j), shift));
+        }
+    if (p->act && !p->residual && cols == nr) p->act(buf, buf, places * nr, NULL);
+    else for (int64_t i = 0; i < places && p->act && !p->residual; i++) p->act(buf + i * nr, buf + i * nr, cols, NULL);
     for (int64_t i = 0; i < n[0] * n[1]; i++) {
         const int64_t z = p->first[0] + (at[0] + i / n[1]) * p->every[0], r = p->first[1] + (at[1] + i % n[1]) * p->every[1], q = p->first[2] + at[2] * p->every[2];
-        NN__K(conv_turn_back)(y + z * p->y.at[0] + r * p->y.at[1] + q * p->y.at[2], p->y.channel, p->every[2] * p->y.at[2], buf + i * n[2] * nr, nr, cols, whole ? places : n[2]);
+        const int64_t to = start + z * p->y.at[0] + r * p->y.at[1] + q * p->y.at[2], lines = channel == 1 ? n[2] : cols, length = channel == 1 ? cols : run, line = channel == 1 ? p->y.at[2] : channel;
+        NN__R *y = (NN__R *)p->y.data + to;
+        NN__K(conv_turn_back)(y, channel, p->every[2] * p->y.at[2], buf + i * n[2] * nr, nr, cols, run);
+        for (int64_t j = 0; j < lines && p->residual; j++, y += line) { // every is 1 then
+            NN__K(map_add)(y, 1, (const NN__R *)p->residual + to + j * line, 1, y, length, NULL);
+            if (p->act) p->act(y, y, length, NULL);
+        }
         if (whole) break;
     }
 }
@@ -20541,6 +21062,138 @@ NN__UNUSED static void NN__K(conv)(const nn__sweep *p, int64_t job, void *scratc
         t.bias = p->bias ? (const NN__R *)p->bias + g * p->o + j * nr : NULL;
         NN__K(conv_panel)(p, strip, n, &t, buf, row_at);
         NN__K(conv_finish)(p, b, g, j, at, n, buf);
+    }
+}
+
+// Few channels in a group (depthwise: one): channels stay planes, and a vector is a row of places. The strips of the group's channels lie one after
+// another; where places are step s apart, each row of a strip is dealt out to s phases, so that a tap's elements are neighbours again.
+typedef struct NN__K(planes) { int64_t at[3], n[3], rows, pitch, half, plane; NN__R *strip; int64_t *off; } NN__K(planes);
+static void NN__K(planes_read)(const nn__sweep *p, int64_t block, int64_t b, int64_t g, void *scratch, NN__K(planes) *w) {
+    const int64_t cols = (p->block[2] - 1) * p->step[2] + p->span[2], s = p->step[2], area = nn__max64(1, p->c);
+    NN__K(conv_block)(p, block, w->at, w->n);
+    w->rows  = (p->block[1] - 1) * p->step[1] + p->span[1];
+    w->half  = (cols + s - 1) / s;
+    w->pitch = s * w->half;
+    w->plane = p->span[0] * w->rows * w->pitch;
+    w->strip = (NN__R *)scratch;
+    w->off   = (int64_t *)(void *)(w->strip + nn__round16(area * w->plane) + nn__round16(p->span[0] * w->rows * cols));
+    NN__R *plain = w->strip + nn__round16(area * w->plane);
+    for (int64_t c = 0; c < p->c; c++) {
+        NN__R *to = w->strip + c * w->plane;
+        NN__K(conv_strip)(p, (const NN__R *)p->x.data + b * p->x.batch + (g * p->c + c) * p->x.channel, 1, w->at, w->n, s == 1 ? to : plain);
+        for (int64_t r = 0; r < p->span[0] * w->rows && s > 1; r++)
+            for (int64_t f = 0; f < s; f++)
+                for (int64_t i = 0; i * s + f < cols; i++) to[r * w->pitch + f * w->half + i] = plain[r * cols + i * s + f];
+    }
+    for (int64_t t = 0; t < p->count; t++) { // as in p->off, of pixels, but with pitch and phases
+        const int64_t pixel = p->off[t / (p->count / p->runs)] / p->c + t % (p->count / p->runs), x = pixel % cols;
+        w->off[t] = pixel / cols * w->pitch + x % s * w->half + x / s;
+    }
+}
+// o outputs of nv vectors of places of a row at once
+NN__GEMM_INLINE void NN__K(planes_row)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *const *y, int64_t n, const int o, const int nv) {
+    for (int64_t i = 0; i < n; i += nv * NN__W) {
+        NN__V acc[4][4];
+        const int64_t left = n - i;
+        const int full = left >= nv * NN__W;
+        NN__GEMM_UNROLL
+        for (int k = 0; k < o; k++) {
+            NN__GEMM_UNROLL
+            for (int j = 0; j < nv; j++) acc[k][j] = nn__v_zero();
+        }
+        for (int64_t c = 0; c < p->c; c++)
+            for (int64_t t = 0; t < p->count; t++) {
+                const NN__R *from = x + c * w->plane + w->off[t] + i, *wt = weight + c * p->sum + p->tap[t];
+                NN__V xv[4];
+                NN__GEMM_UNROLL
+                for (int j = 0; j < nv; j++)
+                    xv[j] = full ? nn__v_load(from + j * NN__W) : nn__v_load_n(from + nn__min64(j * NN__W, left), (int)nn__min64(NN__W, nn__max64(0, left - j * NN__W)));
+                NN__GEMM_UNROLL
+                for (int k = 0; k < o; k++) {
+                    const NN__V wv = nn__v_set1(wt[k * p->lane]);
+                    NN__GEMM_UNROLL
+                    for (int j = 0; j < nv; j++) acc[k][j] = nn__v_fma(wv, xv[j], acc[k][j]);
+                }
+            }
+        NN__GEMM_UNROLL
+        for (int k = 0; k < o; k++) {
+            const NN__V b = p->bias ? nn__v_set1(((const NN__R *)p->bias)[first + k]) : nn__v_zero();
+            const NN__V scale = nn__v_set1(p->scale ? ((const NN__R *)p->scale)[first + k] : 1), shift = p->scale ? nn__v_set1(((const NN__R *)p->shift)[first + k]) : nn__v_zero();
+            NN__GEMM_UNROLL
+            for (int j = 0; j < nv; j++) {
+                const int64_t m = nn__min64(NN__W, left - j * NN__W);
+                NN__V v = acc[k][j];
+                if (p->bias) v = nn__v_add(v, b);
+                if (p->scale) v = nn__v_fma(scale, v, shift);
+                if (m >= NN__W) nn__v_store(y[k] + i + j * NN__W, v);
+                else if (m > 0) nn__v_store_n(y[k] + i + j * NN__W, v, (int)m);
+            }
+        }
+    }
+}
+// One job: a block of places of one group of one image.
+NN__UNUSED static void NN__K(conv_planes)(const nn__sweep *p, int64_t job, void *scratch) {
+    const int64_t each = p->blocks[0] * p->blocks[1] * p->blocks[2], g = job / each % p->groups, b = job / each / p->groups;
+    NN__K(planes) w;
+    NN__K(planes_read)(p, job % each, b, g, scratch, &w);
+    NN__R *line = (NN__R *)(void *)(w.off + p->count), *row[4]; // where y's places are not neighbours
+    const int plain = p->every[2] == 1 && p->y.at[2] == 1;
+    for (int64_t i = 0; i < w.n[0] * w.n[1]; i++) {
+        const int64_t z = p->first[0] + (w.at[0] + i / w.n[1]) * p->every[0], r = p->first[1] + (w.at[1] + i % w.n[1]) * p->every[1], q = p->first[2] + w.at[2] * p->every[2];
+        const int64_t to = b * p->y.batch + g * p->o * p->y.channel + z * p->y.at[0] + r * p->y.at[1] + q * p->y.at[2];
+        const NN__R *x = w.strip + (i / w.n[1] * p->step[0] * w.rows + i % w.n[1] * p->step[1]) * w.pitch;
+        for (int64_t o = 0, many; o < p->o; o += many) {
+            const NN__R *weight = (const NN__R *)p->w + g * p->o * p->c * (p->lane < p->sum ? p->lane : p->sum) + o * p->lane;
+            many = p->o - o >= 4 ? 4 : p->o - o >= 2 ? 2 : 1;
+            for (int64_t k = 0; k < many; k++) row[k] = plain ? (NN__R *)p->y.data + to + (o + k) * p->y.channel : line + k * w.n[2];
+            if (many == 4) NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 4, 2);
+            else if (many == 2) NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 2, 4);
+            else NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 1, 4);
+            for (int64_t k = 0; k < many; k++) {
+                NN__R *y = (NN__R *)p->y.data + to + (o + k) * p->y.channel;
+                if (p->residual && plain) NN__K(map_add)(row[k], 1, (const NN__R *)p->residual + to + (o + k) * p->y.channel, 1, row[k], w.n[2], NULL);
+                else if (p->residual) for (int64_t j = 0; j < w.n[2]; j++) row[k][j] += ((const NN__R *)p->residual)[to + (o + k) * p->y.channel + j * p->y.at[2]];
+                if (p->act) p->act(row[k], row[k], w.n[2], NULL);
+                if (!plain) for (int64_t j = 0; j < w.n[2]; j++) y[j * p->every[2] * p->y.at[2]] = row[k][j];
+            }
+        }
+    }
+}
+// The weight's gradient of a group: for each pair of channels and tap the product of two planes, over all images.
+NN__UNUSED static void NN__K(conv_planes_weight)(const nn__sweep *p, int64_t g, int64_t taps, void *out, void *scratch) {
+    enum { FEW = 8 };
+    const int64_t each = p->blocks[0] * p->blocks[1] * p->blocks[2];
+    NN__R *dw = (NN__R *)out;
+    memset(dw, 0, (size_t)(p->o * p->c * taps) * sizeof *dw);
+    for (int64_t job = 0; job < p->batch * each; job++) {
+        NN__K(planes) w;
+        NN__K(planes_read)(p, job % each, job / each, g, scratch, &w);
+        NN__R *line = (NN__R *)(void *)(w.off + p->count);
+        for (int64_t o = 0; o < p->o; o++)
+            for (int64_t c = 0; c < p->c; c++)
+                for (int64_t first = 0; first < p->count; first += FEW) {
+                    const int few = (int)nn__min64(FEW, p->count - first);
+                    NN__V acc[FEW];
+                    for (int t = 0; t < FEW; t++) acc[t] = nn__v_zero();
+                    for (int64_t i = 0; i < w.n[0] * w.n[1]; i++) {
+                        const NN__R *dy = (const NN__R *)p->y.data + job / each * p->y.batch + (g * p->o + o) * p->y.channel + (w.at[0] + i / w.n[1]) * p->y.at[0] + (w.at[1] + i % w.n[1]) * p->y.at[1] + w.at[2] * p->y.at[2];
+                        const NN__R *x = w.strip + c * w.plane + (i / w.n[1] * p->step[0] * w.rows + i % w.n[1] * p->step[1]) * w.pitch;
+                        if (p->y.at[2] != 1) {
+                            for (int64_t j = 0; j < w.n[2]; j++) line[j] = dy[j * p->y.at[2]];
+                            dy = line;
+                        }
+                        for (int64_t j = 0; j < w.n[2]; j += NN__W) {
+                            const int left = (int)nn__min64(NN__W, w.n[2] - j);
+                            const NN__V d = left == NN__W ? nn__v_load(dy + j) : nn__v_load_n(dy + j, left);
+                            if (few == FEW && left == NN__W) {
+                                NN__GEMM_UNROLL
+                                for (int t = 0; t < FEW; t++) acc[t] = nn__v_fma(d, nn__v_load(x + w.off[first + t] + j), acc[t]);
+                            } else
+                                for (int t = 0; t < few; t++) acc[t] = nn__v_fma(d, nn__v_load_n(x + w.off[first + t] + j, left), acc[t]);
+                        }
+                    }
+                    for (int t = 0; t < few; t++) dw[(o * p->c + c) * taps + p->tap[first + t]] += nn__v_hsum(acc[t]);
+                }
     }
 }
 
@@ -20841,14 +21494,41 @@ static void NN__K(pool_pairs)(const void *from, const int64_t *tap, int64_t taps
         NN__STORE(y + i, sum ? nn__v_add(even, odd) : nn__v_select(nn__v_isnan(odd), odd, nn__v_max(odd, even)));
     }
 }
+static void NN__K(pool_pairs_back)(const void *from, const void *dys, const int64_t *tap, int64_t taps, int64_t n, void *to) {
+    const NN__R *x = (const NN__R *)from, *dy = (const NN__R *)dys;
+    NN__R       *dx = (NN__R *)to;
+    for (int64_t i = 0; i < n; i += NN__W) {
+        const int   left = (int)nn__min64(NN__W, n - i), more = 2 * left - NN__W, less = more >= 0 ? NN__W : 2 * left;
+        const NN__V g = NN__LOAD(dy + i);
+        NN__V       m = nn__v_set1(-INFINITY), at = nn__v_zero();
+        for (int64_t t = 0; t < taps; t++) {
+            const NN__V a = NN__K(pool_column)(x + 2 * i, tap + t, 1, less, 0), b = more > 0 ? NN__K(pool_column)(x + 2 * i + NN__W, tap + t, 1, more, 0) : a;
+            const NN__V even = nn__v_even(a, b), odd = nn__v_odd(a, b);
+            const NN__M first = nn__v_or(nn__v_gt(even, m), nn__v_isnan(even));
+            m  = nn__v_select(first, even, m);
+            at = nn__v_select(first, nn__v_set1(2 * t), at);
+            const NN__M second = nn__v_or(nn__v_gt(odd, m), nn__v_isnan(odd));
+            m  = nn__v_select(second, odd, m);
+            at = nn__v_select(second, nn__v_set1(2 * t + 1), at);
+        }
+        for (int64_t t = 0; t < taps; t++) {
+            const NN__V even = nn__v_select(nn__v_eq(at, nn__v_set1(2 * t)), g, nn__v_zero()), odd = nn__v_select(nn__v_eq(at, nn__v_set1(2 * t + 1)), g, nn__v_zero());
+            NN__R      *p = dx + tap[t] + 2 * i;
+            if (less == NN__W) nn__v_store(p, nn__v_add(nn__v_load(p), nn__v_low(even, odd)));
+            else nn__v_store_n(p, nn__v_add(nn__v_load_n(p, less), nn__v_low(even, odd)), less);
+            p += NN__W;
+            if (more == NN__W) nn__v_store(p, nn__v_add(nn__v_load(p), nn__v_high(even, odd)));
+            else if (more > 0) nn__v_store_n(p, nn__v_add(nn__v_load_n(p, more), nn__v_high(even, odd)), more);
+        }
+    }
+}
 // The other way: each dy is added to all taps of its window, in their order; or only to the one that `which` names.
-static void NN__K(pool_spread)(const void *from, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *to) {
-    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)weight;
+static void NN__K(pool_spread)(const void *from, const int64_t *tap, int64_t taps, int64_t n, void *to) {
+    const NN__R *dy = (const NN__R *)from;
     for (int64_t t = 0; t < taps; t++) {
-        NN__R      *dx = (NN__R *)to + tap[t];
-        const NN__V by = nn__v_set1(w ? w[t] : 1);
-        if (n == 1) *dx += w ? w[t] * *dy : *dy; // vectors would wait for each other
-        else NN__ROW(n, { NN__STORE(dx + i, nn__v_fma(by, NN__LOAD(dy + i), NN__LOAD(dx + i))); });
+        NN__R *dx = (NN__R *)to + tap[t];
+        if (n == 1) *dx += *dy; // vectors would wait for each other
+        else NN__ROW(n, { NN__STORE(dx + i, nn__v_add(NN__LOAD(dx + i), NN__LOAD(dy + i))); });
     }
 }
 static void NN__K(pool_scatter)(const void *from, const void *which, const int64_t *tap, int64_t taps, int64_t n, void *to) {
@@ -20907,19 +21587,17 @@ static void NN__K(pool_merge)(const void *from, int64_t n, int64_t phases, void 
 #undef nn__v_odd
 #undef nn__v_low
 #undef nn__v_high
-// The last axis resized: y[j] = sum over t of weight[j][t] x[at[j][t]]
-static void NN__K(resize_row)(const void *from, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *to) {
+// The last axis resized: y[j] = sum of weight[t] x[at[t]] from t = begin[j] to begin[j + 1]; taps: so many each, 0: as it comes
+static void NN__K(resize_row)(const void *from, const int64_t *begin, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *to) {
     const NN__R *x = (const NN__R *)from, *w = (const NN__R *)weight;
     NN__R       *y = (NN__R *)to;
-    if (taps == 1) for (int64_t j = 0; j < n; j++) y[j] = x[at[j]];
-    else if (taps == 2) for (int64_t j = 0; j < n; j++) y[j] = w[2 * j] * x[at[2 * j]] + w[2 * j + 1] * x[at[2 * j + 1]];
-    else for (int64_t j = 0; j < n; j++, w += 4, at += 4) y[j] = (w[0] * x[at[0]] + w[1] * x[at[1]]) + (w[2] * x[at[2]] + w[3] * x[at[3]]);
-}
-static void NN__K(resize_row_back)(const void *from, const int64_t *at, const void *weight, int64_t taps, int64_t n, void *to) {
-    const NN__R *dy = (const NN__R *)from, *w = (const NN__R *)weight;
-    NN__R       *dx = (NN__R *)to;
-    for (int64_t j = 0; j < n; j++)
-        for (int64_t t = 0; t < taps; t++) dx[at[j * taps + t]] += w[j * taps + t] * dy[j];
+    for (int64_t j = 0; j < n && taps == 1; j++) y[j] = x[at[j]];
+    for (int64_t j = 0; j < n && taps == 2; j++) y[j] = w[2 * j] * x[at[2 * j]] + w[2 * j + 1] * x[at[2 * j + 1]];
+    for (int64_t j = 0; j < n && taps != 1 && taps != 2; j++) {
+        NN__R s = 0;
+        for (int64_t t = begin[j]; t < begin[j + 1]; t++) s += w[t] * x[at[t]];
+        y[j] = s;
+    }
 }
 #undef NN__ROW
 #undef NN__LOAD
@@ -21634,8 +22312,8 @@ static const nn__kernel_set NN__K(set) = {
 #undef NN__X
     NN__K(uniform),
     NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_row), NN__K(gemm_small), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr),
-    NN__K(conv_pack), NN__K(conv), NN__K(winograd_pack), NN__K(winograd), NN__K(conv_weight),
-    NN__K(pool_max), NN__K(pool_argmax), NN__K(pool_sum), NN__K(pool_spread), NN__K(pool_pairs), NN__K(pool_pick), NN__K(pool_scatter), NN__K(pool_places), NN__K(pool_split), NN__K(pool_merge), NN__K(resize_row), NN__K(resize_row_back), NN__K(peak),
+    NN__K(conv_pack), NN__K(conv), NN__K(conv_planes), NN__K(conv_planes_weight), NN__K(winograd_pack), NN__K(winograd), NN__K(conv_weight),
+    NN__K(pool_max), NN__K(pool_argmax), NN__K(pool_sum), NN__K(pool_spread), NN__K(pool_pairs), NN__K(pool_pairs_back), NN__K(pool_pick), NN__K(pool_scatter), NN__K(pool_places), NN__K(pool_split), NN__K(pool_merge), NN__K(resize_row), NN__K(peak),
 #if NN__PASS_F64
     NULL, NULL, NULL, NULL};
 #else

@@ -1,4 +1,4 @@
-// The readers trust nothing: safetensors, npy, npz, idx, csv and text from any bytes whatever. Either a libFuzzer target,
+// The readers trust nothing: safetensors, npy, npz, idx, csv, text and pictures from any bytes whatever. Either a libFuzzer target,
 //     clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz_files.c -lm -lpthread
 // or, with -DFUZZ_STANDALONE, a program that mutates its own seeds: fuzz_files [rounds [folder to write the seeds into]].
 // First byte: which reader. Second byte: its options. The rest: the file. FUZZ_READER=7 in the environment: only that one.
@@ -341,7 +341,42 @@ static void resume(const unsigned char *p, size_t size, int how) {
     remove(path);
 }
 
-enum { READERS = 12 };
+static void read_image(const unsigned char *p, size_t size, int how) {
+    nn_ctx    *c = quiet_ctx();
+    nn_tensor *x = nn_image_memory(c, p, size);
+    MUST((x != NULL) == (nn_error(c) == NN_OK));
+    if (x) {
+        MUST(nn_dtype_of(x) == NN_U8 && nn_ndim(x) == 3 && (nn_dim(x, 0) == 1 || nn_dim(x, 0) == 3) && nn_dim(x, 1) > 0 && nn_dim(x, 2) > 0);
+        MUST((uint64_t)nn_numel(x) <= 24 * size); /* a bit may be a pixel of three bytes */
+        use(x);
+        if (how & 1) use(nn_image_grid(x, how >> 1 & 3, how >> 3 & 3));
+        MUST(nn_error(c) == NN_OK);
+    }
+    nn_end(c);
+}
+static void read_cifar(const unsigned char *p, size_t size, int how) { // once or twice the same file, with batches that are changed
+    char        path[64];
+    const char *paths[2];
+    nn_ctx     *c;
+    nn_data    *d;
+    nn_augment  a = nn_augment_defaults();
+    nn_batch    b;
+    int         n = 1 + (how & 1);
+    if (!put_file(p, size, path, sizeof path)) return;
+    paths[0] = paths[1] = path;
+    c = quiet_ctx();
+    d = nn_data_cifar10(c, paths, n);
+    MUST((d != NULL) == (nn_error(c) == NN_OK) && (d != NULL) == (size > 0 && size % 3073 == 0 && nn_error(c) == NN_OK));
+    MUST(!d || (size_t)nn_data_count(d) == (size_t)n * size / 3073);
+    a.flip = 0.5f; a.rotate = how & 2 ? 30 : 0; a.shift = how >> 2 & 3; a.cutout = how >> 4 & 7; a.mixup = how & 128 ? 1 : 0;
+    nn_data_augment(d, &a);
+    for (int i = 0; i < 2 && nn_data_next(d, &b); i++) { use(b.x); use(b.y); }
+    MUST(!d || nn_error(c) == NN_OK);
+    nn_end(c);
+    remove(path);
+}
+
+enum { READERS = 14 };
 #if defined(__cplusplus)
 extern "C"
 #endif
@@ -369,7 +404,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     case 8: zip_file(p, size, how); break;
     case 9: read_text(p, size); break;
     case 10: read_stream(p, size, how); break;
-    default: resume(p, size, how);
+    case 11: resume(p, size, how); break;
+    case 12: read_image(p, size, how); break;
+    default: read_cifar(p, size, how);
     }
     free(p);
     MUST(taken_blocks == 0 && taken_bytes == 0);
@@ -428,7 +465,7 @@ static size_t npy_bytes(unsigned char *to, int version, const char *header, size
     return (size_t)(at - to);
 }
 
-enum { SEEDS = 50 };
+enum { SEEDS = 60 };
 static bytes seeds[SEEDS];
 static bytes *seed(int *n, int reader, int how) { // the next one, with its two bytes
     bytes        *b = &seeds[(*n)++];
@@ -476,6 +513,22 @@ static int make_seeds(void) {
     put(seed(&n, 10, 0x52), one, npy_bytes(one, 1, npy[6], npy_data[6]));
     put(seed(&n, 10, 0), idx[0], 28);
     put(seed(&n, 10, 0x49), idx[1], 20);
+    {
+        static const char *const pnm[5] = {"P2 # grey\n3 2 255\n0 1 2\n3 4 255\n", "P3 1 2 65535 1 2 3 40000 5 6", "P5 3 2 255\n0123456", "P6\n2 2\n127\n0123456789AB", "P6 1 1 65535\nABCDEF"};
+        static const unsigned char depth[3] = {1, 8, 32};
+        for (int k = 0; k < 5; k++) put(seed(&n, 12, k), pnm[k], strlen(pnm[k]));
+        for (int k = 0; k < 3; k++) { /* BMP of 3 x 2: the header, a palette of two or masks, rows of as many bytes as it takes */
+            unsigned char bmp[66 + 32];
+            memset(bmp, 0, sizeof bmp);
+            bmp[0] = 'B'; bmp[1] = 'M'; bmp[10] = depth[k] == 32 ? 66 : 62; bmp[14] = 40; bmp[18] = 3; bmp[22] = 2; bmp[26] = 1; bmp[28] = depth[k];
+            if (depth[k] == 32) { bmp[30] = 3; bmp[54] = 255; bmp[59] = 255; bmp[64] = 255; }
+            else { bmp[46] = 2; for (int i = 54; i < 62; i++) bmp[i] = (unsigned char)(i * 5); }
+            for (int i = bmp[10]; i < (int)sizeof bmp; i++) bmp[i] = (unsigned char)(depth[k] == 32 ? i * 7 : i & 1);
+            put(seed(&n, 12, k), bmp, sizeof bmp);
+        }
+        b = seed(&n, 13, 0xb7);
+        for (int i = 0; i < 2 * 3073; i++) { unsigned char v = (unsigned char)(i % 3073 ? i * 11 : i / 3073 + 3); put(b, &v, 1); }
+    }
     for (int k = 0; k < 3; k++) { /* what nn_fit itself leaves behind, after two epochs */
         nn_ctx        *c = quiet_ctx();
         nn_fit_options f = fit_options("fuzz_seed.partial", k * 3);
@@ -505,7 +558,7 @@ static void insert(bytes *b, size_t at, const void *p, size_t n) {
 }
 static void mutate(bytes *b, int count) {
     static const char *const words[] = {"18446744073709551615", "9223372036854775807", "4294967296", "-1", "0", "00", "1e999", "[", "]", "{", "}", "\"", "\\u0000", "\\ud800", "\\", ",", ",,", ":", "\n", "\r",
-                                        "\t", " ", "\"\"", "F64", "I8", "BOOL", "__metadata__", "optim.", "nan", "inf", "?", "NA", "True", "False", "<f8", "|u1", ">f4", "(", ")", "'", ".", "e", "+", "1000000", "576460752303423488"};
+                                        "\t", " ", "\"\"", "F64", "I8", "BOOL", "__metadata__", "optim.", "nan", "inf", "?", "NA", "True", "False", "<f8", "|u1", ">f4", "(", ")", "'", ".", "e", "+", "1000000", "576460752303423488", "P3 ", "P5 ", "65535 ", "#"};
     size_t header = 0, was = b->n, at, n;
     int    tensors = (b->p[0] % READERS < 3 || b->p[0] % READERS == 5 || b->p[0] % READERS == 11) && b->n >= 10;
     if (tensors) header = (size_t)b->p[2] | (size_t)b->p[3] << 8;

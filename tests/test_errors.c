@@ -372,6 +372,14 @@ static nn_ctx *device_ctx(int fails) { /* at most one at a time */
 P(DEVICE_FAILED) { (void)c; c = device_ctx(1); (void)nn_to_device(of3(c), 1); return c; }
 P(DEVICE_HOST) { (void)c; c = device_ctx(0); (void)nn_ptr(nn_to_device(of3(c), 1)); return c; }
 P(DEVICES_DIFFER) { (void)c; c = device_ctx(0); (void)nn_add(nn_to_device(of3(c), 1), of3(c)); return c; }
+static nn_tensor *of_grid(nn_ctx *c) { return nn_ones(c, NN_F32, NN_SHAPE(1, 2, 4, 5)); }
+P(GRID) { (void)nn_resize(of_grid(c), NN_SHAPE(1, 2, 3), NN_LINEAR, 0); return c; }
+P(GRID_SIZE) { (void)nn_max_pool(of_grid(c), 2, 0, 0); return c; }
+P(WINDOW) { (void)nn_max_pool(of_grid(c), 5, 1, 0); return c; }
+P(WINDOW_EMPTY) { (void)nn_max_pool(of_grid(c), 2, 1, 2); return c; }
+P(GROUPS) { nn_conv_options o = nn_conv_defaults(); o.groups = 3; (void)nn_conv(of_grid(c), nn_ones(c, NN_F32, NN_SHAPE(6, 1, 2, 2)), NULL, &o); return c; }
+P(PIXELS) { (void)nn_pixel_shuffle(of_grid(c), 2); return c; }
+P(CROP) { (void)nn_pad_sides(of_grid(c), NN_SHAPE(-3), 0); return c; }
 #undef P
 
 static const struct provoker { int id; nn_ctx *(*f)(nn_ctx *); } provokers[] = {
@@ -383,7 +391,8 @@ static const struct provoker { int id; nn_ctx *(*f)(nn_ctx *); } provokers[] = {
     P(NO_GRAD_RULE), P(NO_GRADIENTS), P(GRADCHECK_F64), P(SCOPE), P(NAME_BAD), P(NAME_UNKNOWN), P(NAME_SHAPE), P(NAME_MISSING), P(NAME_LEFT), P(NAME_FITS_NOT),
     P(MODEL_MADE), P(MODEL_NOT_MADE), P(MODEL_THREADS), P(MODEL_NO_NET), P(NET_NULL), P(STATE_SHAPE), P(SPLIT), P(SAMPLES), P(FILE_OPEN), P(FILE_READ), P(FILE_WRITE),
     P(FILE_NONE), P(FORMAT), P(CSV), P(PROFILE_NONE), P(PLAN_HOST), P(PLAN_OUTSIDE), P(PLAN_STATE), P(PLAN_NAME), P(PLAN_FITS_NOT), P(PLAN_DROPPED), P(PLAN_GONE),
-    P(PLAN_CHANGED), P(PLAN_BUDGET), P(PLAN_BLOCKS), P(EXPORT_OP), P(EXPORT_DTYPE), P(RULE), P(SQUARE), P(SINGULAR), P(NOT_POSITIVE), P(ORDER), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER)
+    P(PLAN_CHANGED), P(PLAN_BUDGET), P(PLAN_BLOCKS), P(EXPORT_OP), P(EXPORT_DTYPE), P(RULE), P(SQUARE), P(SINGULAR), P(NOT_POSITIVE), P(ORDER), P(DEVICE_NONE), P(DEVICE_FAILED), P(DEVICE_HOST), P(DEVICES_DIFFER),
+    P(GRID), P(GRID_SIZE), P(WINDOW), P(WINDOW_EMPTY), P(GROUPS), P(PIXELS), P(CROP)
 #undef P
 };
 enum { PROVOKERS = (int)(sizeof provokers / sizeof *provokers) };
@@ -531,6 +540,7 @@ static void test_sticky(void) {
     nn_data   *d, *a = NULL, *b = NULL;
     nn_batch   batch;
     nn_scope   s;
+    const char *image_paths[1] = {"build/nothing.bin"};
     nn_memory_report before, after;
     float      raw[6] = {1, 2, 3, 4, 5, 6}, copy[6], old[12], now[12];
     double     lr;
@@ -632,6 +642,12 @@ static void test_sticky(void) {
     NOTHING(nn_data_idx(c, file_name[0], file_name[0]));
     NOTHING(nn_data_mnist(c, ".", NN_TRAIN));
     NOTHING(nn_idx(c, bytes, size));
+    NOTHING(nn_image_memory(c, bytes, size));
+    NOTHING(nn_image_read(c, file_name[0]));
+    NOTHING(nn_image_write(x, "build/nothing.png"));
+    NOTHING(nn_image_grid(nn_unsqueeze(x, 0), 1, 1));
+    NOTHING(nn_data_cifar10(c, image_paths, 1));
+    NOTHING(nn_data_augment(d, NULL));
     NOTHING(nn_data_split(d, 0.5, &a, &b));
     NOTHING(nn_data_batch(d, 1, 1));
     NOTHING(nn_data_shuffle(d, 0));
@@ -896,6 +912,12 @@ static void test_null(void) {
     NULL_OF(nn_data_idx(NULL, "x", "y"));
     NULL_OF(nn_data_mnist(NULL, ".", NN_TRAIN));
     NULL_OF(nn_idx(NULL, text, 4));
+    NULL_OF(nn_image_read(NULL, "x"));
+    NULL_OF(nn_image_memory(NULL, text, 4));
+    ZERO_OF(nn_image_write(NULL, "x.png"));
+    NULL_OF(nn_image_grid(NULL, 1, 1));
+    NULL_OF(nn_data_cifar10(NULL, names, 1));
+    ZERO_OF(nn_data_augment(NULL, NULL));
     nn_data_free(NULL);
     ZERO_OF(nn_data_split(NULL, 0.5, &a, &b));
     CHECK(a == NULL && b == NULL);
@@ -993,6 +1015,8 @@ static void test_half_null(void) {
     FAILS(c, nn_data_csv_text(c, NULL, 3, NULL), NN_ERR_NULL, "text");
     FAILS(c, nn_data_mnist(c, NULL, NN_TEST), NN_ERR_NULL, "folder");
     FAILS(c, nn_idx(c, NULL, 4), NN_ERR_NULL, "bytes");
+    FAILS(c, nn_image_memory(c, NULL, 4), NN_ERR_NULL, "bytes");
+    FAILS(c, nn_data_cifar10(c, NULL, 1), NN_ERR_NULL, "paths");
     FAILS(c, nn_data_split(d, 0.5, &a, NULL), NN_ERR_NULL, "the result");
     FAILS(c, nn_data_next(d, NULL), NN_ERR_NULL, "the batch");
     FAILS(c, nn_fit(m, NULL, NULL).epochs, NN_ERR_NULL, "the data");
@@ -1001,6 +1025,8 @@ static void test_half_null(void) {
     FAILS(c, nn_optim_save(o, NULL), NN_ERR_NULL, "path");
     FAILS(c, nn_file_memory(c, NULL, 4), NN_ERR_NULL, "bytes");
 #if !defined(NN_NO_STDIO)
+    FAILS(c, nn_image_read(c, NULL), NN_ERR_NULL, "path");
+    FAILS(c, nn_image_write(x, NULL), NN_ERR_NULL, "path");
     FAILS(c, nn_data_csv(c, NULL, NULL), NN_ERR_NULL, "path");
     FAILS(c, nn_data_idx(c, NULL, NULL), NN_ERR_NULL, "path");
     FAILS(c, nn_load(m, NULL), NN_ERR_NULL, "path");
@@ -1849,6 +1875,21 @@ static void test_null_wide(void) {
     NULL_OF(nn_stack(NULL, 0, 0));
     NULL_OF(nn_pad(NULL, 0, 1, 1, 0));
     NULL_OF(nn_pad_with(NULL, 0, 1, 1, NN_PAD_REFLECT));
+    NULL_OF(nn_max_pool(NULL, 2, 2, 0));
+    NULL_OF(nn_avg_pool(NULL, 2, 2, 0));
+    NULL_OF(nn_max_pool_with(NULL, NULL, NULL));
+    NULL_OF(nn_avg_pool_with(NULL, NULL));
+    NULL_OF(nn_lp_pool_with(NULL, 2, NULL));
+    NULL_OF(nn_max_unpool(NULL, NULL, NN_SHAPE(4)));
+    NULL_OF(nn_adaptive_max_pool(NULL, NN_SHAPE(2), NULL));
+    NULL_OF(nn_adaptive_avg_pool(NULL, NN_SHAPE(2)));
+    NULL_OF(nn_global_max_pool(NULL));
+    NULL_OF(nn_global_avg_pool(NULL));
+    NULL_OF(nn_resize(NULL, NN_SHAPE(2), NN_LINEAR, 0));
+    NULL_OF(nn_pixel_shuffle(NULL, 2));
+    NULL_OF(nn_pixel_unshuffle(NULL, 2));
+    NULL_OF(nn_pad_sides(NULL, NN_SHAPE(1), 0));
+    NULL_OF(nn_pad_sides_with(NULL, NN_SHAPE(1), NN_PAD_REFLECT));
     NULL_OF(nn_roll(NULL, 0, 1));
     NULL_OF(nn_tile(NULL, 0, 2));
     NULL_OF(nn_tril(NULL, 0));
@@ -1995,6 +2036,7 @@ static void test_null_wide(void) {
     NULL_OF(nn_layer_instancenorm(s, "l", NULL));
     NULL_OF(nn_layer_bilinear(s, "l", NULL, NULL, 2));
     NULL_OF(nn_layer_scale(s, "l", NULL, 0));
+    NULL_OF(nn_layer_attention_pool(s, "l", NULL));
     NULL_OF(nn_weight_norm(s, "l", NN_SHAPE(2, 3), nn_init_zeros()));
     NULL_OF(nn_sequential(s, NULL, blocks, 1));
     NULL_OF(nn_sequential(s, NULL, NULL, 1));
@@ -2200,6 +2242,13 @@ static void test_sticky_wide(void) {
     NOTHING(nn_stack(list, 2, 0));
     NOTHING(nn_pad(x, 0, 1, 1, 0));
     NOTHING(nn_pad_with(x, 0, 1, 1, NN_PAD_CIRCULAR));
+    NOTHING(nn_max_pool(x, 2, 2, 0));
+    NOTHING(nn_adaptive_max_pool(x, NN_SHAPE(2), NULL));
+    NOTHING(nn_max_unpool(x, i, NN_SHAPE(4)));
+    NOTHING(nn_global_avg_pool(x));
+    NOTHING(nn_resize(x, NN_SHAPE(2), NN_LINEAR, 0));
+    NOTHING(nn_pixel_shuffle(x, 1));
+    NOTHING(nn_pad_sides(x, NN_SHAPE(1), 0));
     NOTHING(nn_roll(x, 0, 1));
     NOTHING(nn_tile(x, 0, 2));
     NOTHING(nn_tril(x, 0));

@@ -68,6 +68,21 @@ static nn_tensor *net_residual(nn_scope s, nn_tensor *x) {
     }
     return nn_softmax(nn_layer_linear(s, "out", nn_layer_layernorm(s, "norm", x), 5), -1);
 }
+static nn_tensor *net_norms(nn_scope s, nn_tensor *x) { /* [2,4,3,2], in both layouts */
+    nn_batchnorm_options o;
+    nn_tensor           *list[10];
+    for (int last = 0; last < 2; last++) {
+        nn_tensor *z = last ? nn_channels_last(x) : x;
+        memset(&o, 0, sizeof o);
+        o.training = 1;
+        list[5 * last]     = nn_layer_batchnorm(s, "batch", z);
+        list[5 * last + 1] = nn_layer_groupnorm(s, "group", z, 2);
+        list[5 * last + 2] = nn_layer_instancenorm(s, "instance", z);
+        list[5 * last + 3] = nn_groupnorm(z, 1, NULL, NULL, 1e-3);
+        list[5 * last + 4] = nn_batchnorm(nn_affine(z, 0.01, 100), &o);
+    }
+    return side_by_side(list, 10);
+}
 static nn_tensor *net_softmax(nn_scope s, nn_tensor *x) {
     nn_tensor *list[5];
     (void)s;
@@ -208,7 +223,158 @@ static nn_tensor *net_integers(nn_scope s, nn_tensor *x) { /* [3]: constants of 
     return side_by_side(list, 5);
 }
 
-static struct { const char *name; nn_net net; nn_shape in; float *x, *y; size_t n_in, n_out; } nets[32];
+// ---- grids
+static nn_conv_options conv_options(nn_shape stride, nn_shape padding, nn_shape dilation, int64_t groups, nn_act act) {
+    nn_conv_options o = nn_conv_defaults();
+    o.stride = stride; o.padding = padding; o.dilation = dilation; o.groups = groups; o.act = act;
+    return o;
+}
+static nn_tensor *conv(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, nn_shape stride, nn_shape padding, nn_shape dilation, int64_t groups, nn_act act) {
+    nn_conv_options o = conv_options(stride, padding, dilation, groups, act);
+    return nn_layer_conv_with(s, name, x, out, kernel, &o);
+}
+static nn_tensor *deconv(nn_scope s, const char *name, nn_tensor *x, int64_t out, nn_shape kernel, nn_shape stride, nn_shape padding, nn_shape more, nn_shape dilation, int64_t groups) {
+    nn_conv_options o = conv_options(stride, padding, dilation, groups, NN_ACT_NONE);
+    o.output_padding = more;
+    return nn_layer_conv_transposed(s, name, x, out, kernel, &o);
+}
+static nn_tensor *norm(nn_scope s, const char *name, nn_tensor *x) { /* as after training: mean and variance of the channels are anything */
+    int64_t              n = nn_dim(x, 1);
+    nn_scope             l = nn_in(s, name);
+    nn_batchnorm_options o;
+    memset(&o, 0, sizeof o);
+    o.weight = nn_param(l, "weight", NN_SHAPE(n), nn_init_uniform(0.5, 1.5));
+    o.bias   = nn_param(l, "bias", NN_SHAPE(n), nn_init_normal(0, 0.3));
+    o.mean   = nn_buffer(l, "running_mean", NN_SHAPE(n), nn_init_normal(0, 0.3));
+    o.var    = nn_buffer(l, "running_var", NN_SHAPE(n), nn_init_uniform(0.5, 2));
+    return o.var ? nn_leave(l, nn_batchnorm(x, &o)) : NULL;
+}
+static nn_tensor *net_lenet(nn_scope s, nn_tensor *x) { /* [N,1,28,28] */
+    x = nn_max_pool(nn_relu(nn_layer_conv(s, "conv1", x, 6, 5, 1, 2)), 2, 2, 0);
+    x = nn_max_pool(nn_relu(nn_layer_conv(s, "conv2", x, 16, 5, 1, 0)), 2, 2, 0);
+    x = nn_reshape(x, NN_SHAPE(nn_dim(x, 0), -1));
+    return nn_layer_linear(s, "fc2", nn_layer_linear_act(s, "fc1", x, 84, NN_ACT_RELU), 10);
+}
+static nn_tensor *net_resnet(nn_scope s, nn_tensor *x) { /* [N,3,32,24] */
+    nn_shape none = NN_SHAPE(0);
+    none.ndim = 0;
+    x = nn_relu(norm(s, "bn1", conv(s, "conv1", x, 16, NN_SHAPE(7), NN_SHAPE(2), NN_SHAPE(3), none, 0, NN_ACT_NONE)));
+    x = nn_max_pool(x, 3, 2, 1);
+    for (int i = 0; i < 3; i++) {
+        nn_scope   l = nn_in_i(s, "block", i);
+        int64_t    out = 16 << i, stride = i ? 2 : 1;
+        nn_tensor *h = nn_relu(norm(l, "bn1", nn_layer_conv(l, "conv1", x, out, 3, stride, 1)));
+        h = norm(l, "bn2", nn_layer_conv(l, "conv2", h, out, 3, 1, 1));
+        x = nn_leave(l, nn_relu(nn_add(h, i ? norm(l, "bn3", nn_layer_conv(l, "down", x, out, 1, stride, 0)) : x)));
+    }
+    return nn_softmax(nn_layer_linear(s, "fc", nn_global_avg_pool(x), 10), -1);
+}
+static nn_tensor *net_resnet_last(nn_scope s, nn_tensor *x) { return net_resnet(s, nn_channels_last(x)); }
+static nn_tensor *net_line(nn_scope s, nn_tensor *x) { /* [2,4,700]: rows of several blocks; on one place in the end */
+    x = nn_layer_conv(s, "a", x, 6, 9, 1, 4);
+    x = conv(s, "b", nn_tanh(x), 6, NN_SHAPE(5), NN_SHAPE(3), NN_SHAPE(1, 7), NN_SHAPE(4), 2, NN_ACT_TANH);
+    x = nn_layer_groupnorm(s, "norm", x, 3);
+    x = nn_avg_pool(x, 3, 2, 1);
+    x = deconv(s, "c", x, 4, NN_SHAPE(6), NN_SHAPE(4), NN_SHAPE(1), NN_SHAPE(3), NN_SHAPE(1), 1);
+    x = nn_layer_conv(s, "d", x, 5, 12, 40, 0);
+    return nn_layer_conv(s, "e", x, 3, nn_dim(x, 2), 1, 0);
+}
+static nn_tensor *net_volume(nn_scope s, nn_tensor *x) { /* [2,3,6,7,9] */
+    nn_pool_options o = nn_pool_defaults();
+    x = conv(s, "a", x, 6, NN_SHAPE(3, 2, 3), NN_SHAPE(1, 1, 2), NN_SHAPE(1, 1, 0, 1, 2, 1), NN_SHAPE(1, 2, 1), 3, NN_ACT_GELU);
+    x = nn_layer_conv(s, "b", x, 5, 1, 1, 0);
+    o.kernel = NN_SHAPE(2, 3, 2); o.stride = NN_SHAPE(2, 1, 2); o.padding = NN_SHAPE(1, 1, 1); o.ceil = 1;
+    x = nn_max_pool_with(x, &o, NULL);
+    x = deconv(s, "c", x, 4, NN_SHAPE(3, 2, 3), NN_SHAPE(2, 3, 2), NN_SHAPE(1, 0, 1), NN_SHAPE(1, 0, 1), NN_SHAPE(1, 2, 1), 1);
+    return nn_global_max_pool(nn_resize(x, NN_SHAPE(5, 4, 17), NN_LINEAR, 0));
+}
+static nn_tensor *net_autoencoder(nn_scope s, nn_tensor *x) { /* [N,3,16,20] */
+    x = nn_relu(nn_layer_conv(s, "down1", x, 8, 3, 2, 1));
+    x = nn_relu(nn_layer_conv(s, "down2", x, 12, 3, 2, 1));
+    x = nn_relu(deconv(s, "up1", x, 8, NN_SHAPE(4), NN_SHAPE(2), NN_SHAPE(1), NN_SHAPE(0), NN_SHAPE(1), 1));
+    x = nn_resize(x, NN_SHAPE(2 * nn_dim(x, 2), 2 * nn_dim(x, 3)), NN_LINEAR, 0);
+    x = nn_layer_instancenorm(s, "norm", x);
+    return nn_sigmoid(nn_layer_conv(s, "out", x, 3, 3, 1, 1));
+}
+static nn_tensor *net_autoencoder_last(nn_scope s, nn_tensor *x) { return net_autoencoder(s, nn_channels_last(x)); }
+static nn_tensor *net_convs(nn_scope s, nn_tensor *x) { /* [2,6,9,11]: what convolutions can be told, in both layouts */
+    nn_tensor *list[22];
+    for (int i = 0; i < 2; i++) {
+        nn_scope    l = nn_in_i(s, "layout", i);
+        nn_tensor **to = list + 11 * i;
+        to[0] = conv(l, "grouped", x, 9, NN_SHAPE(3), NN_SHAPE(1), NN_SHAPE(1), NN_SHAPE(1), 3, NN_ACT_RELU);
+        to[1] = conv(l, "depthwise", x, 12, NN_SHAPE(3, 5), NN_SHAPE(2, 1), NN_SHAPE(1, 2), NN_SHAPE(1), 6, NN_ACT_SIGMOID);
+        to[2] = conv(l, "dilated", x, 4, NN_SHAPE(3, 2), NN_SHAPE(1, 2), NN_SHAPE(3, 1), NN_SHAPE(2, 3), 1, NN_ACT_NONE);
+        to[3] = conv(l, "pointwise", x, 7, NN_SHAPE(1), NN_SHAPE(1), NN_SHAPE(0), NN_SHAPE(1), 1, NN_ACT_TANH);
+        to[4] = conv(l, "apart", x, 2, NN_SHAPE(1, 2), NN_SHAPE(3, 4), NN_SHAPE(0), NN_SHAPE(1), 1, NN_ACT_NONE);
+        to[5] = conv(l, "roomy", x, 2, NN_SHAPE(2), NN_SHAPE(2), NN_SHAPE(5, 4), NN_SHAPE(1), 2, NN_ACT_NONE);
+        to[6] = conv(l, "whole", x, 5, NN_SHAPE(9, 11), NN_SHAPE(1), NN_SHAPE(0), NN_SHAPE(1), 1, NN_ACT_NONE);
+        to[7] = deconv(l, "up", x, 8, NN_SHAPE(3), NN_SHAPE(2), NN_SHAPE(1), NN_SHAPE(1), NN_SHAPE(1), 2);
+        to[8] = deconv(l, "wide", x, 3, NN_SHAPE(2, 4), NN_SHAPE(3, 1), NN_SHAPE(0, 2), NN_SHAPE(2, 0), NN_SHAPE(2, 1), 3);
+        to[9] = deconv(l, "holes", x, 2, NN_SHAPE(1), NN_SHAPE(2, 3), NN_SHAPE(0), NN_SHAPE(0), NN_SHAPE(1), 1);
+        to[10] = deconv(l, "cut", x, 2, NN_SHAPE(3, 6), NN_SHAPE(1, 2), NN_SHAPE(2, 5), NN_SHAPE(0), NN_SHAPE(1), 1);
+        x = nn_leave(l, nn_channels_last(x));
+    }
+    return side_by_side(list, 22);
+}
+static nn_tensor *net_places(nn_scope s, nn_tensor *x) { /* [2,3,1,9] and [2,3,9,1]: axes of one place */
+    nn_tensor *list[5], *t = nn_transpose(x, 2, 3);
+    list[0] = conv(s, "a", x, 4, NN_SHAPE(1, 3), NN_SHAPE(1), NN_SHAPE(0, 1), NN_SHAPE(1), 1, NN_ACT_NONE);
+    list[1] = conv(s, "b", t, 4, NN_SHAPE(3, 1), NN_SHAPE(1), NN_SHAPE(1, 0), NN_SHAPE(1), 1, NN_ACT_NONE);
+    list[2] = conv(s, "c", nn_slice(x, 3, 0, 1, 1), 4, NN_SHAPE(1), NN_SHAPE(1), NN_SHAPE(0), NN_SHAPE(1), 1, NN_ACT_NONE);
+    list[3] = deconv(s, "d", nn_slice(x, 3, 0, 1, 1), 4, NN_SHAPE(2, 3), NN_SHAPE(2, 3), NN_SHAPE(0), NN_SHAPE(0), NN_SHAPE(1), 1);
+    list[4] = conv(s, "e", nn_slice(x, 3, 0, 1, 1), 4, NN_SHAPE(3), NN_SHAPE(2), NN_SHAPE(1), NN_SHAPE(1), 1, NN_ACT_NONE);
+    return side_by_side(list, 5);
+}
+static nn_tensor *net_pools(nn_scope s, nn_tensor *x) { /* [2,3,8,11], in both layouts */
+    nn_tensor *list[20];
+    (void)s;
+    for (int i = 0; i < 2; i++) {
+        nn_pool_options o = nn_pool_defaults();
+        nn_tensor     **to = list + 10 * i;
+        o.kernel = NN_SHAPE(3, 2); o.stride = NN_SHAPE(2, 3); o.ceil = 1;
+        to[0] = nn_max_pool_with(x, &o, NULL);
+        to[1] = nn_avg_pool_with(x, &o);
+        o.padding = NN_SHAPE(1);
+        to[2] = nn_avg_pool_with(x, &o);
+        o.exclude_padding = 1; o.dilation = NN_SHAPE(1, 2);
+        to[3] = nn_avg_pool_with(x, &o);
+        o.divisor = 2.5;
+        to[4] = nn_avg_pool_with(x, &o);
+        to[5] = nn_max_pool_with(x, &o, NULL);
+        to[6] = nn_adaptive_max_pool(x, NN_SHAPE(3, 4), NULL);
+        to[7] = nn_adaptive_avg_pool(x, NN_SHAPE(3, 1));
+        to[8] = nn_global_max_pool(x);
+        o = nn_pool_defaults();
+        o.kernel = NN_SHAPE(3); o.stride = NN_SHAPE(1); o.same = 1;
+        to[9] = nn_avg_pool_with(x, &o);
+        x = nn_channels_last(x);
+    }
+    return side_by_side(list, 20);
+}
+static nn_tensor *net_resizes(nn_scope s, nn_tensor *x) { /* [2,4,5,6], in both layouts: sizes, borders, pixels, norms */
+    nn_tensor *list[24];
+    for (int i = 0; i < 2; i++) {
+        nn_scope    l = nn_in_i(s, "layout", i);
+        nn_tensor **to = list + 12 * i;
+        to[0] = nn_resize(x, NN_SHAPE(7, 3), NN_NEAREST, 0);
+        to[1] = nn_resize(x, NN_SHAPE(3, 11), NN_LINEAR, 1);
+        to[2] = nn_resize(x, NN_SHAPE(9, 1), NN_CUBIC, 0);
+        to[3] = nn_pixel_shuffle(x, 2);
+        to[4] = nn_pixel_unshuffle(nn_slice(x, 2, 0, 4, 1), 2);
+        to[5] = nn_pad_sides(x, NN_SHAPE(1, 2, -1, 3), 0);
+        to[6] = nn_pad_sides(x, NN_SHAPE(1, 0, 2, -2), 1.5);
+        to[7] = nn_pad_sides_with(x, NN_SHAPE(2, 1), NN_PAD_REFLECT);
+        to[8] = nn_pad_sides_with(x, NN_SHAPE(1), NN_PAD_CIRCULAR);
+        to[9] = norm(l, "norm", x);
+        to[10] = nn_layer_groupnorm(l, "groups", x, 2);
+        to[11] = nn_layer_groupnorm(l, "rows", nn_layer_conv(l, "one", x, 4, 5, 2, 0), 2);
+        x = nn_leave(l, nn_channels_last(x));
+    }
+    return side_by_side(list, 24);
+}
+
+static struct { const char *name; nn_net net; nn_shape in; float *x, *y; size_t n_in, n_out; } nets[48];
 static int n_nets;
 static void add_net(const char *name, nn_net net, nn_shape in) {
     nets[n_nets].name  = name;
@@ -225,11 +391,18 @@ static void add_nets(void) {
     add_net("matmul", net_matmul, NN_SHAPE(2, 3, 5, 11)); add_net("attention", net_attention, NN_SHAPE(6, 16));
     add_net("indices", net_indices, NN_SHAPE(4, 3));  add_net("concat", net_concat, NN_SHAPE(2, 3, 4));
     add_net("scaled", net_scaled, NN_SHAPE(3, 6));    add_net("vector", net_vector, NN_SHAPE(5));
+    add_net("norms", net_norms, NN_SHAPE(2, 4, 3, 2));
     add_net("identity", net_identity, NN_SHAPE(2, 3)); add_net("view", net_view, NN_SHAPE(2, 3));
     add_net("of-in", net_of_in, NN_SHAPE(2, 4));      add_net("nothing", net_nothing, NN_SHAPE(2, 4));
     add_net("constant", net_constant, NN_SHAPE(1));   add_net("early", net_early, NN_SHAPE(2, 4));
     add_net("empty", net_empty, NN_SHAPE(2, 3));
     add_net("numbers", net_numbers, NN_SHAPE(2, 15)); add_net("integers", net_integers, NN_SHAPE(3));
+    add_net("lenet1", net_lenet, NN_SHAPE(1, 1, 28, 28)); add_net("lenet3", net_lenet, NN_SHAPE(3, 1, 28, 28));
+    add_net("resnet", net_resnet, NN_SHAPE(2, 3, 32, 24)); add_net("resnet-last", net_resnet_last, NN_SHAPE(1, 3, 32, 24));
+    add_net("line", net_line, NN_SHAPE(2, 4, 700));   add_net("volume", net_volume, NN_SHAPE(2, 3, 6, 7, 9));
+    add_net("autoencoder", net_autoencoder, NN_SHAPE(1, 3, 16, 20)); add_net("autoencoder-last", net_autoencoder_last, NN_SHAPE(2, 3, 16, 20));
+    add_net("convs", net_convs, NN_SHAPE(2, 6, 9, 11)); add_net("places", net_places, NN_SHAPE(2, 3, 1, 9));
+    add_net("pools", net_pools, NN_SHAPE(2, 3, 8, 11)); add_net("resizes", net_resizes, NN_SHAPE(2, 4, 5, 6));
 }
 
 // ---- files: in build/, or here where there is no such folder

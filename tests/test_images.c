@@ -272,15 +272,15 @@ static void test_write(void) {
     FAILS(c, nn_image_write(x, "no such folder/x.png"), NN_ERR_FILE, "no such folder/x.png");
     FAILS(c, nn_image_write(nn_expand(nn_zeros(c, NN_U8, NN_SHAPE(1, 1)), NN_SHAPE(70000, 70000)), at(".png")), NN_ERR_FILE, "too large");
     FAILS(c, nn_image_write(nn_expand(nn_zeros(c, NN_U8, NN_SHAPE(1, 1)), NN_SHAPE(1, (int64_t)1 << 31)), at(".png")), NN_ERR_FILE, "too large");
-    for (counts.fail_at = 1; counts.fail_at < 3; counts.fail_at++) { /* memory runs out: the old file stays */
-        x = picture(c, 1, 1, 3, 3);
-        nn_image_write(x, at(".png"));
-        counts.calls = 0;
-        FAILS(c, nn_image_write(picture(c, 0, 1, 3, 3), at(".png")), NN_ERR_MEMORY, "out of memory");
-        counts.calls = 1000;
+    x = picture(c, 1, 1, 3, 3);
+    r = picture(c, 0, 1, 3, 3);
+    nn_image_write(x, at(".png"));
+    for (long k = 1; k < 3; k++) { /* memory runs out: the old file stays */
+        counts.calls = 0; counts.fail_at = k;
+        FAILS(c, nn_image_write(r, at(".png")), NN_ERR_MEMORY, "out of memory");
+        counts.fail_at = 0;
         CHECK(png_is(at(".png"), x));
     }
-    counts.fail_at = 0;
     nn_end(c);
     CHECK(counts.blocks == 0);
 }
@@ -750,7 +750,7 @@ static void test_bits(void) { // neither threads nor the batch matter; seed and 
             nn_data_next(d, &b);
             nn_reset(c);
         }
-        CHECK(calls == nn_memory(c).allocations && nn_memory(c).step_now == 0);
+        CHECK(NN__SEPARATE_BLOCKS || (calls == nn_memory(c).allocations && nn_memory(c).step_now == 0)); /* the sanitizer has a block for each */
         nn_end(c);
     }
     free(first[0]); free(first[1]);

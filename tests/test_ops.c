@@ -1146,15 +1146,145 @@ static void ref_triangular_solve(const arr *in, int n_in, const void *attr, arr 
 static void ref_inverse(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; (void)attr; ref_matrices(in, 'i', NULL, out); *roundings = 1.1; }
 static void ref_det(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; (void)attr; ref_matrices(in, 'd', NULL, out); *roundings = 1.1; }
 
+/* A window's taps along axis i of D, H, W, place by place; *counts: what it counts for a mean. -1: no tap in x there */
+static int64_t window_tap(const nn__pooling *a, int i, int64_t o, int64_t k, int *counts) {
+    int64_t at = o * a->w.stride[i] - a->w.before[i] + k * a->w.dilation[i];
+    if (a->adaptive) {
+        at = (int64_t)floor((double)o * (double)a->in[i] / (double)a->out[i]) + k;
+        *counts = (double)at < (double)(o + 1) * (double)a->in[i] / (double)a->out[i] && at < a->in[i];
+        return *counts ? at : -1;
+    }
+    *counts = at < a->in[i] + a->w.after[i] && (!a->exclude || (at >= 0 && at < a->in[i]));
+    return at >= 0 && at < a->in[i] ? at : -1;
+}
+static void ref_pooling(const arr *in, const nn__pooling *a, int kind, arr *out) { /* 'm' maximum, 'i' its index, 'a' mean, 'b' the mean's gradient */
+    nn_shape s = in[0].s;
+    int      first = a->last ? 1 : 2;
+    int64_t  inner = a->last ? s.dim[s.ndim - 1] : 1, planes = s.dim[0] * (a->last ? 1 : s.dim[1]), points = a->in[0] * a->in[1] * a->in[2], windows = a->out[0] * a->out[1] * a->out[2];
+    for (int i = 0; i < (int)a->axes; i++) s.dim[first + i] = (kind == 'b' ? a->in : a->out)[3 - a->axes + i];
+    out[0] = make(s);
+    for (int64_t p = 0; p < planes * inner; p++)
+        for (int64_t o = 0; o < windows; o++) {
+            int64_t place[3], at[3], best = -1, to = (p / inner * windows + o) * inner + p % inner;
+            double  sum = 0, size = 0, n = 0;
+            place[0] = o / (a->out[1] * a->out[2]), place[1] = o / a->out[2] % a->out[1], place[2] = o % a->out[2];
+            for (int pass = 0; pass < (kind == 'b' ? 2 : 1); pass++) /* of the gradient: first what a mean divides by */
+                for (int64_t k = 0; k < a->w.kernel[0] * a->w.kernel[1] * a->w.kernel[2]; k++) {
+                    int     counts, all = 1;
+                    int64_t x;
+                    at[0] = window_tap(a, 0, place[0], k / (a->w.kernel[1] * a->w.kernel[2]), &counts), all &= counts;
+                    at[1] = window_tap(a, 1, place[1], k / a->w.kernel[2] % a->w.kernel[1], &counts), all &= counts;
+                    at[2] = window_tap(a, 2, place[2], k % a->w.kernel[2], &counts), all &= counts;
+                    n += pass == 0 && all;
+                    if (at[0] < 0 || at[1] < 0 || at[2] < 0) continue;
+                    x = (p / inner * points + (at[0] * a->in[1] + at[1]) * a->in[2] + at[2]) * inner + p % inner;
+                    if (kind == 'b') {
+                        if (pass) out[0].v[x] += in[0].v[to] / (a->divisor != 0 ? a->divisor : n), out[0].m[x] += fabs(in[0].v[to]);
+                        continue;
+                    }
+                    sum += in[0].v[x], size += fabs(in[0].v[x]);
+                    if (best < 0 || in[0].v[x] > in[0].v[best]) best = x;
+                }
+            if (kind == 'm') out[0].v[to] = in[0].v[best];
+            if (kind == 'i') out[0].v[to] = (double)(best / inner % points);
+            if (kind == 'a') out[0].v[to] = sum / (a->divisor != 0 ? a->divisor : n), out[0].m[to] = size;
+        }
+}
+static void ref_max_pool(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; ref_pooling(in, (const nn__pooling *)attr, 'm', out); *roundings = 0; }
+static void ref_pool_index(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; ref_pooling(in, (const nn__pooling *)attr, 'i', out); *roundings = 0; }
+static void ref_avg_pool(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; ref_pooling(in, (const nn__pooling *)attr, 'a', out); *roundings = 4; }
+static void ref_avg_pool_back(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; ref_pooling(in, (const nn__pooling *)attr, 'b', out); *roundings = 4; }
+
+/* One axis resized, as a sum over all of x: nearest, or a hat, or Keys' cubic, of the distance; places outside are those at the ends */
+static double resize_weight(const nn__resizing *a, int64_t j, int64_t i) {
+    double place = a->align ? (a->out > 1 ? (double)j * (double)(a->in - 1) / (double)(a->out - 1) : 0) : ((double)j + 0.5) * (double)a->in / (double)a->out - 0.5, w = 0;
+    if (a->how == NN_NEAREST) return i == j * a->in / a->out;
+    for (int64_t k = i == 0 ? -3 : i; k <= (i == a->in - 1 ? i + 3 : i); k++) {
+        double d = fabs(place - (double)k);
+        if (a->how == NN_LINEAR) w += d < 1 ? 1 - d : 0;
+        else w += d < 1 ? 1 - 2.25 * d * d + 1.25 * d * d * d : d < 2 ? 3 - 6 * d + 3.75 * d * d - 0.75 * d * d * d : 0;
+    }
+    return w;
+}
+static void ref_resizing(const arr *in, const nn__resizing *a, int back, arr *out) {
+    nn_shape s = in[0].s;
+    int64_t  outer = 1, inner = 1, from = back ? a->out : a->in, to = back ? a->in : a->out;
+    for (int i = 0; i < s.ndim; i++) *(i < a->axis ? &outer : &inner) *= i == a->axis ? 1 : s.dim[i];
+    s.dim[a->axis] = to;
+    out[0] = make(s);
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t j = 0; j < to; j++)
+            for (int64_t k = 0; k < from; k++)
+                for (int64_t i = 0; i < inner; i++) {
+                    double v = in[0].v[(o * from + k) * inner + i];
+                    out[0].v[(o * to + j) * inner + i] += (back ? resize_weight(a, k, j) : resize_weight(a, j, k)) * v;
+                    out[0].m[(o * to + j) * inner + i] += fabs(v);
+                }
+}
+static void ref_resize(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; ref_resizing(in, (const nn__resizing *)attr, 0, out); *roundings = 6; }
+static void ref_resize_back(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { (void)n_in; ref_resizing(in, (const nn__resizing *)attr, 1, out); *roundings = 6; }
+
+/* Convolutions by their definition: every place, tap and pair of channels once. which: 0 conv, 1 conv_input, 2 conv_weight */
+static void convolve(const arr *in, int n_in, const nn__conv *a, int which, arr *out) {
+    int      x_last = a->last & NN__X_LAST, y_last = (a->last & NN__Y_LAST) != 0;
+    nn_shape given = in[which == 2].s, wanted;
+    int64_t  batch = in[0].s.dim[0], channels, outs, each, each_out, x[3] = {1, 1, 1}, y[3] = {1, 1, 1}, k[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1}, before[3] = {0, 0, 0};
+    for (int i = 0; i < a->axes; i++) {
+        x[i] = a->size[i]; k[i] = a->w.kernel[i]; stride[i] = a->w.stride[i]; dilation[i] = a->w.dilation[i]; before[i] = a->w.before[i];
+        y[i] = (x[i] + before[i] + a->w.after[i] - dilation[i] * (k[i] - 1) - 1) / stride[i] + 1;
+    }
+    outs     = which == 0 ? in[1].s.dim[0] : which == 1 ? in[1].s.dim[0] : given.dim[y_last ? given.ndim - 1 : 1];
+    channels = which == 1 ? in[1].s.dim[1] * a->groups : in[0].s.dim[x_last ? in[0].s.ndim - 1 : 1];
+    each = channels / a->groups; each_out = outs / a->groups;
+    wanted.ndim = a->axes + 2;
+    for (int i = 0; i < NN_MAX_DIMS; i++) wanted.dim[i] = 0;
+    wanted.dim[0] = which == 2 ? outs : batch;
+    for (int i = 0; i < a->axes; i++) {
+        int behind = which == 2 || !(which == 0 ? y_last : x_last);
+        wanted.dim[1 + behind + i] = which == 0 ? y[i] : which == 1 ? x[i] : k[i];
+    }
+    wanted.dim[which != 2 && (which == 0 ? y_last : x_last) ? wanted.ndim - 1 : 1] = which == 0 ? outs : which == 1 ? channels : each;
+    out[0] = make(wanted);
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t o = 0; o < outs; o++)
+            for (int64_t p = 0; p < y[0] * y[1] * y[2]; p++)
+                for (int64_t t = 0; t < k[0] * k[1] * k[2]; t++) {
+                    int64_t q[3] = {p / (y[1] * y[2]) * stride[0] + t / (k[1] * k[2]) * dilation[0] - before[0], p / y[2] % y[1] * stride[1] + t / k[2] % k[1] * dilation[1] - before[1],
+                                    p % y[2] * stride[2] + t % k[2] * dilation[2] - before[2]};
+                    if (q[0] < 0 || q[0] >= x[0] || q[1] < 0 || q[1] >= x[1] || q[2] < 0 || q[2] >= x[2]) continue;
+                    for (int64_t c = 0; c < each; c++) {
+                        int64_t place = (q[0] * x[1] + q[1]) * x[2] + q[2], of = o / each_out * each + c, places = x[0] * x[1] * x[2], y_places = y[0] * y[1] * y[2];
+                        int64_t xi = x_last ? (b * places + place) * channels + of : (b * channels + of) * places + place;
+                        int64_t yi = y_last ? (b * y_places + p) * outs + o : (b * outs + o) * y_places + p;
+                        int64_t wi = (o * each + c) * (k[0] * k[1] * k[2]) + t, to = which == 0 ? yi : which == 1 ? xi : wi;
+                        double  term = in[0].v[which == 1 ? yi : xi] * in[1].v[which == 2 ? yi : wi];
+                        out[0].v[to] += term;
+                        out[0].m[to] += fabs(term);
+                    }
+                }
+    for (int64_t i = 0; i < out[0].n && which == 0; i++) {
+        int64_t o = y_last ? i % outs : i / (y[0] * y[1] * y[2]) % outs;
+        if (n_in > 2) { out[0].v[i] += in[2].v[o]; out[0].m[i] += fabs(in[2].v[o]); }
+        if (a->act == NN_ACT_RELU) out[0].v[i] = out[0].v[i] > 0 ? out[0].v[i] : 0;
+        if (a->act == NN_ACT_TANH) out[0].v[i] = tanh(out[0].v[i]);
+        if (a->act == NN_ACT_SIGMOID) out[0].v[i] = 1 / (1 + exp(-out[0].v[i]));
+    }
+}
+static void ref_conv(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { convolve(in, n_in, (const nn__conv *)attr, 0, out); *roundings = 60; }
+static void ref_conv_input(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { convolve(in, n_in, (const nn__conv *)attr, 1, out); *roundings = 60; }
+static void ref_conv_weight(const arr *in, int n_in, const void *attr, arr *out, double *roundings) { convolve(in, n_in, (const nn__conv *)attr, 2, out); *roundings = 60; }
+
 typedef struct general { const char *name; reference f; } general;
 static const general generals[] = {
+    {"conv", ref_conv},       {"conv_input", ref_conv_input}, {"conv_weight", ref_conv_weight},
     {"affine", ref_affine},   {"sum", ref_sum},         {"max", ref_max},               {"matmul", ref_matmul},       {"linear", ref_linear},
     {"softmax", ref_softmax}, {"log_softmax", ref_log_softmax}, {"layernorm", ref_layernorm}, {"channel_affine", ref_channel_affine}, {"batchnorm", ref_norm}, {"groupnorm", ref_norm}, {"cross_entropy", ref_cross_entropy}, {"mse", ref_mse},
     {"mask", ref_mask},       {"dropout", ref_dropout}, {"reshape", ref_reshape},       {"permute", ref_permute},     {"slice", ref_slice},
     {"unslice", ref_unslice}, {"expand", ref_expand},   {"concat", ref_concat},         {"gather", ref_gather},       {"scatter_add", ref_scatter_add},
     {"clamp", ref_clamp},     {"leaky_relu", ref_leaky_relu}, {"elu", ref_elu},         {"compare", ref_compare},     {"logic", ref_logic},         {"where", ref_where},
     {"recur", ref_recur},     {"count_nonzero", ref_count_nonzero}, {"argmax", ref_argmax}, {"sort", ref_sort},       {"scatter", ref_scatter},     {"index_select", ref_index_select},
-    {"index_add", ref_index_add}, {"cholesky", ref_cholesky}, {"triangular_solve", ref_triangular_solve}, {"inverse", ref_inverse}, {"det", ref_det}};
+    {"index_add", ref_index_add}, {"cholesky", ref_cholesky}, {"triangular_solve", ref_triangular_solve}, {"inverse", ref_inverse}, {"det", ref_det},
+    {"max_pool", ref_max_pool}, {"pool_index", ref_pool_index}, {"avg_pool", ref_avg_pool}, {"avg_pool_back", ref_avg_pool_back}, {"resize", ref_resize}, {"resize_back", ref_resize_back}};
 
 /* Ops without samples, and where they are proved */
 typedef struct other { const char *name, *rule, *reason; } other;
@@ -1174,6 +1304,7 @@ static const other elsewhere[] = {
     {"cross_entropy_back", "cross_entropy", "the fused gradient is compared with the rule"},
     {"mse_back", "mse", "the fused gradient is compared with the rule"},
     {"linear_back", "linear", "the fused gradient is compared with the rule"},
+    {"max_pool_back", "max_pool", "the fused gradient is compared with the rule"},
     {"uniform", NULL, "no input: test_random compares every number"},
     {"normal", NULL, "no input: test_random compares every number"},
     {"one_hot", NULL, "no real input: test_one_hot"},
@@ -2033,6 +2164,23 @@ static void w_matrices(nn_ctx *c, nn_dtype d, result *r) {
     give_gradients(r, nn_inverse(x[0]), x, 1);
     give_gradients(r, nn_det(x[0]), x, 1);
 }
+static void w_pooling(nn_ctx *c, nn_dtype d, result *r) {
+    nn_pool_options o = nn_pool_defaults();
+    nn_tensor      *x = leaf_of(c, d, NN_SHAPE(3, 70, 23, 41), 1, -1, 1), *cube = leaf_of(c, d, NN_SHAPE(2, 5, 12, 19, 33), 2, -1, 1), *index = NULL, *y;
+    for (int last = 0; last < 2; last++) {
+        y        = last ? nn_channels_last(x) : x;
+        o.kernel = NN_SHAPE(3), o.stride = NN_SHAPE(2, 1), o.padding = NN_SHAPE(1);
+        give_gradients(r, nn_max_pool_with(y, &o, &index), &x, 1);
+        give(r, index);
+        give_gradients(r, nn_avg_pool_with(y, &o), &x, 1);
+        give_gradients(r, nn_avg_pool(y, 2, 2, 0), &x, 1);
+        give_gradients(r, nn_adaptive_avg_pool(y, NN_SHAPE(5, 7)), &x, 1);
+        give_gradients(r, nn_max_pool(y, 2, 2, 0), &x, 1);
+        give_gradients(r, nn_resize(y, NN_SHAPE(37, 60), NN_LINEAR, 0), &x, 1);
+    }
+    give_gradients(r, nn_resize(x, NN_SHAPE(11, 60), NN_CUBIC, 1), &x, 1);
+    give_gradients(r, nn_max_pool(cube, 3, 3, 1), &cube, 1);
+}
 static void w_updates(nn_ctx *c, nn_dtype d, result *r) { /* two steps of every optimiser on a vector and a matrix */
     for (int k = 0; k < NN_OPTIMS; k++) {
         const nn__rule *rule = &nn__rules[k];
@@ -2060,7 +2208,7 @@ static const work works[] = {{"maps", w_maps, 60 * 6e-8, 20},  {"copies", w_copi
                              {"matmul", w_matmul, 1e-5, 12},   {"linear", w_linear, 2e-5, 10},    {"layernorm", w_layernorm, 1e-5, 3}, {"norms", w_norms, 1e-5, 6}, {"norms, channels last", w_norms_last, 1e-5, 9}, {"cross_entropy", w_cross_entropy, 1e-5, 2},
                              {"softmax", w_softmax, 1e-5, 8},  {"dropout", w_dropout, 2e-7, 6},   {"random", w_random, 0, 3},          {"moves", w_moves, 1e-6, 8},
                              {"more maps", w_more_maps, 4e-6, 20}, {"along", w_along, 1e-5, 6},   {"index", w_index, 1e-6, 4},         {"matrices", w_matrices, 1e-4, 5},
-                             {"updates", w_updates, 1e-5, 11}};
+                             {"updates", w_updates, 1e-5, 11},     {"pooling", w_pooling, 1e-6, 20}};
 
 static long hook_calls;
 static void backwards_pool(void *user, int jobs, void (*job)(void *arg, int index), void *arg) {
@@ -3061,6 +3209,11 @@ static nn_tensor *e_matrices(nn_ctx *c, nn_tensor **x, void *u) { /* [rows, 1, 1
     (void)c; (void)u;
     return nn_mul(nn_det(square), nn_sum(nn_matmul(nn_inverse(square), nn_triangular_solve(nn_cholesky(square), square, 0, 1)), NN_AXES(-1, -2), 0));
 }
+static nn_tensor *e_windows(nn_ctx *c, nn_tensor **x, void *u) { /* [rows, 1, 5] */
+    nn_tensor *y = nn_reshape(x[0], NN_SHAPE(nn_dim(x[0], 0), 1, nn_dim(x[0], 1)));
+    (void)c; (void)u;
+    return nn_add(nn_max_pool(nn_resize(y, NN_SHAPE(8), NN_LINEAR, 0), 2, 2, 0), nn_avg_pool(y, 2, 1, 0));
+}
 static nn_tensor *e_gather(nn_ctx *c, nn_tensor **x, void *u) { (void)u; return nn_gather(x[0], 0, nn_zeros(c, NN_I32, NN_SHAPE(0, nn_dim(x[0], 1)))); }
 static nn_tensor *e_dropout(nn_ctx *c, nn_tensor **x, void *u) { (void)c; (void)u; return nn_dropout(nn_reshape(x[0], NN_SHAPE(nn_dim(x[0], 1), nn_dim(x[0], 0))), 0.5, 1); }
 static nn_tensor *e_layernorm(nn_ctx *c, nn_tensor **x, void *u) {
@@ -3072,7 +3225,7 @@ static void test_empty(void) {
     static const struct { const char *name; nn_tensor *(*f)(nn_ctx *, nn_tensor **, void *); int columns; } f[] = { /* columns: may there be none? */
         {"maps", e_unary, 1}, {"binary", e_binary, 1}, {"sum", e_sum, 1}, {"matmul", e_matmul, 1}, {"linear", e_linear, 1}, {"linear to nothing", e_linear_out, 1}, {"concat", e_concat, 1},
         {"slice", e_slice, 1}, {"gather", e_gather, 1}, {"dropout", e_dropout, 1}, {"layernorm", e_layernorm, 0},
-        {"more maps", e_more_maps, 1}, {"sort", e_sort, 1}, {"recur", e_recur, 1}, {"index_select", e_select, 1}, {"index_add", e_index_add, 1}, {"scatter", e_scatter, 1}, {"matrices", e_matrices, 1}};
+        {"more maps", e_more_maps, 1}, {"sort", e_sort, 1}, {"recur", e_recur, 1}, {"index_select", e_select, 1}, {"index_add", e_index_add, 1}, {"scatter", e_scatter, 1}, {"matrices", e_matrices, 1}, {"windows", e_windows, 0}};
     static const nn_dtype reals[4] = {NN_F32, NN_F64, NN_F16, NN_BF16};
     for (int j = 0; j < n_sets; j++)
         for (size_t i = 0; i < sizeof f / sizeof *f; i++)
