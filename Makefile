@@ -4,6 +4,10 @@
 # make check    the wide matrix: compilers, standards, sanitizers, instruction sets, fuzzing (needs gcc and clang)
 # make export   train, write the network as a C file, compile that and compare the two
 # make mnist MNIST=folder    train on MNIST, packed or unpacked
+# make cnn MNIST=folder    the same with a convolutional network; EPOCHS=10, and for a folder named ...fashion... mirror images too
+# make resnet DATA=folder  a residual network on colour pictures, from cifar10-train2000.bin, packed or not
+# make autoencoder         digits squeezed through a few numbers and back, into build/autoencoder.png; MNIST=folder: those of MNIST
+# make conv_viz            what a convolutional network sees, as pictures in build/conv_viz_pictures; MNIST=folder: of MNIST, as make cnn left it
 # make regression DATA=folder    wine quality from tabular/winequality-red.csv, beside the mean and least squares
 # make spiral   three arms learnt, with pictures of the learning in build/spiral_pictures
 # make vae      a variational autoencoder on the digits in examples/data, samples in build/vae.pgm
@@ -20,7 +24,7 @@ CXX     ?= c++
 CFLAGS  ?= -O2
 WARN     = -Wall -Wextra -Wpedantic
 LIBS     = -lm -lpthread
-EXAMPLES = xor autodiff digits plan mnist custom_op threads export regression spiral vae gp
+EXAMPLES = xor autodiff digits plan mnist custom_op threads export regression spiral vae gp cnn resnet autoencoder conv_viz
 TESTS    = ops golden breadth plan errors memory core optim data fit more export draw images conv pool nets
 B        = build
 
@@ -52,10 +56,10 @@ test:
 check:
 	@sh tests/check.sh
 
-mnist: $(B)/mnist
-	@sh tests/mnist.sh "$(MNIST)"
+mnist cnn autoencoder conv_viz: %: $(B)/%
+	@sh tests/mnist.sh $@ "$(MNIST)" $(EPOCHS)
 
-regression spiral vae gp: %: $(B)/%
+regression spiral vae gp resnet: %: $(B)/%
 	@sh tests/examples.sh $@ "$(DATA)"
 
 coverage:
@@ -90,4 +94,4 @@ size:
 clean:
 	rm -rf $(B)
 
-.PHONY: all demo export test check mnist regression spiral vae gp coverage bench bench-peers bench-check bench-baseline ulp size clean
+.PHONY: all demo export test check mnist cnn autoencoder conv_viz regression spiral vae gp resnet coverage bench bench-peers bench-check bench-baseline ulp size clean
