@@ -18289,7 +18289,8 @@ static void nn__c_conv(nn__c_file *e, const nn_node *n) { /* loops: samples, gro
         if (axis[d].kernel > 1) nn__put(&ow, " + k%d * %lld", d, (long long)w_tap);
         w_tap *= axis[d].kernel;
         if (back && axis[d].stride > 1) {
-            snprintf(t.s, sizeof t.s, axis[d].out > 1 ? " + i%d" : "", 3 + d);
+            if (axis[d].out > 1) snprintf(t.s, sizeof t.s, " + i%d", 3 + d);
+            else t.s[0] = 0;
             nn__c_line(e, in, "const int p%d = %lld%s - k%d * %lld;", d, (long long)start, t.s, d, (long long)axis[d].dilation);
             nn__c_line(e, in, "if (p%d %% %lld) continue;", d, (long long)axis[d].stride);
             nn__put(&ox, " + p%d / %lld * %lld", d, (long long)axis[d].stride, (long long)axis[d].step);
