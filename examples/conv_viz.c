@@ -77,11 +77,11 @@ static nn_tensor *looks_at(nn_model *m, nn_tensor *digit, int64_t label, double 
 static void occlusion(nn_model *m, nn_tensor *x, nn_tensor *y, const char *folder) { /* x [n,H,W], y [n] */
     nn_tensor *picture[SHOWN], *rgb[3];
     for (int i = 0; i < SHOWN; i++) {
-        nn_tensor *digit  = nn_select(x, 0, i), *fall, *paper;
+        nn_tensor *digit = nn_select(x, 0, i), *fall, *paper;
         int        label = (int)nn_get(y, NN_SHAPE(i));
         double     sure, least;
-        fall   = looks_at(m, digit, label, &sure, &least);
-        paper  = nn_affine(digit, -0.6, 1);                          /* grey ink, and over it red */
+        fall  = looks_at(m, digit, label, &sure, &least);
+        paper = nn_affine(digit, -0.6, 1);                          /* grey ink, and over it red */
         rgb[1] = rgb[2] = nn_mul(paper, nn_affine(fall, -1, 1));
         rgb[0] = nn_add(rgb[1], fall);
         picture[i] = nn_stack(rgb, 3, 0);                            /* [3,H,W] */
