@@ -4,7 +4,7 @@
 # make check    the wide matrix: compilers, standards, sanitizers, instruction sets, fuzzing (needs gcc and clang)
 # make export   train, write the network as a C file, compile that and compare the two
 # make mnist MNIST=folder    train on MNIST, packed or unpacked
-# make cnn MNIST=folder    the same with a convolutional network; EPOCHS=10, and for a folder named ...fashion... mirror images too
+# make cnn MNIST=folder    the same with a convolutional network; EPOCHS=4, and for a folder named ...fashion... mirror images too
 # make resnet DATA=folder  a residual network on colour pictures, from cifar10-train2000.bin, packed or not
 # make autoencoder         digits squeezed through a few numbers and back, into build/autoencoder.png; MNIST=folder: those of MNIST
 # make conv_viz            what a convolutional network sees, as pictures in build/conv_viz_pictures; MNIST=folder: of MNIST, as make cnn left it

@@ -26,7 +26,7 @@ case $name in
 mnist) exec build/mnist "$plain" "${epochs:-8}" 1 build/mnist.safetensors ;;
 cnn)
     case $set in # clothes are harder than digits, and mirror images of clothes are clothes
-    *fashion*) exec build/cnn "$plain" "${epochs:-10}" 1 "$model" 0.5 ;;
+    *fashion*) exec build/cnn "$plain" "${epochs:-15}" 1 "$model" 0.5 ;;
     *) exec build/cnn "$plain" "${epochs:-4}" 1 "$model" ;;
     esac ;;
 autoencoder) exec build/autoencoder build/autoencoder.png 1 $plain ;;
