@@ -41,7 +41,7 @@ int main(int argc, char **argv) {
         return 77;
     }
     config.seed   = argc > 3 ? (uint64_t)atoi(argv[3]) : 1;
-    fit.epochs    = argc > 2 ? atoi(argv[2]) : 6;                    /* by default AdamW, and a rate that falls along a cosine */
+    fit.epochs    = argc > 2 ? atoi(argv[2]) : 4;                    /* by default AdamW, and a rate that falls along a cosine */
     fit.batch     = 128;
     fit.lr        = 0.003f;
     augment.shift = 2;                                               /* other pictures each epoch: moved a little, */

@@ -56,12 +56,12 @@ static void activations(nn_model *m, nn_tensor *x, const char *folder) { /* x [n
     nn_model_hook(m, watch, &r);
     nn_predict(m, nn_slice(x, 0, 0, 1, 1));
     nn_model_hook(m, NULL, NULL);
-    save(nn_affine(nn_concat(r.row, r.n, 0), -1, 1), SHOWN, folder, "activations.png", "a digit, and below it what channels of the four blocks answer: coarser, rarer, more abstract");
+    save(nn_affine(nn_concat(r.row, r.n, 0), -1, 1), SHOWN, folder, "activations.png", "a digit, and below it what channels of the four blocks answer to it");
     for (int i = 1; i < r.n; i++) nn_drop(r.row[i]);
 }
 
 // A black square slides over a digit: where the probability of its class falls, the network had been looking (Zeiler and Fergus 2014)
-static nn_tensor *looks_at(nn_model *m, nn_tensor *digit, int64_t class_, double *sure, double *least) { /* [H,W] -> [H,W], 0 ... 1 */
+static nn_tensor *looks_at(nn_model *m, nn_tensor *digit, int64_t label, double *sure, double *least) { /* [H,W] -> [H,W], 0 ... 1 */
     nn_ctx    *c = nn_ctx_of(digit);
     int64_t    h = nn_dim(digit, 0), w = nn_dim(digit, 1), half = h / 8;
     nn_tensor *row = nn_arange(c, NN_F32, 0, (double)h, 1), *col = nn_arange(c, NN_F32, 0, (double)w, 1), *far_y, *far_x, *p;
@@ -69,23 +69,23 @@ static nn_tensor *looks_at(nn_model *m, nn_tensor *digit, int64_t class_, double
     far_x = nn_abs(nn_sub(nn_reshape(col, NN_SHAPE(w, 1, 1)), col));                                  /*   [W,1,W] */
     p     = nn_cast(nn_greater(nn_maximum(far_y, far_x), nn_scalar_like(row, (double)half)), NN_F32); /* [H,W,H,W]: 0 in the square */
     p     = nn_predict(m, nn_reshape(nn_mul(p, digit), NN_SHAPE(h * w, h, w)));                       /* one picture a place: [H*W,10] */
-    p     = nn_select(nn_softmax(p, 1), 1, class_);
-    *sure  = nn_get(nn_softmax(nn_predict(m, nn_unsqueeze(digit, 0)), 1), NN_SHAPE(0, class_));
+    p     = nn_select(nn_softmax(p, 1), 1, label);
+    *sure  = nn_get(nn_softmax(nn_predict(m, nn_unsqueeze(digit, 0)), 1), NN_SHAPE(0, label));
     *least = nn_item(nn_min(p, NN_ALL, 0));
     return nn_clamp(nn_affine(nn_reshape(p, NN_SHAPE(h, w)), -1, *sure), 0, 1);
 }
 static void occlusion(nn_model *m, nn_tensor *x, nn_tensor *y, const char *folder) { /* x [n,H,W], y [n] */
     nn_tensor *picture[SHOWN], *rgb[3];
     for (int i = 0; i < SHOWN; i++) {
-        nn_tensor *digit  = nn_select(x, 0, i), *fall, *paper;
-        int        class_ = (int)nn_get(y, NN_SHAPE(i));
+        nn_tensor *digit = nn_select(x, 0, i), *fall, *paper;
+        int        label = (int)nn_get(y, NN_SHAPE(i));
         double     sure, least;
-        fall   = looks_at(m, digit, class_, &sure, &least);
-        paper  = nn_affine(digit, -0.6, 1);                          /* grey ink, and over it red */
+        fall  = looks_at(m, digit, label, &sure, &least);
+        paper = nn_affine(digit, -0.6, 1);                          /* grey ink, and over it red */
         rgb[1] = rgb[2] = nn_mul(paper, nn_affine(fall, -1, 1));
         rgb[0] = nn_add(rgb[1], fall);
         picture[i] = nn_stack(rgb, 3, 0);                            /* [3,H,W] */
-        if (!nn_error(nn_ctx_of(x))) printf("a %d: probability %.3f, with the square at its worst place %.3f\n", class_, sure, least);
+        if (!nn_error(nn_ctx_of(x))) printf("a %d: probability %.3f, with the square at its worst place %.3f\n", label, sure, least);
     }
     save(cells(nn_stack(picture, SHOWN, 0)), SHOWN / 2, folder, "occlusion.png", "red is where a black square makes the digit's own class less probable");
 }

@@ -27,7 +27,7 @@ mnist) exec build/mnist "$plain" "${epochs:-8}" 1 build/mnist.safetensors ;;
 cnn)
     case $set in # clothes are harder than digits, and mirror images of clothes are clothes
     *fashion*) exec build/cnn "$plain" "${epochs:-10}" 1 "$model" 0.5 ;;
-    *) exec build/cnn "$plain" "${epochs:-6}" 1 "$model" ;;
+    *) exec build/cnn "$plain" "${epochs:-4}" 1 "$model" ;;
     esac ;;
 autoencoder) exec build/autoencoder build/autoencoder.png 1 $plain ;;
 conv_viz)
