@@ -2507,6 +2507,16 @@ static void nn__convert(nn_dtype to_type, void *to, int64_t to_stride, nn_dtype 
             if (n) memcpy(to, from, (size_t)n * nn__dtypes[to_type].size);
             return;
         }
+        if (to_stride == 1 && from_stride == 0 && n > 1) { /* one value, again and again */
+            size_t e = nn__dtypes[to_type].size, done = e, all = (size_t)n * e, k;
+            memcpy(to, from, e);
+            for (; done < all; done += k) {
+                k = done < all - done ? done : all - done;
+                if (k > 8192) k = 8192;
+                memcpy((char *)to + done, to, k);
+            }
+            return;
+        }
         switch (nn__dtypes[to_type].size) {
         case 1: for (int64_t i = 0; i < n; i++) ((uint8_t *)to)[i * to_stride] = ((const uint8_t *)from)[i * from_stride]; return;
         case 2: for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i * to_stride] = ((const uint16_t *)from)[i * from_stride]; return;
@@ -20951,12 +20961,23 @@ NN__UNUSED static int NN__K(gemm_small)(const nn__gemm *g) {
 //        | 0 x x x x x x x x x x x 0|                a place is step * c elements on; the next run one row of the strip down
 //        +--------------------------+
 
+// Copies and zeros of rows: most are short, and a call of the library would take longer.
+NN__GEMM_INLINE void NN__K(conv_copy)(NN__R *to, const NN__R *from, int64_t n) {
+    int64_t i = 0;
+    for (; i + NN__W <= n; i += NN__W) nn__v_store(to + i, nn__v_load(from + i));
+    if (i < n) nn__v_store_n(to + i, nn__v_load_n(from + i, (int)(n - i)), (int)(n - i));
+}
+NN__GEMM_INLINE void NN__K(conv_zero)(NN__R *to, int64_t n) {
+    int64_t i = 0;
+    for (; i + NN__W <= n; i += NN__W) nn__v_store(to + i, nn__v_zero());
+    if (i < n) nn__v_store_n(to + i, nn__v_zero(), (int)(n - i));
+}
 // out[i][0..c) = x[channel * 0..c)[i], i < n: rows of channels become pixels of c channels. x's pixels are `at` apart.
 static void NN__K(conv_turn)(NN__R *out, const NN__R *x, int64_t channel, int64_t at, int64_t c, int64_t n) {
     int64_t j = 0;
     if (channel == 1 || (c == 1 && at == 1)) {
-        if (at == c) memcpy(out, x, (size_t)(n * c) * sizeof *out);
-        else for (int64_t i = 0; i < n; i++) memcpy(out + i * c, x + i * at, (size_t)c * sizeof *out);
+        if (at == c) NN__K(conv_copy)(out, x, n * c);
+        else for (int64_t i = 0; i < n; i++) NN__K(conv_copy)(out + i * c, x + i * at, c);
         return;
     }
     for (; j + NN__W <= c; j += NN__W) {
@@ -20973,7 +20994,7 @@ static void NN__K(conv_turn)(NN__R *out, const NN__R *x, int64_t channel, int64_
 // y[channel * j][i] = buf[i][j], i < n, j < c: the way back; buf's pixels are `row` apart.
 static void NN__K(conv_turn_back)(NN__R *y, int64_t channel, int64_t at, const NN__R *buf, int64_t row, int64_t c, int64_t n) {
     if (channel == 1) {
-        for (int64_t i = 0; i < n; i++) memcpy(y + i * at, buf + i * row, (size_t)c * sizeof *y);
+        for (int64_t i = 0; i < n; i++) NN__K(conv_copy)(y + i * at, buf + i * row, c);
         return;
     }
     int64_t i = 0;
@@ -21009,10 +21030,10 @@ static void NN__K(conv_strip)(const nn__sweep *p, const NN__R *x, int64_t c, con
         for (int64_t r = 0; r < count[1]; r++) {
             const int64_t zi = begin[0] + z, ri = begin[1] + r;
             NN__R *to = strip + (z * rows + r) * cols * c;
-            if (zi < 0 || zi >= p->x.size[0] || ri < 0 || ri >= p->x.size[1] || left == stop) { memset(to, 0, (size_t)(count[2] * c) * sizeof *to); continue; }
-            memset(to, 0, (size_t)(left * c) * sizeof *to);
+            if (zi < 0 || zi >= p->x.size[0] || ri < 0 || ri >= p->x.size[1] || left == stop) { NN__K(conv_zero)(to, count[2] * c); continue; }
+            NN__K(conv_zero)(to, left * c);
             NN__K(conv_turn)(to + left * c, x + zi * p->x.at[0] + ri * p->x.at[1] + (begin[2] + left) * p->x.at[2], p->x.channel, p->x.at[2], c, stop - left);
-            memset(to + stop * c, 0, (size_t)((count[2] - stop) * c) * sizeof *to);
+            NN__K(conv_zero)(to + stop * c, (count[2] - stop) * c);
         }
 }
 
@@ -21138,46 +21159,44 @@ static void NN__K(planes_read)(const nn__sweep *p, int64_t block, int64_t b, int
         w->off[t] = pixel / cols * w->pitch + x % s * w->half + x / s;
     }
 }
-// o outputs of nv vectors of places of a row at once
-NN__GEMM_INLINE void NN__K(planes_row)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *const *y, int64_t n, const int o, const int nv) {
-    for (int64_t i = 0; i < n; i += nv * NN__W) {
-        NN__V acc[4][4];
-        const int64_t left = n - i;
-        const int full = left >= nv * NN__W;
+// o outputs of nv vectors of places of a row, from place i on; n < 0: whole vectors, else so many lanes of one
+NN__GEMM_INLINE void NN__K(planes_some)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *const *y, int64_t i, int n, const int o, const int nv) {
+    NN__V acc[4][2], xv[2];
+    NN__GEMM_UNROLL
+    for (int k = 0; k < o; k++) {
         NN__GEMM_UNROLL
-        for (int k = 0; k < o; k++) {
+        for (int j = 0; j < nv; j++) acc[k][j] = nn__v_zero();
+    }
+    for (int64_t c = 0; c < p->c; c++)
+        for (int64_t t = 0; t < p->count; t++) {
+            const NN__R *from = x + c * w->plane + w->off[t] + i, *wt = weight + c * p->sum + p->tap[t];
             NN__GEMM_UNROLL
-            for (int j = 0; j < nv; j++) acc[k][j] = nn__v_zero();
+            for (int j = 0; j < nv; j++) xv[j] = n < 0 ? nn__v_load(from + j * NN__W) : nn__v_load_n(from, n);
+            NN__GEMM_UNROLL
+            for (int k = 0; k < o; k++) {
+                const NN__V wv = nn__v_set1(wt[k * p->lane]);
+                NN__GEMM_UNROLL
+                for (int j = 0; j < nv; j++) acc[k][j] = nn__v_fma(wv, xv[j], acc[k][j]);
+            }
         }
-        for (int64_t c = 0; c < p->c; c++)
-            for (int64_t t = 0; t < p->count; t++) {
-                const NN__R *from = x + c * w->plane + w->off[t] + i, *wt = weight + c * p->sum + p->tap[t];
-                NN__V xv[4];
-                NN__GEMM_UNROLL
-                for (int j = 0; j < nv; j++)
-                    xv[j] = full ? nn__v_load(from + j * NN__W) : nn__v_load_n(from + nn__min64(j * NN__W, left), (int)nn__min64(NN__W, nn__max64(0, left - j * NN__W)));
-                NN__GEMM_UNROLL
-                for (int k = 0; k < o; k++) {
-                    const NN__V wv = nn__v_set1(wt[k * p->lane]);
-                    NN__GEMM_UNROLL
-                    for (int j = 0; j < nv; j++) acc[k][j] = nn__v_fma(wv, xv[j], acc[k][j]);
-                }
-            }
+    NN__GEMM_UNROLL
+    for (int k = 0; k < o; k++) {
         NN__GEMM_UNROLL
-        for (int k = 0; k < o; k++) {
-            const NN__V b = p->bias ? nn__v_set1(((const NN__R *)p->bias)[first + k]) : nn__v_zero();
-            const NN__V scale = nn__v_set1(p->scale ? ((const NN__R *)p->scale)[first + k] : 1), shift = p->scale ? nn__v_set1(((const NN__R *)p->shift)[first + k]) : nn__v_zero();
-            NN__GEMM_UNROLL
-            for (int j = 0; j < nv; j++) {
-                const int64_t m = nn__min64(NN__W, left - j * NN__W);
-                NN__V v = acc[k][j];
-                if (p->bias) v = nn__v_add(v, b);
-                if (p->scale) v = nn__v_fma(scale, v, shift);
-                if (m >= NN__W) nn__v_store(y[k] + i + j * NN__W, v);
-                else if (m > 0) nn__v_store_n(y[k] + i + j * NN__W, v, (int)m);
-            }
+        for (int j = 0; j < nv; j++) {
+            NN__V v = acc[k][j];
+            if (p->bias) v = nn__v_add(v, nn__v_set1(((const NN__R *)p->bias)[first + k]));
+            if (p->scale) v = nn__v_fma(nn__v_set1(((const NN__R *)p->scale)[first + k]), v, nn__v_set1(((const NN__R *)p->shift)[first + k]));
+            if (n < 0) nn__v_store(y[k] + i + j * NN__W, v);
+            else nn__v_store_n(y[k] + i, v, n);
         }
     }
+}
+// a row: pairs of vectors, single ones, and the last places once more
+NN__GEMM_INLINE void NN__K(planes_row)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *const *y, int64_t n, const int o) {
+    int64_t i = 0;
+    for (; i + 2 * NN__W <= n; i += 2 * NN__W) NN__K(planes_some)(p, w, x, weight, first, y, i, -1, o, 2);
+    for (; i < n && n >= NN__W; i += NN__W) NN__K(planes_some)(p, w, x, weight, first, y, nn__min64(i, n - NN__W), -1, o, 1);
+    if (i < n) NN__K(planes_some)(p, w, x, weight, first, y, i, (int)(n - i), o, 1);
 }
 // One job: a block of places of one group of one image.
 NN__UNUSED static void NN__K(conv_planes)(const nn__sweep *p, int64_t job, void *scratch) {
@@ -21194,9 +21213,9 @@ NN__UNUSED static void NN__K(conv_planes)(const nn__sweep *p, int64_t job, void 
             const NN__R *weight = (const NN__R *)p->w + g * p->o * p->c * (p->lane < p->sum ? p->lane : p->sum) + o * p->lane;
             many = p->o - o >= 4 ? 4 : p->o - o >= 2 ? 2 : 1;
             for (int64_t k = 0; k < many; k++) row[k] = plain ? (NN__R *)p->y.data + to + (o + k) * p->y.channel : line + k * w.n[2];
-            if (many == 4) NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 4, 2);
-            else if (many == 2) NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 2, 4);
-            else NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 1, 4);
+            if (many == 4) NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 4);
+            else if (many == 2) NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 2);
+            else NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 1);
             for (int64_t k = 0; k < many; k++) {
                 NN__R *y = (NN__R *)p->y.data + to + (o + k) * p->y.channel;
                 if (p->residual && plain) NN__K(map_add)(row[k], 1, (const NN__R *)p->residual + to + (o + k) * p->y.channel, 1, row[k], w.n[2], NULL);
