@@ -20081,17 +20081,18 @@ static void NN__K(layernorm_back)(const void *dys, const void *xs, const void *w
 // A channel is `runs` runs of n values, `apart` from each other, or a column of rows of n channels. Sums are {m, sum of x - m, sum of its square}, or, with
 // g, {m, sum of g, sum of g (x - m)}; m is the mean of a few values, near enough for the squares to lose nothing that matters: the variance is at
 // least its distance from the mean, squared, times the share of the values that it was taken from.
-NN__GEMM_INLINE void NN__K(channel_sums_of)(const NN__R *g, const NN__R *x, int64_t runs, int64_t apart, int64_t n, double *sums, const int two) {
+NN__GEMM_INLINE void NN__K(channel_sums_of)(const NN__R *gs, const NN__R *xs, int64_t runs, int64_t apart, int64_t n, double *sums, const int two) {
     const int64_t few = nn__min64(n, 8 * NN__W);
-    const NN__R   centre = NN__K(sum_range)(x, few) / (NN__R)few;
+    const NN__R   centre = NN__K(sum_range)(xs, few) / (NN__R)few;
     NN__R         ends[NN__W]; // the centre, where the rest's missing lanes read 0, too
     NN__V         m = nn__v_set1(centre), s0 = nn__v_zero(), s1 = s0, t0 = s0, t1 = s0;
     int64_t       filled = 0;
     nn__v_store(ends, m);
     sums[0] = (double)centre;
     sums[1] = sums[2] = 0;
-    for (int64_t k = 0; k < runs; k++, x += apart, g += two ? apart : 0)
+    for (int64_t k = 0; k < runs; k++)
         for (int64_t at = 0, end; at < n; at = end) {
+            const NN__R  *x = xs + k * apart, *g = two ? gs + k * apart : NULL;
             const int64_t ahead = k + 1 < runs && n < NN__FAR / 4 ? apart * (int64_t)sizeof *x : (int64_t)NN__AHEAD; // the next run, which no hardware foresees
             int64_t       i = at;
             end = nn__min64(n, at + NN__K(sum_block));
@@ -20150,11 +20151,12 @@ static void NN__K(channel_apply)(const void *g, const void *x, void *y, const do
     if (g) NN__K(channel_apply_of)((const NN__R *)g, (const NN__R *)x, (NN__R *)y, h, runs, apart, n, stream, 1);
     else NN__K(channel_apply_of)(NULL, (const NN__R *)x, (NN__R *)y, h, runs, apart, n, stream, 0);
 }
-static void NN__K(column_sums)(const void *gs, const void *xs, int64_t rows, int64_t n, void *sums) { // eight rows at a time
-    const NN__R *g = (const NN__R *)gs, *x = (const NN__R *)xs;
+static void NN__K(column_sums)(const void *dys, const void *from, int64_t rows, int64_t n, void *sums) { // eight rows at a time
+    const NN__R *gs = (const NN__R *)dys, *xs = (const NN__R *)from;
     NN__R       *m = (NN__R *)sums, *s = m + n, *t = s + n;
     const NN__V  few = nn__v_set1(1 / (NN__R)nn__min64(rows, 8));
-    for (int64_t at = 0; at < rows; at += 8, x += 8 * n, g += g ? 8 * n : 0) {
+    for (int64_t at = 0; at < rows; at += 8) {
+        const NN__R  *x = xs + at * n, *g = gs ? gs + at * n : NULL;
         const int64_t count = nn__min64(rows - at, 8);
         NN__ROW(n, {
             NN__V s0 = nn__v_zero(), t0 = s0, m0;
@@ -20180,7 +20182,7 @@ static void NN__K(column_apply)(const void *gs, const void *xs, void *ys, const 
     const NN__R *g = (const NN__R *)gs, *x = (const NN__R *)xs, *m = (const NN__R *)ms, *p = (const NN__R *)ps, *q = (const NN__R *)qs, *r = (const NN__R *)rs;
     NN__R       *y = (NN__R *)ys;
     stream = stream && n % NN__W == 0 && (uintptr_t)y % sizeof(NN__V) == 0;
-    for (; rows > 0; rows--, x += n, y += n, g += g ? n : 0)
+    for (; rows > 0; rows--, x += n, y += n, g = g ? g + n : NULL)
         NN__ROW(n, {
             NN__V v = NN__LOAD(x + i);
             if (m) v = nn__v_sub(v, NN__LOAD(m + i));
