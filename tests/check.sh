@@ -117,7 +117,7 @@ step "build ops without threads" gcc -std=c99 -O1 $strict -DNN_NO_THREADS -DNN_N
 step "ops without threads" $B/t_ops.nothreads
 step "build tests as C++" build .cpp g++ -x c++ -std=c++11 -O1 $strict
 step "tests as C++" core "" .cpp
-for t in core golden breadth ops errors memory plan optim data fit more export draw images conv pool nets; do
+for t in core golden breadth ops errors memory plan optim data fit more export draw images nets; do
     case $t in ops) small= ;; *) small=-DNN_NO_SIMD ;; esac # the vector kernels are ops' matter
     step "build $t under ASan and UBSan" clang -std=c99 -g -O0 $small -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o $B/asan_$t tests/test_$t.c -lm -lpthread
     step "$t under ASan and UBSan" $B/asan_$t
