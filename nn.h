@@ -6309,6 +6309,7 @@ typedef struct nn__conv {
 enum { NN__CONV, NN__CONV_INPUT, NN__CONV_WEIGHT }; /* the three */
 static nn_tensor *nn__conv_apply(int which, nn_tensor *x, nn_tensor *y, const nn__conv *a); /* without act */
 static nn_tensor *nn__by_channel(const nn_tensor *x, int32_t last, nn_tensor *v); /* >>ops norm */
+static nn_shape   nn__channel_others(const nn_tensor *x, int32_t last);
 
 static int64_t nn__conv_channels(const nn_tensor *x, int last) { return x->size[last ? x->ndim - 1 : 1]; }
 /* The shape of one side: N, channels, and sizes */
@@ -6551,18 +6552,19 @@ static int nn__conv_pack(nn__convolution *v) {
     v->partial = NULL;
     return 1;
 }
-/* Room for the packed form of weight v->keeps that outlives this run. 2: it is there, 1: to be packed, 0: none */
+/* Room for the packed form of weight v->keeps that outlives this run. 2: it is there, 1: to be packed, 0: none. The form depends on x's sizes: the
+   first one stays, since other contexts may be reading it; other sizes pack for their run. */
 static int nn__conv_keep(nn__convolution *v) {
     nn__packed *p = v->keeps->st->packed;
     int64_t     k = v->p.k * 8 + v->p.tile, n = -v->p.groups * v->p.o; /* not a product's */
     size_t      size = nn__conv_packed_size(v);
     int         made = nn__atomic_load(&p->made_of) == (uint64_t)v->keeps->st->version + 1;
     if (made && p->k == k && p->n == n && p->size == size) return v->packed = (char *)p->data, 2;
-    if (v->ctx != p->owner) return 0; /* its own context will */
-    if (p->data && (p->k != k || p->n != n || p->size != size)) nn__packed_free(p);
-    if (!p->data) p->data = nn__alloc(v->ctx, size);
+    if (v->ctx != p->owner || (p->data && (p->k != k || p->n != n || p->size != size))) return 0; /* its own context will */
+    if (!p->data && !(p->data = nn__alloc(v->ctx, size))) return 0;
     p->size = size; p->k = k; p->n = n;
-    return (v->packed = (char *)p->data) != NULL;
+    v->packed = (char *)p->data;
+    return 1;
 }
 static void nn__conv_kept(nn__convolution *v) { nn__atomic_store(&v->keeps->st->packed->made_of, (uint64_t)v->keeps->st->version + 1); }
 
@@ -6786,18 +6788,11 @@ static void nn__run_conv_weight(nn_node *n) {
     nn__pool_put(v.ctx, v.partial, room);
 }
 
-static nn_tensor *nn__sum_channels(nn_tensor *y, int last) { /* [N,C,...] -> [C] */
-    nn_shape axes = nn__shape_none();
-    if (!y) return NULL;
-    for (int i = 0; i < y->ndim; i++)
-        if (i != (last ? y->ndim - 1 : 1)) axes.dim[axes.ndim++] = i;
-    return nn_sum(y, axes, 0);
-}
 static void nn__conv_grads(nn_node *n, nn_tensor *dz, nn_tensor **dx) {
     const nn__conv *a = (const nn__conv *)n->attr;
     if (nn_wants(n, 0)) dx[0] = nn__conv_apply(NN__CONV_INPUT, dz, n->in[1], a);
     if (nn_wants(n, 1)) dx[1] = nn__conv_apply(NN__CONV_WEIGHT, n->in[0], dz, a);
-    if (n->n_in > 2 && nn_wants(n, 2)) dx[2] = nn__sum_channels(dz, a->last & NN__Y_LAST);
+    if (dz && n->n_in > 2 && nn_wants(n, 2)) dx[2] = nn_sum(dz, nn__channel_others(dz, a->last & NN__Y_LAST), 0);
 }
 static void nn__grad_conv(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__conv_grads(n, nn__act_back(((const nn__conv *)n->attr)->act, n->out[0], dy[0]), dx); }
 static void nn__grad_conv_input(nn_node *n, nn_tensor **dx, nn_tensor **d) {
