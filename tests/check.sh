@@ -7,37 +7,51 @@ mkdir -p $B
 export NN_QUIET=1
 passed=0 failed=0 skipped=0
 strict="-Wall -Wextra -Wpedantic -Werror"
+# A step is timed, and its output shown if it fails. Those that may run beside another wait in a list (`later`) until `now` runs them, two at a time.
+report() { # report "what" status seconds file
+    if [ "$2" = 0 ]; then passed=$((passed + 1)); echo "ok      $1 ($3 s)"
+    else failed=$((failed + 1)); echo "FAILED  $1 ($3 s)"; tail -n 15 "$4" | cut -c1-300; fi
+}
 step() { # step "what" command...
     what=$1; shift
-    if "$@" > $B/out 2>&1; then passed=$((passed + 1)); echo "ok      $what"
-    else failed=$((failed + 1)); echo "FAILED  $what"; tail -n 15 $B/out | cut -c1-300; fi
+    begun=$(date +%s)
+    "$@" > $B/out 2>&1
+    report "$what" $? $(($(date +%s) - begun)) $B/out
 }
-# Compilers run two at a time: `later` takes a step down, whose last word stands for an object of its own, and `now` makes them all.
-later() { what=$1; shift; printf '%s\t%s\n' "$what" "$*" >> $B/later; }
+jobs=0
+later() { # later "what" 'shell text'
+    jobs=$((jobs + 1))
+    echo "$1" > $B/job.$jobs.what
+    echo "$2" > $B/job.$jobs.sh
+}
 now() {
-    awk -F '\t' -v b="$B" '{ f = b "/later." NR; print $1 > (f ".what"); printf "%s -c -o %s.o", $2, f > (f ".sh"); close(f ".what"); close(f ".sh"); print f }' $B/later > $B/later.list
-    xargs -P 2 -I % sh -c 'sh %.sh > %.out 2>&1; echo $? > %.status' < $B/later.list
-    while read -r f; do step "$(cat $f.what)" sh -c "cat $f.out; exit \$(cat $f.status)"; done < $B/later.list
-    rm -f $B/later $B/later.*
+    for j in $(seq $jobs); do echo $B/job.$j; done | xargs -P 2 -I % sh -c 's=$(date +%s); sh %.sh > %.out 2>&1; echo $? $(($(date +%s) - s)) > %.status'
+    for j in $(seq $jobs); do report "$(cat $B/job.$j.what)" $(cat $B/job.$j.status) $B/job.$j.out; done
+    rm -f $B/job.*
+    jobs=0
 }
-rm -f $B/later $B/later.*
+rm -f $B/job.*
 skip() { skipped=$((skipped + 1)); echo "skipped $1: $2"; }
 have() { command -v "$1" > /dev/null 2>&1; }
 
 # -- the compile matrix: every compiler and standard, the private half too; each NN_NO_ alone and all together
 printf '#include <stdio.h>\n#include <stdlib.h>\n#include <math.h>\n#include <string.h>\n#define NN_IMPLEMENTATION\n#include "nn.h"\nint main(void) { nn_ctx *c = nn_begin(NULL); nn_end(c); return 0; }\n' > $B/all.c
 cp $B/all.c $B/all.cpp
+compile() { # compile "what" compiler, flags and source
+    what=$1; shift
+    later "$what" "$* $strict -I. -c -o $B/compile.$jobs.o"
+}
 for cc in "gcc -std=c99" "gcc -std=c11" "gcc -std=c17" "clang -std=c99" "clang -std=c11" "clang -std=c17" "g++ -std=c++11" "g++ -std=c++17" "clang++ -std=c++11" "clang++ -std=c++17"; do
     have "${cc%% *}" || { skip "$cc" "not installed"; continue; }
     case $cc in *++*) src=$B/all.cpp ;; *) src=$B/all.c ;; esac
-    later "compile $cc -O2" $cc -O2 $strict -I. $src
-    later "compile $cc -O0, $(basename $src), all left out" $cc -O0 $strict -DNN_NO_THREADS -DNN_NO_SIMD -DNN_NO_F64 -DNN_NO_STDIO -I. $src
+    compile "compile $cc -O2" $cc -O2 $src
+    compile "compile $cc -O0, all left out" $cc -O0 -DNN_NO_THREADS -DNN_NO_SIMD -DNN_NO_F64 -DNN_NO_STDIO $src
 done
 for d in NN_NO_THREADS NN_NO_SIMD NN_NO_AVX512 NN_NO_AMX NN_NO_AVX2 NN_NO_SSE2 NN_NO_F64 NN_NO_STDIO NN_DEBUG NN_STATIC "NN_API="; do
-    later "gcc -D$d" gcc -std=c99 -O1 $strict -D$d -I. $B/all.c
-    later "clang++ -D$d" clang++ -std=c++11 -O1 $strict "-D$d" -I. $B/all.cpp
+    compile "gcc -D$d" gcc -std=c99 -O1 -D$d $B/all.c
+    compile "clang++ -D$d" clang++ -std=c++11 -O1 "-D$d" $B/all.cpp
 done
-later "gcc -O3 -march=native" gcc -std=gnu17 -O3 -march=native $strict -I. $B/all.c
+compile "gcc -O3 -march=native" gcc -std=gnu17 -O3 -march=native $B/all.c
 now
 cat > $B/fast.c << 'END'
 #define NN_IMPLEMENTATION
@@ -53,102 +67,69 @@ int main(void) { /* the elementary functions survive rearranged sums */
     return 0;
 }
 END
-for cc in gcc clang; do
-    step "build with $cc -ffast-math" $cc -O2 -ffast-math -I. -o $B/fast $B/fast.c -lm -lpthread
-    for isa in scalar sse2 avx2 avx512; do
-        if NN_ISA=$isa $B/fast > /dev/null 2>&1 || ! NN_ISA=$isa $B/fast 2>&1 | grep -q "not on this machine"; then step "$cc -ffast-math, $isa" env NN_ISA=$isa $B/fast; fi
-    done
+isas=
+for isa in scalar sse2 avx2 avx512; do
+    case $isa in sse2) flag=sse2 ;; avx2) flag=avx2 ;; avx512) flag=avx512dq ;; *) flag=fpu ;; esac
+    if grep -q "\\b$flag\\b" /proc/cpuinfo; then isas="$isas $isa"; else skip "NN_ISA=$isa" "not on this machine"; fi
 done
+isas=${isas:-scalar}
+each_isa() { echo "for isa in $isas; do echo NN_ISA=\$isa; NN_ISA=\$isa $1 || exit 1; done"; } # each_isa "command": as shell text
+for cc in gcc clang; do
+    later "$cc -ffast-math, each instruction set" "$cc -O2 -ffast-math -I. -o $B/fast.$cc $B/fast.c -lm -lpthread && $(each_isa $B/fast.$cc)"
+done
+now
 step "FMA instructions in a -std=c99 object" sh -c "gcc -std=c99 -O2 -I. -c -o $B/all.o $B/all.c && test \$(objdump -d $B/all.o | grep -c vfmadd) -gt 500"
 
-# -- the tests, on every instruction set, without threads, with the sanitizers
-core() { sh -c "$1 $B/t_core$2 && $1 $B/t_golden$2"; }
-build() { # build suffix compiler flags...
-    suffix=$1; shift
-    for t in core golden; do "$@" -I. -o $B/t_$t$suffix tests/test_$t.c $LIBS -lm -lpthread || return 1; done
+# -- the tests: on every instruction set, by every compiler, with things left out, with the sanitizers
+try() { # try "how" suffix "tests" compiler and flags: each test compiled so and run
+    how=$1 suffix=$2 tests=$3; shift 3
+    for t in $tests; do later "$t, $how" "$* -I. -o $B/t_$t$suffix tests/test_$t.c $libs -lm -lpthread && $B/t_$t$suffix"; done
 }
-step "build tests, gcc -O2" build "" gcc -std=c99 -O2 $strict
-for isa in scalar sse2 avx2 avx512; do
-    case $isa in sse2) flag=sse2 ;; avx2) flag=avx2 ;; avx512) flag=avx512dq ;; *) flag=fpu ;; esac
-    if grep -q "\\b$flag\\b" /proc/cpuinfo; then step "tests with NN_ISA=$isa" core "NN_ISA=$isa" ""; else skip "tests with NN_ISA=$isa" "not on this machine"; fi
+libs=
+for t in core golden plan breadth optim conv pool nets; do
+    later "$t, each instruction set" "gcc -std=c99 -O2 $strict -I. -o $B/t_$t tests/test_$t.c -lm -lpthread && $(each_isa $B/t_$t)"
 done
+now
 step "build ops, gcc -O2" gcc -std=c99 -O2 $strict -I. -o $B/t_ops tests/test_ops.c -lm -lpthread
-step "ops on every instruction set, equal bits on 1, 2, 3, 5 and 8 threads" env NN_TEST_ALL=1 $B/t_ops
-step "ops through plans on every instruction set" env NN_TEST_PLAN=1 $B/t_ops
-step "build plan, gcc -O2" gcc -std=c99 -O2 $strict -I. -o $B/t_plan tests/test_plan.c -lm -lpthread
-for isa in scalar sse2 avx2 avx512; do
-    case $isa in sse2) flag=sse2 ;; avx2) flag=avx2 ;; avx512) flag=avx512dq ;; *) flag=fpu ;; esac
-    if grep -q "\\b$flag\\b" /proc/cpuinfo; then step "plans with NN_ISA=$isa" env NN_ISA=$isa $B/t_plan; else skip "plans with NN_ISA=$isa" "not on this machine"; fi
-done
-step "random programs, eager and planned" $B/t_plan --fuzz 300 5000
-for t in breadth optim; do # their formulas are kernels
-    step "build $t with all kernels" gcc -std=c99 -O1 $strict -I. -o $B/t_$t tests/test_$t.c -lm -lpthread
-    for isa in scalar sse2 avx2 avx512; do
-        case $isa in sse2) flag=sse2 ;; avx2) flag=avx2 ;; avx512) flag=avx512dq ;; *) flag=fpu ;; esac
-        if grep -q "\\b$flag\\b" /proc/cpuinfo; then step "$t with NN_ISA=$isa" env NN_ISA=$isa $B/t_$t; else skip "$t with NN_ISA=$isa" "not on this machine"; fi
-    done
-done
-for t in conv pool nets; do
-    step "build $t, gcc -O2" gcc -std=c99 -O2 $strict -I. -o $B/t_$t tests/test_$t.c -lm -lpthread
-    for isa in scalar sse2 avx2 avx512; do
-        case $isa in sse2) flag=sse2 ;; avx2) flag=avx2 ;; avx512) flag=avx512dq ;; *) flag=fpu ;; esac
-        if grep -q "\\b$flag\\b" /proc/cpuinfo; then step "$t with NN_ISA=$isa" env NN_ISA=$isa $B/t_$t; else skip "$t with NN_ISA=$isa" "not on this machine"; fi
-    done
-done
-for t in breadth optim data fit images nets; do
-    step "build $t as C++" g++ -x c++ -std=c++11 -O0 $strict -DNN_NO_SIMD -I. -o $B/t_$t.cpp tests/test_$t.c -lm -lpthread
-    step "$t as C++" $B/t_$t.cpp
-done
-step "build tests, clang" build .clang clang -std=c99 -O2 $strict
-step "tests, clang" core "" .clang
-step "build tests without threads" build .nothreads gcc -std=c99 -O1 $strict -DNN_NO_THREADS
-step "tests without threads" core "" .nothreads
+later "ops on every instruction set, equal bits on 1, 2, 3, 5 and 8 threads" "NN_TEST_ALL=1 $B/t_ops"
+later "ops through plans on every instruction set" "NN_TEST_PLAN=1 $B/t_ops"
+later "random programs, eager and planned" "$B/t_plan --fuzz 300 5000"
+now
+try "clang" .clang "core golden" clang -std=c99 -O2 $strict
+try "without threads" .nothreads "core golden" gcc -std=c99 -O1 $strict -DNN_NO_THREADS
+try "without threads" .nothreads "ops" gcc -std=c99 -O1 $strict -DNN_NO_THREADS -DNN_NO_AVX2 -DNN_NO_SSE2
+try "without SIMD" .nosimd "ops" gcc -std=c99 -O1 $strict -DNN_NO_SIMD
+try "C++" .cpp "core golden" g++ -x c++ -std=c++11 -O1 $strict
+try "C++" .cpp "breadth optim data fit images nets" g++ -x c++ -std=c++11 -O0 $strict -DNN_NO_SIMD
+try "C++ without threads" .cpp "plan" g++ -x c++ -std=c++11 -O1 $strict -DNN_NO_THREADS -DNN_NO_SIMD
+try "NN_DEBUG" .debug "memory" gcc -std=c99 -O1 $strict -DNN_DEBUG
+try "NN_DEBUG" .debug "plan" gcc -std=c99 -O1 $strict -DNN_DEBUG -DNN_NO_SIMD
+later "exported files, every compiler" "gcc -std=c99 -O2 $strict -I. -o $B/t_export tests/test_export.c -lm -lpthread && NN_TEST_ALL=1 $B/t_export"
 if printf '#include <cblas.h>\nint main(void) { return 0; }\n' | gcc -x c - -lopenblas -o $B/blas > /dev/null 2>&1; then
-    LIBS=-lopenblas
-    step "build tests with a BLAS" build .blas gcc -std=c99 -O1 $strict -DNN_USE_CBLAS
-    LIBS=
-    step "build ops with a BLAS" gcc -std=c99 -O1 $strict -DNN_USE_CBLAS -I. -o $B/t_ops.blas tests/test_ops.c -lopenblas -lm -lpthread
-    step "tests with a BLAS" core "" .blas
-    step "ops with a BLAS" $B/t_ops.blas
+    libs=-lopenblas
+    try "with a BLAS" .blas "core golden ops" gcc -std=c99 -O1 $strict -DNN_USE_CBLAS
+    libs=
 else skip "tests with a BLAS" "no OpenBLAS to link"; fi
-step "build ops without SIMD" gcc -std=c99 -O1 $strict -DNN_NO_SIMD -I. -o $B/t_ops.nosimd tests/test_ops.c -lm -lpthread
-step "ops without SIMD" $B/t_ops.nosimd
-step "build ops without threads" gcc -std=c99 -O1 $strict -DNN_NO_THREADS -DNN_NO_AVX2 -DNN_NO_SSE2 -I. -o $B/t_ops.nothreads tests/test_ops.c -lm -lpthread
-step "ops without threads" $B/t_ops.nothreads
-step "build tests as C++" build .cpp g++ -x c++ -std=c++11 -O1 $strict
-step "tests as C++" core "" .cpp
-for t in core golden breadth ops errors memory plan optim data fit more export draw images nets; do
-    case $t in ops) small= ;; *) small=-DNN_NO_SIMD ;; esac # the vector kernels are ops' matter
-    step "build $t under ASan and UBSan" clang -std=c99 -g -O0 $small -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o $B/asan_$t tests/test_$t.c -lm -lpthread
-    step "$t under ASan and UBSan" $B/asan_$t
-done
-step "build export, gcc -O2" gcc -std=c99 -O2 $strict -I. -o $B/t_export tests/test_export.c -lm -lpthread
-step "exported files, every compiler" env NN_TEST_ALL=1 $B/t_export
-step "build memory with NN_DEBUG" gcc -std=c99 -O1 $strict -DNN_DEBUG -I. -o $B/debug_memory tests/test_memory.c -lm -lpthread
-step "memory with NN_DEBUG" $B/debug_memory
-step "build plan with NN_DEBUG" gcc -std=c99 -O1 $strict -DNN_DEBUG -DNN_NO_SIMD -I. -o $B/debug_plan tests/test_plan.c -lm -lpthread
-step "plan with NN_DEBUG" $B/debug_plan
-step "build plan as C++, without threads" g++ -x c++ -std=c++11 -O1 $strict -DNN_NO_THREADS -DNN_NO_SIMD -I. -o $B/t_plan.cpp tests/test_plan.c -lm
-step "plan as C++, without threads" $B/t_plan.cpp
-step "build plan under TSan" clang -std=c99 -g -O0 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_plan tests/test_plan.c -lm -lpthread
-step "random programs under TSan" $B/tsan_plan --fuzz 0 300
-step "build core under TSan" clang -std=c99 -g -O0 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_core tests/test_core.c -lm -lpthread
-step "core under TSan" $B/tsan_core
-step "build fit under TSan" clang -std=c99 -g -O0 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_fit tests/test_fit.c -lm -lpthread
-step "fit under TSan" $B/tsan_fit
-step "build threads example under TSan" clang -std=c99 -g -O0 -DNN_NO_SIMD -fsanitize=thread -I. -o $B/tsan_threads examples/threads.c -lm -lpthread
-step "threads example under TSan" $B/tsan_threads
+now
+asan="clang -std=c99 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+try "ASan and UBSan" .asan "ops" $asan -O0 # the vector kernels are ops' matter
+try "ASan and UBSan" .asan "core golden breadth errors memory plan optim data fit more export draw images nets" $asan -O0 -DNN_NO_SIMD
+now
+tsan="clang -std=c99 -g -O0 -DNN_NO_SIMD -fsanitize=thread"
+try "TSan" .tsan "core fit" $tsan
+later "random programs, TSan" "$tsan -I. -o $B/t_plan.tsan tests/test_plan.c -lm -lpthread && $B/t_plan.tsan --fuzz 0 300"
+later "threads example, TSan" "$tsan -I. -o $B/threads.tsan examples/threads.c -lm -lpthread && $B/threads.tsan"
+now
 step "build fuzz target" clang -g -O0 -DNN_NO_SIMD -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -o $B/fuzz tests/fuzz_files.c -lm -lpthread
-for r in 0 1 2 3 4 5 6 7 8 9 10 11 12 13; do echo $r; done | xargs -P 2 -I % sh -c "FUZZ_READER=% $B/fuzz -max_total_time=20 -max_len=4096 -rss_limit_mb=2048 > $B/fuzz.% 2>&1; echo \$? > $B/fuzz.%.status"
-for r in 0 1 2 3 4 5 6 7 8 9 10 11 12 13; do step "fuzz reader $r for 20 s" sh -c "tail -n 15 $B/fuzz.$r; exit \$(cat $B/fuzz.$r.status)"; done
+for r in $(seq 0 13); do later "fuzz reader $r for 20 s" "FUZZ_READER=$r $B/fuzz -max_total_time=20 -max_len=4096 -rss_limit_mb=2048"; done
+now
 
 # -- other machines
 if have aarch64-linux-gnu-gcc && have qemu-aarch64; then
-    step "build tests for aarch64" build .arm aarch64-linux-gnu-gcc -std=c99 -O1 $strict -static
-    step "core on aarch64" qemu-aarch64 $B/t_core.arm
-    step "golden on aarch64" qemu-aarch64 $B/t_golden.arm
-    step "build ops for aarch64" aarch64-linux-gnu-gcc -std=c99 -O1 $strict -static -I. -o $B/t_ops.arm tests/test_ops.c -lm -lpthread
-    step "ops on aarch64, equal bits on 1, 2, 3, 5 and 8 threads" env NN_TEST_ALL=1 qemu-aarch64 $B/t_ops.arm
+    arm="aarch64-linux-gnu-gcc -std=c99 -O1 $strict -static -I."
+    for t in core golden; do later "$t on aarch64" "$arm -o $B/t_$t.arm tests/test_$t.c -lm -lpthread && qemu-aarch64 $B/t_$t.arm"; done
+    later "ops on aarch64, equal bits on 1, 2, 3, 5 and 8 threads" "$arm -o $B/t_ops.arm tests/test_ops.c -lm -lpthread && NN_TEST_ALL=1 qemu-aarch64 $B/t_ops.arm"
+    now
 else skip "aarch64" "no cross compiler or no qemu-user"; fi
 if have x86_64-w64-mingw32-gcc; then
     step "Windows, C" x86_64-w64-mingw32-gcc -std=c99 -O0 $strict -I. -c -o $B/all.o $B/all.c
