@@ -2508,13 +2508,11 @@ static void nn__convert(nn_dtype to_type, void *to, int64_t to_stride, nn_dtype 
             return;
         }
         if (to_stride == 1 && from_stride == 0 && n > 1) { /* one value, again and again */
-            size_t e = nn__dtypes[to_type].size, done = e, all = (size_t)n * e, k;
-            memcpy(to, from, e);
-            for (; done < all; done += k) {
-                k = done < all - done ? done : all - done;
-                if (k > 8192) k = 8192;
-                memcpy((char *)to + done, to, k);
-            }
+            char   some[64];
+            size_t e = nn__dtypes[to_type].size, all = (size_t)n * e, done = 0;
+            for (size_t i = 0; i < sizeof some; i += e) memcpy(some + i, from, e);
+            for (; done + sizeof some <= all; done += sizeof some) memcpy((char *)to + done, some, sizeof some);
+            memcpy((char *)to + done, some, all - done);
             return;
         }
         switch (nn__dtypes[to_type].size) {
@@ -3716,6 +3714,20 @@ NN_API int nn_wants(const nn_node *n, int i) {
     return 1;
 }
 
+/* y = x, of any strides and dtype; y is contiguous */
+typedef struct nn__copy_work { const nn_tensor *x; nn_tensor *y; } nn__copy_work;
+static void nn__copy_part(void *arg, int64_t begin, int64_t end, int worker) {
+    nn__copy_work *w = (nn__copy_work *)arg;
+    (void)worker;
+    nn__copy_rows(w->x, w->y->dtype, nn__data(w->y), begin, end, 0);
+}
+static void nn__copy_all(const nn_tensor *x, nn_tensor *y) {
+    nn__copy_work w;
+    w.x = x;
+    w.y = y;
+    nn__parallel(y->ctx, nn_numel(y), 0.5, nn__copy_part, &w);
+}
+
 /* Runs a node whose inputs are contiguous where the op asks for it, and of a dtype that kernels know: half
    precision goes through f32 copies, so that no op needs to know of it. */
 static int nn__run_prepared(nn_node *n) {
@@ -3734,7 +3746,7 @@ static int nn__run_prepared(nn_node *n) {
         }
         in[i] = nn__tensor_on(c, half ? NN_F32 : x->dtype, x->ndim, x->size, 0);
         if (!in[i]) return 0;
-        nn__copy_rows(x, in[i]->dtype, in[i]->st->data, 0, nn_numel(x), 0);
+        nn__copy_all(x, in[i]);
         widened |= half;
     }
     if (widened) {
@@ -5438,25 +5450,26 @@ static void nn__run_reduce(nn_node *node, int is_max) {
     for (int i = 0; i < a->n; i++) gone[a->axis[i]] = 1;
     if (nn_numel(y) == 0) return;
     if (nn_numel(x) == 0) { nn__fill_data(y, 0); return; }
-    if (!nn__reduce_layout(x, gone, &outer, &r.n, &r.inner)) { /* bring the axes that go to the end */
-        nn_tensor view = *x, *copy;
-        int       d = 0;
-        for (int pass = 0; pass < 2; pass++)
-            for (int i = 0; i < x->ndim; i++)
-                if (gone[i] == pass) { view.size[d] = x->size[i]; view.stride[d++] = x->stride[i]; }
-        copy = nn__tensor_on(node->ctx, x->dtype, view.ndim, view.size, 0);
-        if (!copy) return;
-        nn__copy_rows(&view, x->dtype, copy->st->data, 0, nn_numel(x), 0);
-        x       = copy;
-        outer   = nn_numel(y);
-        r.n     = nn_numel(x) / outer;
-        r.inner = 1;
-    }
     r.row     = is_max ? k->max : k->sum;
     r.columns = is_max ? k->max_columns : k->sum_columns;
-    r.x       = (const char *)nn__data(x);
-    r.y       = (char *)nn__data(y);
     r.e       = nn__dtypes[x->dtype].size;
+    while (!nn__reduce_layout(x, gone, &outer, &r.n, &r.inner)) { /* axes apart from each other: the last ones that stand together first */
+        int64_t    size[NN_MAX_DIMS];
+        int        last[NN_MAX_DIMS] = {0, 0, 0, 0, 0, 0}, d = x->ndim - 1;
+        nn_tensor *part;
+        memcpy(size, x->size, sizeof size);
+        while (!gone[d] || size[d] == 1) d--;
+        for (; gone[d] || size[d] == 1; d--) { last[d] = 1; size[d] = 1; }
+        part = nn__tensor_on(node->ctx, x->dtype, x->ndim, size, 0);
+        if (!part) return;
+        nn__reduce_layout(x, last, &outer, &r.n, &r.inner);
+        r.x = (const char *)nn__data(x);
+        r.y = (char *)nn__data(part);
+        nn__reduce_run(node->ctx, &r, outer);
+        x = part;
+    }
+    r.x = (const char *)nn__data(x);
+    r.y = (char *)nn__data(y);
     nn__reduce_run(node->ctx, &r, outer);
 }
 
@@ -6452,9 +6465,9 @@ static int nn__sweep_taps(nn__convolution *v, const int64_t *kernel, int64_t *co
 }
 
 /* Sizes of blocks: whole rows where a strip of them stays small, else pieces of rows */
-static void nn__sweep_blocks(nn__convolution *v, const int64_t *span, int64_t places_of_o) {
+static void nn__sweep_blocks(nn__convolution *v, const int64_t *span, int64_t most) {
     nn__sweep *p = &v->p;
-    int64_t   tile = v->k->gemm_rows, area = span[0] * p->c, most = nn__max64(tile, NN__PLACES * 64 / nn__max64(64, places_of_o));
+    int64_t   tile = v->k->gemm_rows, area = span[0] * p->c;
     p->block[0] = 1;
     p->block[2] = p->places[2];
     if (p->block[2] > most || area * span[1] * (p->block[2] * p->step[2] + span[2]) > NN__STRIP) {
@@ -6604,18 +6617,21 @@ static int nn__sweep_run(nn__convolution *v) {
     if (!kept) nn__pool_put(v->ctx, v->packed, nn__conv_packed_size(v));
     return !v->ctx->error;
 }
-/* Few channels in a group, and rows long enough to fill vectors */
-enum { NN__FEW = 8 };
-static int nn__planes_fit(const nn__sweep *p) { return p->c * p->o <= 4 * NN__FEW && (p->places[2] >= 6 || p->c * p->o <= 4); }
+/* Vectors along rows of places, not along channels: where a group has few of them, or few outputs, and rows are long enough to fill vectors */
+enum { NN__FEW = 8, NN__FEWEST = 4 };
+static int nn__planes_fit(const nn__sweep *p, int sum) {
+    if (p->groups > 1 && p->c <= NN__FEW && p->o <= NN__FEW && p->c * p->o <= 4 * NN__FEW && (p->places[2] >= 6 || p->c * p->o <= 4)) return 1;
+    return !sum && p->o <= NN__FEWEST && p->places[2] >= 12;
+}
 
-/* Blocks, taps, and Winograd where it pays and is wanted: `plain` says no. 0: out of memory */
-static int nn__sweep_plan(nn__convolution *v, const int64_t *kernel, int64_t *const off[3], int ascending, int plain, int64_t places_of_o) {
+/* Blocks, taps, and Winograd where it pays and is wanted. sum: over the places, for a weight's gradient. 0: out of memory */
+static int nn__sweep_plan(nn__convolution *v, const int64_t *kernel, int64_t *const off[3], int ascending, int exact, int sum) {
     nn__sweep *p = &v->p;
-    p->planes = p->groups > 1 && p->c <= NN__FEW && p->o <= NN__FEW && nn__planes_fit(p);
-    nn__sweep_blocks(v, p->span, places_of_o);
-    p->tile = 0;
-    if (p->planes) return nn__sweep_taps(v, kernel, off, ascending);
-    if (!plain && v->element == 4 && v->taps == 9 && p->span[1] == 3 && p->span[2] == 3 && p->step[1] == 1 && p->step[2] == 1 && p->every[1] == 1 && p->every[2] == 1) nn__winograd_blocks(v);
+    p->planes = nn__planes_fit(p, sum);
+    p->tile   = 0;
+    nn__sweep_blocks(v, p->span, p->planes ? 8 * NN__PLACES : nn__max64(v->k->gemm_rows, NN__PLACES * 64 / (sum ? nn__max64(64, p->o) : 64)));
+    if (!p->planes && !sum && !exact && v->element == 4 && v->taps == 9 && p->span[1] == 3 && p->span[2] == 3 && p->step[1] == 1 && p->step[2] == 1 && p->every[1] == 1 && p->every[2] == 1)
+        nn__winograd_blocks(v);
     return nn__sweep_taps(v, kernel, off, ascending);
 }
 
@@ -6646,7 +6662,7 @@ static int nn__conv_offsets(nn_ctx *c, const int64_t *kernel, int64_t **off) {
     return off[0] != NULL;
 }
 /* Places of y, as conv and conv_weight go over them */
-static int nn__conv_forward(nn_node *n, nn__convolution *v, const nn_tensor *x, const nn_tensor *y, int plain, int64_t places_of_o) {
+static int nn__conv_forward(nn_node *n, nn__convolution *v, const nn_tensor *x, const nn_tensor *y, int sum) {
     int64_t  axis[5][3], *const in[5] = {axis[0], axis[1], axis[2], axis[3], axis[4]}, *off[3];
     nn__sweep *p = &v->p;
     nn__convolution_of(n, v, x, y, in);
@@ -6658,10 +6674,10 @@ static int nn__conv_forward(nn_node *n, nn__convolution *v, const nn_tensor *x, 
         p->span[d]   = (axis[0][d] - 1) * axis[2][d] + 1;
         for (int64_t k = 0; k < axis[0][d]; k++) off[d][k] = k * axis[2][d] - axis[3][d];
     }
-    return nn__sweep_plan(v, axis[0], off, 1, plain, places_of_o);
+    return nn__sweep_plan(v, axis[0], off, 1, ((const nn__conv *)n->attr)->exact, sum);
 }
 static int nn__conv_prepare(nn_node *n, nn__convolution *v) { /* conv, but for bias and what follows. 0: nothing to do, or no memory */
-    if (nn_numel(n->out[0]) == 0 || !nn__conv_forward(n, v, n->in[0], n->out[0], ((const nn__conv *)n->attr)->exact, 64)) return 0;
+    if (nn_numel(n->out[0]) == 0 || !nn__conv_forward(n, v, n->in[0], n->out[0], 0)) return 0;
     v->weight = nn__data(n->in[1]);
     v->p.lane = v->p.c * v->taps;
     v->p.sum  = v->taps;
@@ -6715,7 +6731,7 @@ static void nn__run_conv_input(nn_node *n) {
                 if (off[d][k] != INT64_MIN) { least = nn__min64(least, off[d][k]); most = nn__max64(most, off[d][k]); }
             p->span[d] = most - least + 1;
         }
-        if (!nn__sweep_plan(&v, axis[0], off, 0, a->exact, 64) || !nn__sweep_run(&v)) return;
+        if (!nn__sweep_plan(&v, axis[0], off, 0, a->exact, 0) || !nn__sweep_run(&v)) return;
     }
 }
 
@@ -6764,7 +6780,7 @@ static void nn__run_conv_weight(nn_node *n) {
     size_t          room;
     if (nn_numel(n->out[0]) == 0) return;
     if (nn_numel(n->in[0]) == 0 || nn_numel(n->in[1]) == 0) { nn__fill_data(n->out[0], 0); return; }
-    if (!nn__conv_forward(n, &v, n->in[0], n->in[1], 1, nn__conv_channels(n->in[1], ((const nn__conv *)n->attr)->last & NN__Y_LAST) / ((const nn__conv *)n->attr)->groups)) return;
+    if (!nn__conv_forward(n, &v, n->in[0], n->in[1], 1)) return;
     v.weight       = nn__data(n->out[0]);
     if (p->planes) {
         p->batch = v.batch;
@@ -6790,6 +6806,7 @@ static void nn__run_conv_weight(nn_node *n) {
 
 static void nn__conv_grads(nn_node *n, nn_tensor *dz, nn_tensor **dx) {
     const nn__conv *a = (const nn__conv *)n->attr;
+    if (dz && !nn_is_contiguous(dz)) dz = nn_contiguous(dz); /* once for all three */
     if (nn_wants(n, 0)) dx[0] = nn__conv_apply(NN__CONV_INPUT, dz, n->in[1], a);
     if (nn_wants(n, 1)) dx[1] = nn__conv_apply(NN__CONV_WEIGHT, n->in[0], dz, a);
     if (dz && n->n_in > 2 && nn_wants(n, 2)) dx[2] = nn_sum(dz, nn__channel_others(dz, a->last & NN__Y_LAST), 0);
@@ -8798,18 +8815,7 @@ NN_API nn_tensor *nn_expand(nn_tensor *x, nn_shape s) {
 }
 
 /* -- copy (a contiguous copy)                         dx = dy -- */
-typedef struct nn__copy_work { nn_tensor *x, *y; } nn__copy_work;
-static void nn__copy_part(void *arg, int64_t begin, int64_t end, int worker) {
-    nn__copy_work *w = (nn__copy_work *)arg;
-    (void)worker;
-    nn__copy_rows(w->x, w->y->dtype, nn__data(w->y), begin, end, 0);
-}
-static void nn__run_copy(nn_node *n) {
-    nn__copy_work w;
-    w.x = n->in[0];
-    w.y = n->out[0];
-    nn__parallel(n->ctx, nn_numel(w.y), 0.5, nn__copy_part, &w);
-}
+static void nn__run_copy(nn_node *n) { nn__copy_all(n->in[0], n->out[0]); }
 static int  nn__shape_copy(nn_node *n, nn_spec *out) { nn_spec_like(out, n->in[0]); return 1; }
 static void nn__grad_copy(nn_node *n, nn_tensor **dy, nn_tensor **dx) { (void)n; dx[0] = dy[0]; }
 static const nn_op nn__op_copy = {"copy", 1, 1, 0, NN_OP_STRIDED, nn__shape_copy, nn__run_copy, nn__grad_copy, NULL, NULL, nn__sample_unary, 0};
@@ -20539,6 +20545,8 @@ NN__GEMM_MICRO(gemm_micro_h, NN__K(gemm_mh), NN__K(gemm_nv), NN__ANY, 0)
 NN__GEMM_MICRO(gemm_micro_q, NN__K(gemm_mq), NN__K(gemm_nv), NN__ANY, 0)
 NN__GEMM_MICRO(gemm_micro_1, 1, NN__K(gemm_nv), NN__ANY, 0)
 NN__GEMM_MICRO(gemm_micro_wide, 1, NN__K(gemm_wv), NN__ANY, 0)
+NN__GEMM_MICRO(gemm_edge_packed, NN__K(gemm_mr), 1, NN__UNIT, 0)
+NN__GEMM_MICRO(gemm_edge_even, NN__K(gemm_mr), 1, NN__EVEN, 0)
 NN__GEMM_MICRO(gemm_edge_r, NN__K(gemm_mr), 1, NN__ANY, 0)
 NN__GEMM_MICRO(gemm_edge_h, NN__K(gemm_mh), 1, NN__ANY, 0)
 NN__GEMM_MICRO(gemm_edge_q, NN__K(gemm_mq), 1, NN__ANY, 0)
@@ -20565,7 +20573,9 @@ static void NN__K(gemm_tile)(nn__gemm_tile *t) {
         e.c = (NN__R *)t->c + j;
         e.bias = t->bias ? (const NN__R *)t->bias + j : NULL;
         e.residual = t->residual ? (const NN__R *)t->residual + j : NULL;
-        if (rows > NN__K(gemm_mh)) NN__K(gemm_edge_r)(&e);
+        if (rows == NN__K(gemm_mr) && t->a_row == 1 && !t->at) NN__K(gemm_edge_packed)(&e);
+        else if (rows == NN__K(gemm_mr) && !t->at) NN__K(gemm_edge_even)(&e);
+        else if (rows > NN__K(gemm_mh)) NN__K(gemm_edge_r)(&e);
         else if (rows > NN__K(gemm_mq)) NN__K(gemm_edge_h)(&e);
         else if (rows > 1) NN__K(gemm_edge_q)(&e);
         else NN__K(gemm_edge_1)(&e);
@@ -20969,24 +20979,24 @@ NN__GEMM_INLINE void NN__K(conv_zero)(NN__R *to, int64_t n) {
     for (; i + NN__W <= n; i += NN__W) nn__v_store(to + i, nn__v_zero());
     if (i < n) nn__v_store_n(to + i, nn__v_zero(), (int)(n - i));
 }
-// out[i][0..c) = x[channel * 0..c)[i], i < n: rows of channels become pixels of c channels. x's pixels are `at` apart.
-static void NN__K(conv_turn)(NN__R *out, const NN__R *x, int64_t channel, int64_t at, int64_t c, int64_t n) {
+// out[i][0..c) = x[channel * 0..c)[i], i < n: rows of channels become pixels of c channels, `pitch` apart; x's pixels are `at` apart.
+static void NN__K(conv_turn)(NN__R *out, int64_t pitch, const NN__R *x, int64_t channel, int64_t at, int64_t c, int64_t n) {
     int64_t j = 0;
-    if (channel == 1 || (c == 1 && at == 1)) {
-        if (at == c) NN__K(conv_copy)(out, x, n * c);
-        else for (int64_t i = 0; i < n; i++) NN__K(conv_copy)(out + i * c, x + i * at, c);
+    if (channel == 1 || (c == 1 && at == 1 && pitch == 1)) {
+        if (at == c && pitch == c) NN__K(conv_copy)(out, x, n * c);
+        else for (int64_t i = 0; i < n; i++) NN__K(conv_copy)(out + i * pitch, x + i * at, c);
         return;
     }
     for (; j + NN__W <= c; j += NN__W) {
         const NN__R *row[NN__W];
         int64_t i = 0;
         for (int q = 0; q < NN__W; q++) row[q] = x + (j + q) * channel;
-        if (at == 1) i = NN__K(gemm_turn)(out + j, c, row, n);
+        if (at == 1) i = NN__K(gemm_turn)(out + j, pitch, row, n);
         for (; i < n; i++)
-            for (int q = 0; q < NN__W; q++) out[i * c + j + q] = row[q][i * at];
+            for (int q = 0; q < NN__W; q++) out[i * pitch + j + q] = row[q][i * at];
     }
     for (; j < c; j++)
-        for (int64_t i = 0; i < n; i++) out[i * c + j] = x[j * channel + i * at];
+        for (int64_t i = 0; i < n; i++) out[i * pitch + j] = x[j * channel + i * at];
 }
 // y[channel * j][i] = buf[i][j], i < n, j < c: the way back; buf's pixels are `row` apart.
 static void NN__K(conv_turn_back)(NN__R *y, int64_t channel, int64_t at, const NN__R *buf, int64_t row, int64_t c, int64_t n) {
@@ -21023,15 +21033,19 @@ static void NN__K(conv_strip)(const nn__sweep *p, const NN__R *x, int64_t c, con
         count[d] = (n[d] - 1) * p->step[d] + p->span[d];
     }
     const int64_t left = nn__min64(nn__max64(0, -begin[2]), count[2]), stop = nn__max64(left, nn__min64(count[2], p->x.size[2] - begin[2]));
-    for (int64_t z = 0; z < count[0]; z++)
-        for (int64_t r = 0; r < count[1]; r++) {
-            const int64_t zi = begin[0] + z, ri = begin[1] + r;
-            NN__R *to = strip + (z * rows + r) * cols * c;
-            if (zi < 0 || zi >= p->x.size[0] || ri < 0 || ri >= p->x.size[1] || left == stop) { NN__K(conv_zero)(to, count[2] * c); continue; }
-            NN__K(conv_zero)(to, left * c);
-            NN__K(conv_turn)(to + left * c, x + zi * p->x.at[0] + ri * p->x.at[1] + (begin[2] + left) * p->x.at[2], p->x.channel, p->x.at[2], c, stop - left);
-            NN__K(conv_zero)(to + stop * c, (count[2] - stop) * c);
-        }
+    // where channels are planes, some after the others: the machine foresees so many rows, not all
+    const int64_t some = p->x.channel == 1 ? c : NN__W;
+    for (int64_t j = 0; j < c; j += some)
+        for (int64_t z = 0; z < count[0]; z++)
+            for (int64_t r = 0; r < count[1]; r++) {
+                const int64_t zi = begin[0] + z, ri = begin[1] + r;
+                const int out = zi < 0 || zi >= p->x.size[0] || ri < 0 || ri >= p->x.size[1] || left == stop;
+                NN__R *to = strip + (z * rows + r) * cols * c;
+                if (!out) NN__K(conv_turn)(to + left * c + j, c, x + j * p->x.channel + zi * p->x.at[0] + ri * p->x.at[1] + (begin[2] + left) * p->x.at[2], p->x.channel, p->x.at[2], nn__min64(some, c - j), stop - left);
+                if (j > 0) continue;
+                NN__K(conv_zero)(to, out ? count[2] * c : left * c);
+                if (!out) NN__K(conv_zero)(to + stop * c, (count[2] - stop) * c);
+            }
 }
 
 // A panel of weights: packed[i * sums + s][lane] = w[lane][s][tap[i]], i < count. Lanes past the last hold zero.
@@ -21156,19 +21170,22 @@ static void NN__K(planes_read)(const nn__sweep *p, int64_t block, int64_t b, int
         w->off[t] = pixel / cols * w->pitch + x % s * w->half + x / s;
     }
 }
-// o outputs of nv vectors of places of a row, from place i on; n < 0: whole vectors, else so many lanes of one
-NN__GEMM_INLINE void NN__K(planes_some)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *const *y, int64_t i, int n, const int o, const int nv) {
-    NN__V acc[4][2], xv[2];
+// o outputs of nv vectors of places of a row of n, from place i on; the last vector may cover places once more. n below a vector: that many lanes
+NN__GEMM_INLINE void NN__K(planes_some)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *const *y, int64_t i, int64_t n, const int o, const int nv) {
+    const int few = n < NN__W ? (int)n : 0;
+    int64_t at[4];
+    NN__V acc[4][4], xv[4];
     NN__GEMM_UNROLL
-    for (int k = 0; k < o; k++) {
+    for (int j = 0; j < nv; j++) {
+        at[j] = few ? 0 : nn__min64(i + j * NN__W, n - NN__W);
         NN__GEMM_UNROLL
-        for (int j = 0; j < nv; j++) acc[k][j] = nn__v_zero();
+        for (int k = 0; k < o; k++) acc[k][j] = nn__v_zero();
     }
     for (int64_t c = 0; c < p->c; c++)
         for (int64_t t = 0; t < p->count; t++) {
-            const NN__R *from = x + c * w->plane + w->off[t] + i, *wt = weight + c * p->sum + p->tap[t];
+            const NN__R *from = x + c * w->plane + w->off[t], *wt = weight + c * p->sum + p->tap[t];
             NN__GEMM_UNROLL
-            for (int j = 0; j < nv; j++) xv[j] = n < 0 ? nn__v_load(from + j * NN__W) : nn__v_load_n(from, n);
+            for (int j = 0; j < nv; j++) xv[j] = few ? nn__v_load_n(from, few) : nn__v_load(from + at[j]);
             NN__GEMM_UNROLL
             for (int k = 0; k < o; k++) {
                 const NN__V wv = nn__v_set1(wt[k * p->lane]);
@@ -21183,17 +21200,19 @@ NN__GEMM_INLINE void NN__K(planes_some)(const nn__sweep *p, const NN__K(planes) 
             NN__V v = acc[k][j];
             if (p->bias) v = nn__v_add(v, nn__v_set1(((const NN__R *)p->bias)[first + k]));
             if (p->scale) v = nn__v_fma(nn__v_set1(((const NN__R *)p->scale)[first + k]), v, nn__v_set1(((const NN__R *)p->shift)[first + k]));
-            if (n < 0) nn__v_store(y[k] + i + j * NN__W, v);
-            else nn__v_store_n(y[k] + i, v, n);
+            if (few) nn__v_store_n(y[k], v, few);
+            else nn__v_store(y[k] + at[j], v);
         }
     }
 }
-// a row: pairs of vectors, single ones, and the last places once more
+// a row, eight sums at a time: their chains of multiply-adds would wait for each other if they were fewer
 NN__GEMM_INLINE void NN__K(planes_row)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *const *y, int64_t n, const int o) {
-    int64_t i = 0;
-    for (; i + 2 * NN__W <= n; i += 2 * NN__W) NN__K(planes_some)(p, w, x, weight, first, y, i, -1, o, 2);
-    for (; i < n && n >= NN__W; i += NN__W) NN__K(planes_some)(p, w, x, weight, first, y, nn__min64(i, n - NN__W), -1, o, 1);
-    if (i < n) NN__K(planes_some)(p, w, x, weight, first, y, i, (int)(n - i), o, 1);
+    for (int64_t i = 0; i < n;) {
+        const int64_t left = n - i;
+        if (o <= 2 && left > 2 * NN__W) { NN__K(planes_some)(p, w, x, weight, first, y, i, n, o, 4); i += 4 * NN__W; }
+        else if (left > NN__W) { NN__K(planes_some)(p, w, x, weight, first, y, i, n, o, 2); i += 2 * NN__W; }
+        else { NN__K(planes_some)(p, w, x, weight, first, y, i, n, o, 1); i += NN__W; }
+    }
 }
 // One job: a block of places of one group of one image.
 NN__UNUSED static void NN__K(conv_planes)(const nn__sweep *p, int64_t job, void *scratch) {
@@ -21225,7 +21244,7 @@ NN__UNUSED static void NN__K(conv_planes)(const nn__sweep *p, int64_t job, void 
 }
 // The weight's gradient of a group: for each pair of channels and tap the product of two planes, over all images.
 NN__UNUSED static void NN__K(conv_planes_weight)(const nn__sweep *p, int64_t g, int64_t taps, void *out, void *scratch) {
-    enum { FEW = 8 };
+    enum { FEW = 9 };
     const int64_t each = p->blocks[0] * p->blocks[1] * p->blocks[2];
     NN__R *dw = (NN__R *)out;
     memset(dw, 0, (size_t)(p->o * p->c * taps) * sizeof *dw);
@@ -21235,28 +21254,35 @@ NN__UNUSED static void NN__K(conv_planes_weight)(const nn__sweep *p, int64_t g, 
         NN__R *line = (NN__R *)(void *)(w.off + p->count);
         for (int64_t o = 0; o < p->o; o++)
             for (int64_t c = 0; c < p->c; c++)
-                for (int64_t first = 0; first < p->count; first += FEW) {
-                    const int few = (int)nn__min64(FEW, p->count - first);
+                for (int64_t first = 0; first < p->count; first += FEW) { // past the last tap: that one again, to no use
+                    const NN__R *x[FEW];
                     NN__V acc[FEW];
-                    for (int t = 0; t < FEW; t++) acc[t] = nn__v_zero();
+                    NN__GEMM_UNROLL
+                    for (int t = 0; t < FEW; t++) {
+                        acc[t] = nn__v_zero();
+                        x[t]   = w.strip + c * w.plane + w.off[nn__min64(first + t, p->count - 1)];
+                    }
                     for (int64_t i = 0; i < w.n[0] * w.n[1]; i++) {
                         const NN__R *dy = (const NN__R *)p->y.data + job / each * p->y.batch + (g * p->o + o) * p->y.channel + (w.at[0] + i / w.n[1]) * p->y.at[0] + (w.at[1] + i % w.n[1]) * p->y.at[1] + w.at[2] * p->y.at[2];
-                        const NN__R *x = w.strip + c * w.plane + (i / w.n[1] * p->step[0] * w.rows + i % w.n[1] * p->step[1]) * w.pitch;
+                        const int64_t row = (i / w.n[1] * p->step[0] * w.rows + i % w.n[1] * p->step[1]) * w.pitch;
                         if (p->y.at[2] != 1) {
                             for (int64_t j = 0; j < w.n[2]; j++) line[j] = dy[j * p->y.at[2]];
                             dy = line;
                         }
-                        for (int64_t j = 0; j < w.n[2]; j += NN__W) {
-                            const int left = (int)nn__min64(NN__W, w.n[2] - j);
-                            const NN__V d = left == NN__W ? nn__v_load(dy + j) : nn__v_load_n(dy + j, left);
-                            if (few == FEW && left == NN__W) {
-                                NN__GEMM_UNROLL
-                                for (int t = 0; t < FEW; t++) acc[t] = nn__v_fma(d, nn__v_load(x + w.off[first + t] + j), acc[t]);
-                            } else
-                                for (int t = 0; t < few; t++) acc[t] = nn__v_fma(d, nn__v_load_n(x + w.off[first + t] + j, left), acc[t]);
+                        int64_t j = 0;
+                        for (; j + NN__W <= w.n[2]; j += NN__W) {
+                            const NN__V d = nn__v_load(dy + j);
+                            NN__GEMM_UNROLL
+                            for (int t = 0; t < FEW; t++) acc[t] = nn__v_fma(d, nn__v_load(x[t] + row + j), acc[t]);
+                        }
+                        if (j < w.n[2]) {
+                            const int left = (int)(w.n[2] - j);
+                            const NN__V d = nn__v_load_n(dy + j, left);
+                            NN__GEMM_UNROLL
+                            for (int t = 0; t < FEW; t++) acc[t] = nn__v_fma(d, nn__v_load_n(x[t] + row + j, left), acc[t]);
                         }
                     }
-                    for (int t = 0; t < few; t++) dw[(o * p->c + c) * taps + p->tap[first + t]] += nn__v_hsum(acc[t]);
+                    for (int t = 0; t < nn__min64(FEW, p->count - first); t++) dw[(o * p->c + c) * taps + p->tap[first + t]] += nn__v_hsum(acc[t]);
                 }
     }
 }
@@ -21350,8 +21376,8 @@ NN__GEMM_INLINE void NN__K(winograd_read)(const NN__R *x, int64_t row, int64_t c
 // The way back: products[(m+2)^2][...][columns] become up to rows x cols places of buf, `row` places between its rows.
 NN__GEMM_INLINE void NN__K(winograd_write)(const NN__R *products, int64_t apart, const NN__R *bias, int64_t valid, NN__R *buf, int64_t row, int64_t rows, int64_t cols, const int m) {
     const int64_t nr = NN__K(gemm_nr);
-    for (int64_t i = 0; i < nr; i += NN__W) {
-        const NN__V b = bias && i < valid ? nn__v_load_n(bias + i, valid - i < NN__W ? (int)(valid - i) : NN__W) : nn__v_zero();
+    for (int64_t i = 0; i < valid; i += NN__W) {
+        const NN__V b = bias ? nn__v_load_n(bias + i, valid - i < NN__W ? (int)(valid - i) : NN__W) : nn__v_zero();
         NN__V d[6], u[24], y[4];
         NN__GEMM_UNROLL
         for (int k = 0; k < m + 2; k++) {
@@ -21391,8 +21417,10 @@ NN__UNUSED static void NN__K(winograd)(const nn__sweep *p, int64_t job, void *sc
         }
     }
     memset(&t, 0, sizeof t);
-    t.k = c; t.a_row = c; t.a_col = 1; t.b_row = nr; t.c_row = nr; t.cols = (int)nr;
+    t.k = c; t.a_row = c; t.a_col = 1; t.b_row = nr; t.c_row = nr;
     for (int64_t j = p->panels * split / p->splits; j < p->panels * (split + 1) / p->splits; j++) {
+        const int64_t cols = nn__min64(nr, p->o - j * nr);
+        t.cols = (int)((cols + NN__W - 1) / NN__W * NN__W);
         for (int64_t e = 0; e < q2; e++)
             for (int64_t i = 0; i < all; i += t.rows) {
                 t.rows = (int)nn__min64(NN__K(gemm_mr), all - i);
@@ -21406,8 +21434,8 @@ NN__UNUSED static void NN__K(winograd)(const nn__sweep *p, int64_t job, void *sc
             for (int64_t i = 0; i < tiles; i++) {
                 const int64_t r = i / wide * m, s = i % wide * m;
                 const NN__R *d = products + (b * tiles + i) * nr;
-                if (m == 2) NN__K(winograd_write)(d, all * nr, bias, p->o - j * nr, buf + (r * n[2] + s) * nr, n[2], n[1] - r, n[2] - s, 2);
-                else NN__K(winograd_write)(d, all * nr, bias, p->o - j * nr, buf + (r * n[2] + s) * nr, n[2], n[1] - r, n[2] - s, 4);
+                if (m == 2) NN__K(winograd_write)(d, all * nr, bias, cols, buf + (r * n[2] + s) * nr, n[2], n[1] - r, n[2] - s, 2);
+                else NN__K(winograd_write)(d, all * nr, bias, cols, buf + (r * n[2] + s) * nr, n[2], n[1] - r, n[2] - s, 4);
             }
             NN__K(conv_finish)(p, first + b, g, j, at, n, buf);
         }
@@ -21430,7 +21458,7 @@ NN__UNUSED static void NN__K(conv_weight)(const nn__sweep *p, int64_t block, int
     t.k = n[2]; t.run = start; t.runs = n[0] * n[1];
     for (int64_t i = 0; i < t.runs; i++) {
         start[i] = (i / n[1] * p->step[0] * rows + i % n[1] * p->step[1]) * cols * channels;
-        NN__K(conv_turn)(buf + i * n[2] * p->o, dy + (at[0] + i / n[1]) * p->y.at[0] + (at[1] + i % n[1]) * p->y.at[1] + at[2] * p->y.at[2], p->y.channel, p->y.at[2], p->o, n[2]);
+        NN__K(conv_turn)(buf + i * n[2] * p->o, p->o, dy + (at[0] + i / n[1]) * p->y.at[0] + (at[1] + i % n[1]) * p->y.at[1] + at[2] * p->y.at[2], p->y.channel, p->y.at[2], p->o, n[2]);
     }
     t.a_row = 1; t.a_col = p->step[2] * channels;
     t.b_row = p->o; t.c_row = p->o;
