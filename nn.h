@@ -21170,48 +21170,53 @@ static void NN__K(planes_read)(const nn__sweep *p, int64_t block, int64_t b, int
         w->off[t] = pixel / cols * w->pitch + x % s * w->half + x / s;
     }
 }
-// o outputs of nv vectors of places of a row of n, from place i on; the last vector may cover places once more. n below a vector: that many lanes
-NN__GEMM_INLINE void NN__K(planes_some)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *const *y, int64_t i, int64_t n, const int o, const int nv) {
+// o outputs of nv vectors of places, from place i of a row on, in each of so many rows; the last vector may cover places once more. Rows shorter than a
+// vector: that many lanes
+NN__GEMM_INLINE void NN__K(planes_some)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *y, int64_t y_row, int64_t y_o, int64_t rows, int64_t i, const int o, const int nv) {
+    const int64_t n = w->n[2], count = p->count, *const off = w->off;
+    const int32_t *const tap = p->tap;
     const int few = n < NN__W ? (int)n : 0;
     int64_t at[4];
     NN__V acc[4][4], xv[4];
-    NN__GEMM_UNROLL
-    for (int j = 0; j < nv; j++) {
-        at[j] = few ? 0 : nn__min64(i + j * NN__W, n - NN__W);
+    for (int j = 0; j < nv; j++) at[j] = few ? 0 : nn__min64(i + j * NN__W, n - NN__W);
+    for (int64_t r = 0; r < rows; r++, x += p->step[1] * w->pitch, y += y_row) {
         NN__GEMM_UNROLL
-        for (int k = 0; k < o; k++) acc[k][j] = nn__v_zero();
-    }
-    for (int64_t c = 0; c < p->c; c++)
-        for (int64_t t = 0; t < p->count; t++) {
-            const NN__R *from = x + c * w->plane + w->off[t], *wt = weight + c * p->sum + p->tap[t];
+        for (int k = 0; k < o; k++) {
             NN__GEMM_UNROLL
-            for (int j = 0; j < nv; j++) xv[j] = few ? nn__v_load_n(from, few) : nn__v_load(from + at[j]);
-            NN__GEMM_UNROLL
-            for (int k = 0; k < o; k++) {
-                const NN__V wv = nn__v_set1(wt[k * p->lane]);
-                NN__GEMM_UNROLL
-                for (int j = 0; j < nv; j++) acc[k][j] = nn__v_fma(wv, xv[j], acc[k][j]);
-            }
+            for (int j = 0; j < nv; j++) acc[k][j] = nn__v_zero();
         }
-    NN__GEMM_UNROLL
-    for (int k = 0; k < o; k++) {
+        for (int64_t c = 0; c < p->c; c++)
+            for (int64_t t = 0; t < count; t++) {
+                const NN__R *from = x + c * w->plane + off[t], *wt = weight + c * p->sum + tap[t];
+                NN__GEMM_UNROLL
+                for (int j = 0; j < nv; j++) xv[j] = few ? nn__v_load_n(from, few) : nn__v_load(from + at[j]);
+                NN__GEMM_UNROLL
+                for (int k = 0; k < o; k++) {
+                    const NN__V wv = nn__v_set1(wt[k * p->lane]);
+                    NN__GEMM_UNROLL
+                    for (int j = 0; j < nv; j++) acc[k][j] = nn__v_fma(wv, xv[j], acc[k][j]);
+                }
+            }
         NN__GEMM_UNROLL
-        for (int j = 0; j < nv; j++) {
-            NN__V v = acc[k][j];
-            if (p->bias) v = nn__v_add(v, nn__v_set1(((const NN__R *)p->bias)[first + k]));
-            if (p->scale) v = nn__v_fma(nn__v_set1(((const NN__R *)p->scale)[first + k]), v, nn__v_set1(((const NN__R *)p->shift)[first + k]));
-            if (few) nn__v_store_n(y[k], v, few);
-            else nn__v_store(y[k] + at[j], v);
+        for (int k = 0; k < o; k++) {
+            NN__GEMM_UNROLL
+            for (int j = 0; j < nv; j++) {
+                NN__V v = acc[k][j];
+                if (p->bias) v = nn__v_add(v, nn__v_set1(((const NN__R *)p->bias)[first + k]));
+                if (p->scale) v = nn__v_fma(nn__v_set1(((const NN__R *)p->scale)[first + k]), v, nn__v_set1(((const NN__R *)p->shift)[first + k]));
+                if (few) nn__v_store_n(y + k * y_o, v, few);
+                else nn__v_store(y + k * y_o + at[j], v);
+            }
         }
     }
 }
-// a row, eight sums at a time: their chains of multiply-adds would wait for each other if they were fewer
-NN__GEMM_INLINE void NN__K(planes_row)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *const *y, int64_t n, const int o) {
-    for (int64_t i = 0; i < n;) {
-        const int64_t left = n - i;
-        if (o <= 2 && left > 2 * NN__W) { NN__K(planes_some)(p, w, x, weight, first, y, i, n, o, 4); i += 4 * NN__W; }
-        else if (left > NN__W) { NN__K(planes_some)(p, w, x, weight, first, y, i, n, o, 2); i += 2 * NN__W; }
-        else { NN__K(planes_some)(p, w, x, weight, first, y, i, n, o, 1); i += NN__W; }
+// rows, eight sums at a time: their chains of multiply-adds would wait for each other if they were fewer
+NN__GEMM_INLINE void NN__K(planes_rows)(const nn__sweep *p, const NN__K(planes) *w, const NN__R *x, const NN__R *weight, int64_t first, NN__R *y, int64_t y_row, int64_t y_o, int64_t rows, const int o) {
+    for (int64_t i = 0; i < w->n[2];) {
+        const int64_t left = w->n[2] - i;
+        if (o <= 2 && left > 2 * NN__W) { NN__K(planes_some)(p, w, x, weight, first, y, y_row, y_o, rows, i, o, 4); i += 4 * NN__W; }
+        else if (left > NN__W) { NN__K(planes_some)(p, w, x, weight, first, y, y_row, y_o, rows, i, o, 2); i += 2 * NN__W; }
+        else { NN__K(planes_some)(p, w, x, weight, first, y, y_row, y_o, rows, i, o, 1); i += NN__W; }
     }
 }
 // One job: a block of places of one group of one image.
@@ -21219,26 +21224,31 @@ NN__UNUSED static void NN__K(conv_planes)(const nn__sweep *p, int64_t job, void 
     const int64_t each = p->blocks[0] * p->blocks[1] * p->blocks[2], g = job / each % p->groups, b = job / each / p->groups;
     NN__K(planes) w;
     NN__K(planes_read)(p, job % each, b, g, scratch, &w);
-    NN__R *line = (NN__R *)(void *)(w.off + p->count), *row[4]; // where y's places are not neighbours
+    NN__R *const line = (NN__R *)(void *)(w.off + p->count), *const data = (NN__R *)p->y.data; // line: a row, where y's places are not neighbours
+    const NN__R *const residual = (const NN__R *)p->residual, *const weights = (const NN__R *)p->w + g * p->o * p->c * (p->lane < p->sum ? p->lane : p->sum);
     const int plain = p->every[2] == 1 && p->y.at[2] == 1;
-    for (int64_t i = 0; i < w.n[0] * w.n[1]; i++) {
-        const int64_t z = p->first[0] + (w.at[0] + i / w.n[1]) * p->every[0], r = p->first[1] + (w.at[1] + i % w.n[1]) * p->every[1], q = p->first[2] + w.at[2] * p->every[2];
-        const int64_t to = b * p->y.batch + g * p->o * p->y.channel + z * p->y.at[0] + r * p->y.at[1] + q * p->y.at[2];
-        const NN__R *x = w.strip + (i / w.n[1] * p->step[0] * w.rows + i % w.n[1] * p->step[1]) * w.pitch;
+    const int64_t rows = plain ? w.n[1] : 1, y_row = p->every[1] * p->y.at[1], between = p->every[2] * p->y.at[2], y_o = plain ? p->y.channel : w.n[2];
+    for (int64_t i = 0; i < w.n[0] * w.n[1]; i += rows) { // rows of y, all of a plane at a time if results go right there
+        const int64_t z = i / w.n[1], r = i % w.n[1];
+        const NN__R *x = w.strip + (z * p->step[0] * w.rows + r * p->step[1]) * w.pitch;
         for (int64_t o = 0, many; o < p->o; o += many) {
-            const NN__R *weight = (const NN__R *)p->w + g * p->o * p->c * (p->lane < p->sum ? p->lane : p->sum) + o * p->lane;
+            const int64_t first = g * p->o + o, to = b * p->y.batch + first * p->y.channel + (p->first[0] + (w.at[0] + z) * p->every[0]) * p->y.at[0] +
+                                                     (p->first[1] + (w.at[1] + r) * p->every[1]) * p->y.at[1] + (p->first[2] + w.at[2] * p->every[2]) * p->y.at[2];
+            const NN__R *weight = weights + o * p->lane;
+            NN__R *y = plain ? data + to : line;
             many = p->o - o >= 4 ? 4 : p->o - o >= 2 ? 2 : 1;
-            for (int64_t k = 0; k < many; k++) row[k] = plain ? (NN__R *)p->y.data + to + (o + k) * p->y.channel : line + k * w.n[2];
-            if (many == 4) NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 4);
-            else if (many == 2) NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 2);
-            else NN__K(planes_row)(p, &w, x, weight, g * p->o + o, row, w.n[2], 1);
-            for (int64_t k = 0; k < many; k++) {
-                NN__R *y = (NN__R *)p->y.data + to + (o + k) * p->y.channel;
-                if (p->residual && plain) NN__K(map_add)(row[k], 1, (const NN__R *)p->residual + to + (o + k) * p->y.channel, 1, row[k], w.n[2], NULL);
-                else if (p->residual) for (int64_t j = 0; j < w.n[2]; j++) row[k][j] += ((const NN__R *)p->residual)[to + (o + k) * p->y.channel + j * p->y.at[2]];
-                if (p->act) p->act(row[k], row[k], w.n[2], NULL);
-                if (!plain) for (int64_t j = 0; j < w.n[2]; j++) y[j * p->every[2] * p->y.at[2]] = row[k][j];
-            }
+            if (many == 4) NN__K(planes_rows)(p, &w, x, weight, first, y, y_row, y_o, rows, 4);
+            else if (many == 2) NN__K(planes_rows)(p, &w, x, weight, first, y, y_row, y_o, rows, 2);
+            else NN__K(planes_rows)(p, &w, x, weight, first, y, y_row, y_o, rows, 1);
+            if (plain && !residual && !p->act) continue;
+            for (int64_t k = 0; k < many; k++)
+                for (int64_t q = 0; q < rows; q++) {
+                    NN__R *const row = y + k * y_o + q * y_row, *const end = data + to + k * p->y.channel;
+                    if (residual && plain) NN__K(map_add)(row, 1, residual + (row - data), 1, row, w.n[2], NULL);
+                    else if (residual) for (int64_t j = 0; j < w.n[2]; j++) row[j] += residual[end - data + j * between];
+                    if (p->act) p->act(row, row, w.n[2], NULL);
+                    if (!plain) for (int64_t j = 0; j < w.n[2]; j++) end[j * between] = row[j];
+                }
         }
     }
 }
