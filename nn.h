@@ -3232,7 +3232,8 @@ typedef struct nn__sweep {
     int            planes;                  /* few channels in a group: channel by channel; w is as it was given, of lane l, sum s, tap t at l lane + s sum + t */
     int64_t        lane, sum, count;
     const int32_t *tap;                     /* `count` of them, in the order of the runs */
-    int64_t        tile, images, batch;     /* Winograd: m of F(m x m, 3 x 3), 4 or 2, 0: not so; images of a block; all */
+    int64_t        images, batch;           /* of a block; all */
+    int64_t        tile;                    /* Winograd: m of F(m x m, 3 x 3), 4 or 2; 0: not so */
 } nn__sweep;
 
 /* op(name): unary y = f(x, p); binary z = f(x, y, p), each operand's stride 0 or 1. n < 0: -n values, stored past the caches. */
@@ -6486,12 +6487,12 @@ static void nn__sweep_blocks(nn__convolution *v, const int64_t *span, int64_t mo
 
 static size_t nn__conv_room(nn__convolution *v, int64_t columns) { /* scratch of a worker: strip, results, and one number a place or row */
     nn__sweep *p = &v->p;
-    int64_t   places = p->block[0] * p->block[1] * p->block[2];
+    int64_t   places = p->block[0] * p->block[1] * p->block[2], images = p->tile ? 1 : p->images; /* Winograd's strips: one after the other */
     double    strip = p->c; /* may be far too large */
     for (int d = 0; d < 3; d++) strip *= (double)((p->block[d] - 1) * p->step[d] + p->span[d]);
     if (strip > 1e15) return SIZE_MAX / 2; /* which no allocator has */
     p->room = (size_t)nn__round16((int64_t)strip);
-    return (p->room + (size_t)nn__round16(places * columns)) * v->element + (size_t)places * sizeof(int64_t);
+    return ((size_t)images * p->room + (size_t)nn__round16(images * places * columns)) * v->element + (size_t)(images * places) * sizeof(int64_t);
 }
 
 static size_t nn__planes_room(nn__convolution *v) { /* strips of all channels of a group, one before it is dealt out, offsets, four rows of results */
@@ -6523,16 +6524,16 @@ static void nn__conv_part(void *arg, int64_t begin, int64_t end, int worker) {
 
 /* Winograd's tiles, if they pay: the multiplications of a channel, with what the transforms cost beside them. Blocks of tiles keep the transformed
    strips in the second cache; small images share one. */
-enum { NN__TILES = 56 << 6 }; /* tiles of a block times channels */
+enum { NN__TILES = 56 << 6, NN__TILES_LEAST = 32 }; /* tiles of a block times channels; but so many of them, for each block reads all weights */
 static void nn__winograd_blocks(nn__convolution *v) {
     nn__sweep *p = &v->p;
-    double     plain = 9.0 * (double)(p->places[1] * p->places[2]), best = 0;
-    int64_t    most = nn__max64(v->k->gemm_rows, NN__TILES / nn__max64(1, p->c)), high, wide;
+    double     read = 64 / (double)nn__max64(1, v->batch), plain = 9 * ((double)(p->places[1] * p->places[2]) + read), best = 0; /* read: of a weight */
+    int64_t    most = nn__max64(NN__TILES_LEAST, NN__TILES / nn__max64(1, p->c)), high, wide;
     p->tile = 0;
     if (p->c < 8 || p->o < 8 || p->places[0] != 1 || p->span[0] != 1) return;
     for (int64_t m = 2; m <= 4; m += 2) {
         double tiles = (double)(nn__ceil_div(p->places[1], m) * nn__ceil_div(p->places[2], m));
-        double cost  = tiles * (double)((m + 2) * (m + 2)) * (1 + 6.0 * (1 / (double)p->c + 1 / (double)p->o)) * 1.1 + 64 * (double)((m + 2) * (m + 2)) / (double)v->batch; /* reading the weights, too */
+        double cost  = tiles * (double)((m + 2) * (m + 2)) * (1 + 6.0 * (1 / (double)p->c + 1 / (double)p->o)) * 1.1 + read * (double)((m + 2) * (m + 2));
         if (cost < plain && (best == 0 || cost < best)) { best = cost; p->tile = m; }
     }
     if (!p->tile) return;
@@ -6543,7 +6544,7 @@ static void nn__winograd_blocks(nn__convolution *v) {
     p->block[1]  = p->tile * nn__ceil_div(high, nn__ceil_div(high, p->block[1] / p->tile));
     p->blocks[1] = nn__ceil_div(p->places[1], p->block[1]);
     p->blocks[2] = nn__ceil_div(p->places[2], p->block[2]);
-    p->images    = nn__max64(1, nn__min64(v->batch, most / (high * wide)));
+    p->images    = nn__max64(1, most / (high * wide));
 }
 /* Packed weights: bytes, and the packing into v->packed; Winograd's are made from plain ones. 0: out of memory */
 static size_t nn__conv_packed_size(const nn__convolution *v) {
@@ -6596,7 +6597,6 @@ static int nn__sweep_run(nn__convolution *v) {
     size_t     room = nn__conv_room(v, columns);
     double     work;
     int        kept;
-    p->images = p->tile ? p->images : 1;
     p->batch  = v->batch;
     p->panels = nn__ceil_div(p->o, columns);
     blocks    = nn__ceil_div(v->batch, p->images) * p->groups * p->blocks[0] * p->blocks[1] * p->blocks[2];
@@ -6628,10 +6628,16 @@ static int nn__planes_fit(const nn__sweep *p, int sum) {
 static int nn__sweep_plan(nn__convolution *v, const int64_t *kernel, int64_t *const off[3], int ascending, int exact, int sum) {
     nn__sweep *p = &v->p;
     p->planes = nn__planes_fit(p, sum);
+    p->images = 1;
     p->tile   = 0;
     nn__sweep_blocks(v, p->span, p->planes ? 8 * NN__PLACES : nn__max64(v->k->gemm_rows, NN__PLACES * 64 / (sum ? nn__max64(64, p->o) : 64)));
     if (!p->planes && !sum && !exact && v->element == 4 && v->taps == 9 && p->span[1] == 3 && p->span[2] == 3 && p->step[1] == 1 && p->step[2] == 1 && p->every[1] == 1 && p->every[2] == 1)
         nn__winograd_blocks(v);
+    if (!p->planes && !p->tile && !sum && p->blocks[0] * p->blocks[1] * p->blocks[2] == 1) /* so that weights are not read for each of many small images */
+        p->images = nn__min64(NN__PLACES / nn__max64(1, p->places[0] * p->places[1] * p->places[2]),
+                              2 * NN__STRIP / nn__max64(1, p->c * ((p->places[0] - 1) * p->step[0] + p->span[0]) * ((p->places[1] - 1) * p->step[1] + p->span[1]) * ((p->places[2] - 1) * p->step[2] + p->span[2])));
+    p->images = nn__max64(1, nn__min64(p->images, v->batch));
+    if (v->batch > 0) p->images = nn__ceil_div(v->batch, nn__ceil_div(v->batch, p->images)); /* evenly */
     return nn__sweep_taps(v, kernel, off, ascending);
 }
 
@@ -6757,15 +6763,18 @@ static void nn__conv_weight_sum(void *arg, int64_t begin, int64_t end, int worke
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
         int64_t g = i / p->c, c = i % p->c, first = c / v->slice * v->slice, channels = nn__min64(v->slice, p->c - first);
-        for (int64_t t = 0; t < v->p.count; t++) {
-            char *row = v->partial + (size_t)(((g * p->c + first) * v->p.count + t * channels + c - first) * p->o) * v->element;
-            for (int64_t part = 1; part < v->parts; part++) v->k->add(row, 1, row + (size_t)part * v->partial_size, 1, row, p->o, NULL);
-            for (int64_t o = 0; o < p->o; o++) {
-                int64_t to = ((g * p->o + o) * p->c + c) * v->taps + v->p.tap[t];
-                if (v->element == 4) ((float *)(uintptr_t)v->weight)[to] = ((float *)(void *)row)[o];
-                else ((double *)(uintptr_t)v->weight)[to] = ((double *)(void *)row)[o];
+        char *rows = v->partial + (size_t)(((g * p->c + first) * p->count + c - first) * p->o) * v->element; /* of tap t: t * channels * o elements on */
+        for (int64_t t = 0; t < p->count; t++)
+            for (int64_t part = 1; part < v->parts; part++) {
+                char *row = rows + (size_t)(t * channels * p->o) * v->element;
+                v->k->add(row, 1, row + (size_t)part * v->partial_size, 1, row, p->o, NULL);
             }
-        }
+        for (int64_t o = 0; o < p->o; o++)
+            for (int64_t t = 0; t < p->count; t++) {
+                int64_t to = ((g * p->o + o) * p->c + c) * v->taps + p->tap[t], from = t * channels * p->o + o;
+                if (v->element == 4) ((float *)(uintptr_t)v->weight)[to] = ((float *)(void *)rows)[from];
+                else ((double *)(uintptr_t)v->weight)[to] = ((double *)(void *)rows)[from];
+            }
     }
 }
 static void nn__planes_weight_part(void *arg, int64_t begin, int64_t end, int worker) {
@@ -21069,30 +21078,30 @@ NN__UNUSED static void NN__K(conv_pack)(const void *weight, int64_t lane, int64_
     }
 }
 
+// Do tiles stay within a row of places, where steps are even and cost less (14 to 15, of half as many rows 16)?
+static int NN__K(conv_within)(const int64_t *n, int64_t images) {
+    const int64_t mr = NN__K(gemm_mr), last = n[2] % mr, row = n[2] / mr * mr * 14 + (last > NN__K(gemm_mh) ? mr * 15 : last > 0 ? NN__K(gemm_mh) * 16 : 0);
+    return row * n[0] * n[1] * images <= nn__ceil_div(images * n[0] * n[1] * n[2], mr) * mr * 15;
+}
+// Where the windows of the places begin in the strips of a block: of each place, or of each row.
+static void NN__K(conv_places)(const nn__sweep *p, const int64_t *n, int64_t images, int within, int64_t *at) {
+    const int64_t cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = (p->block[1] - 1) * p->step[1] + p->span[1], each = within ? 1 : n[2];
+    for (int64_t b = 0; b < images; b++)
+        for (int64_t z = 0; z < n[0]; z++)
+            for (int64_t r = 0; r < n[1]; r++)
+                for (int64_t i = 0; i < each; i++) *at++ = b * (int64_t)p->room + ((z * p->step[0] * rows + r * p->step[1]) * cols + i * p->step[2]) * p->c;
+}
 // The places of a block times one panel of weights, into buf[place][columns].
-static void NN__K(conv_panel)(const nn__sweep *p, const NN__R *strip, const int64_t *n, nn__gemm_tile *t, NN__R *buf, int64_t *at) {
-    const int64_t nr = NN__K(gemm_nr), mr = NN__K(gemm_mr), cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = (p->block[1] - 1) * p->step[1] + p->span[1];
-    const int64_t places = n[0] * n[1] * n[2], last = n[2] % mr, within = n[2] / mr * mr * 14 + (last > NN__K(gemm_mh) ? mr * 15 : last > 0 ? NN__K(gemm_mh) * 16 : 0);
-    t->c_row = nr;
-    if (within * n[0] * n[1] <= nn__ceil_div(places, mr) * mr * 15) { // tiles stay within a row, where steps are even and cost less: 14 to 15
-        for (int64_t i = 0; i < n[0] * n[1]; i++)
-            for (int64_t j = 0; j < n[2]; j += t->rows) {
-                t->rows = (int)nn__min64(mr, n[2] - j);
-                t->a = strip + ((i / n[1] * p->step[0] * rows + i % n[1] * p->step[1]) * cols + j * p->step[2]) * p->c;
-                t->c = buf + (i * n[2] + j) * nr;
-                NN__K(gemm_tile)(t);
-            }
-        return;
-    }
-    for (int64_t i = 0; i < places; i++) at[i] = ((i / (n[1] * n[2]) * p->step[0] * rows + i / n[2] % n[1] * p->step[1]) * cols + i % n[2] * p->step[2]) * p->c;
-    t->a = strip;
-    for (int64_t i = 0; i < places; i += t->rows) {
-        t->rows = (int)nn__min64(mr, places - i);
-        t->at   = at + i;
-        t->c    = buf + i * nr;
-        NN__K(gemm_tile)(t);
-    }
-    t->at = NULL;
+static void NN__K(conv_panel)(const NN__R *strip, int64_t places, int64_t within, nn__gemm_tile *t, NN__R *buf, const int64_t *at) {
+    const int64_t nr = NN__K(gemm_nr), mr = NN__K(gemm_mr), row = within ? within : places;
+    for (int64_t i = 0; i < places; i += row)
+        for (int64_t j = 0; j < row; j += t->rows) {
+            t->rows = (int)nn__min64(mr, row - j);
+            t->a    = within ? strip + at[i / row] + j * t->a_row : strip;
+            t->at   = within ? NULL : at + j;
+            t->c    = buf + (i + j) * nr;
+            NN__K(gemm_tile)(t);
+        }
 }
 
 // What is left to do for a block's results in buf: scale and shift, activation, to y; a residual is added there, where it has the same places.
@@ -21121,27 +21130,30 @@ static void NN__K(conv_finish)(const nn__sweep *p, int64_t b, int64_t g, int64_t
     }
 }
 
-// One job: some panels of a block of places, from strip to result.
+// One job: some panels of a block of places, of one image or of several small ones, from strip to result.
 NN__UNUSED static void NN__K(conv)(const nn__sweep *p, int64_t job, void *scratch) {
-    const int64_t nr = NN__K(gemm_nr), split = job % p->splits, block = job / p->splits % (p->blocks[0] * p->blocks[1] * p->blocks[2]);
-    const int64_t rest = job / p->splits / (p->blocks[0] * p->blocks[1] * p->blocks[2]), g = rest % p->groups, b = rest / p->groups;
-    const NN__R *x = (const NN__R *)p->x.data + b * p->x.batch + g * p->c * p->x.channel;
-    NN__R *strip = (NN__R *)scratch, *buf = strip + p->room;
+    const int64_t nr = NN__K(gemm_nr), each = p->blocks[0] * p->blocks[1] * p->blocks[2], split = job % p->splits, rest = job / p->splits / each;
+    const int64_t g = rest % p->groups, first = rest / p->groups * p->images, images = nn__min64(p->images, p->batch - first);
     int64_t at[3], n[3];
     nn__gemm_tile t;
-    NN__K(conv_block)(p, block, at, n);
-    int64_t *const row_at = (int64_t *)(void *)(buf + nn__round16(p->block[0] * p->block[1] * p->block[2] * nr));
-    NN__K(conv_strip)(p, x, p->c, at, n, strip);
+    NN__K(conv_block)(p, job / p->splits % each, at, n);
+    const int64_t places = n[0] * n[1] * n[2];
+    const int within = NN__K(conv_within)(n, images);
+    NN__R *strip = (NN__R *)scratch, *buf = strip + (size_t)p->images * p->room;
+    int64_t *const begin = (int64_t *)(void *)(buf + nn__round16(p->images * p->block[0] * p->block[1] * p->block[2] * nr));
+    for (int64_t b = 0; b < images; b++)
+        NN__K(conv_strip)(p, (const NN__R *)p->x.data + (first + b) * p->x.batch + g * p->c * p->x.channel, p->c, at, n, strip + (size_t)b * p->room);
+    NN__K(conv_places)(p, n, images, within, begin);
     memset(&t, 0, sizeof t);
     t.k = p->run; t.run = p->off; t.runs = p->runs;
     t.a_row = p->step[2] * p->c; t.a_col = 1;
-    t.b_row = nr;
+    t.b_row = nr; t.c_row = nr;
     for (int64_t j = p->panels * split / p->splits; j < p->panels * (split + 1) / p->splits; j++) {
         t.cols = (int)nn__min64(nr, p->o - j * nr);
         t.b    = (const NN__R *)p->w + (g * p->panels + j) * p->k * nr;
         t.bias = p->bias ? (const NN__R *)p->bias + g * p->o + j * nr : NULL;
-        NN__K(conv_panel)(p, strip, n, &t, buf, row_at);
-        NN__K(conv_finish)(p, b, g, j, at, n, buf);
+        NN__K(conv_panel)(strip, images * places, within ? n[2] : 0, &t, buf, begin);
+        for (int64_t b = 0; b < images; b++) NN__K(conv_finish)(p, first + b, g, j, at, n, buf + b * places * nr);
     }
 }
 
