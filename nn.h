@@ -21013,17 +21013,20 @@ static void NN__K(conv_turn_back)(NN__R *y, int64_t channel, int64_t at, const N
         for (int64_t i = 0; i < n; i++) NN__K(conv_copy)(y + i * at, buf + i * row, c);
         return;
     }
-    int64_t i = 0;
-    for (; i < n && at == 1 && n >= NN__W; i += NN__W) {
-        const NN__R *pixel[NN__W];
-        int64_t j;
-        if (i + NN__W > n) i = n - NN__W;               // the last ones once more
-        for (int q = 0; q < NN__W; q++) pixel[q] = buf + (i + q) * row;
-        for (j = NN__K(gemm_turn)(y + i, channel, pixel, c); j < c; j++)
-            for (int q = 0; q < NN__W; q++) y[j * channel + i + q] = pixel[q][j];
+    if (at != 1 || n < NN__W) {
+        for (int64_t j = 0; j < c; j++)
+            for (int64_t i = 0; i < n; i++) y[j * channel + i * at] = buf[i * row + j];
+        return;
     }
-    for (int64_t j = 0; j < c && i < n; j++)
-        for (int64_t q = i; q < n; q++) y[j * channel + q * at] = buf[q * row + j];
+    for (int64_t first = 0; first < c; first += NN__W)
+        for (int64_t i = 0; i < n; i += NN__W) {
+            const NN__R *pixel[NN__W];
+            const int64_t end = nn__min64(c, first + NN__W);
+            if (i + NN__W > n) i = n - NN__W;           // the last ones once more
+            for (int q = 0; q < NN__W; q++) pixel[q] = buf + (i + q) * row + first;
+            for (int64_t j = first + NN__K(gemm_turn)(y + first * channel + i, channel, pixel, end - first); j < end; j++)
+                for (int q = 0; q < NN__W; q++) y[j * channel + i + q] = pixel[q][j - first];
+        }
 }
 
 // Where a block of places begins, and how many it has along each axis
