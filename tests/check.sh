@@ -25,7 +25,7 @@ later() { # later "what" 'shell text'
     echo "$2" > $B/job.$jobs.sh
 }
 now() {
-    for j in $(seq $jobs); do echo $B/job.$j; done | xargs -P 2 -I % sh -c 's=$(date +%s); sh %.sh > %.out 2>&1; echo $? $(($(date +%s) - s)) > %.status'
+    for j in $(seq $jobs); do echo $B/job.$j; done | xargs -P 2 -I @ sh -c 's=$(date +%s); sh @.sh > @.out 2>&1; echo $? $(($(date +%s) - s)) > @.status'
     for j in $(seq $jobs); do report "$(cat $B/job.$j.what)" $(cat $B/job.$j.status) $B/job.$j.out; done
     rm -f $B/job.*
     jobs=0
