@@ -3229,7 +3229,7 @@ typedef struct nn__sweep {
     const void    *residual;                /* where y is, strides as y's; NULL: none */
     nn__unary_fn   act;
     size_t         room;                    /* elements of a strip */
-    int            planes;                  /* few channels in a group: channel by channel; w is as it was given, of lane l, sum s, tap t at l lane + s sum + t */
+    int            planes;                  /* few channels in a group, or few outputs: channel by channel; w is as it was given, of lane l, sum s, tap t at l lane + s sum + t */
     int64_t        lane, sum, count;
     const int32_t *tap;                     /* `count` of them, in the order of the runs */
     int64_t        images, batch;           /* of a block; all */
@@ -6756,24 +6756,33 @@ static void nn__conv_weight_part(void *arg, int64_t begin, int64_t end, int work
         }
     }
 }
-/* dw[o][c][tap] from the parts' [slice][run][tap of the run][c][o] */
+/* dw[o][c][tap] from the parts' [slice][run][tap of the run][c][o]; some channels at a time, so that dw is written in longer pieces */
 static void nn__conv_weight_sum(void *arg, int64_t begin, int64_t end, int worker) { /* pieces: input channels of all groups */
+    enum { SOME = 16 };
     nn__convolution *v = (nn__convolution *)arg;
     nn__sweep        *p = &v->p;
+    size_t           e = v->element;
+    char            *rows[SOME]; /* of each channel: tap t is t * step elements on */
+    int64_t          step[SOME], some;
     (void)worker;
-    for (int64_t i = begin; i < end; i++) {
-        int64_t g = i / p->c, c = i % p->c, first = c / v->slice * v->slice, channels = nn__min64(v->slice, p->c - first);
-        char *rows = v->partial + (size_t)(((g * p->c + first) * p->count + c - first) * p->o) * v->element; /* of tap t: t * channels * o elements on */
-        for (int64_t t = 0; t < p->count; t++)
-            for (int64_t part = 1; part < v->parts; part++) {
-                char *row = rows + (size_t)(t * channels * p->o) * v->element;
-                v->k->add(row, 1, row + (size_t)part * v->partial_size, 1, row, p->o, NULL);
-            }
+    for (int64_t i = begin; i < end; i += some) {
+        int64_t g = i / p->c;
+        some = nn__min64(nn__min64(SOME, end - i), (g + 1) * p->c - i);
+        for (int64_t q = 0; q < some; q++) {
+            int64_t c = (i + q) % p->c, first = c / v->slice * v->slice, channels = nn__min64(v->slice, p->c - first);
+            rows[q] = v->partial + (size_t)(((g * p->c + first) * p->count + c - first) * p->o) * e;
+            step[q] = channels * p->o;
+            for (int64_t t = 0; t < p->count; t++)
+                for (int64_t part = 1; part < v->parts; part++) {
+                    char *row = rows[q] + (size_t)(t * step[q]) * e;
+                    v->k->add(row, 1, row + (size_t)part * v->partial_size, 1, row, p->o, NULL);
+                }
+        }
         for (int64_t o = 0; o < p->o; o++)
-            for (int64_t t = 0; t < p->count; t++) {
-                int64_t to = ((g * p->o + o) * p->c + c) * v->taps + p->tap[t], from = t * channels * p->o + o;
-                if (v->element == 4) ((float *)(uintptr_t)v->weight)[to] = ((float *)(void *)rows)[from];
-                else ((double *)(uintptr_t)v->weight)[to] = ((double *)(void *)rows)[from];
+            for (int64_t q = 0; q < some; q++) {
+                int64_t to = ((g * p->o + o) * p->c + (i + q) % p->c) * v->taps;
+                if (e == 4) for (int64_t t = 0; t < p->count; t++) ((float *)(uintptr_t)v->weight)[to + p->tap[t]] = ((float *)(void *)rows[q])[t * step[q] + o];
+                else for (int64_t t = 0; t < p->count; t++) ((double *)(uintptr_t)v->weight)[to + p->tap[t]] = ((double *)(void *)rows[q])[t * step[q] + o];
             }
     }
 }
@@ -21160,7 +21169,7 @@ NN__UNUSED static void NN__K(conv)(const nn__sweep *p, int64_t job, void *scratc
     }
 }
 
-// Few channels in a group (depthwise: one): channels stay planes, and a vector is a row of places. The strips of the group's channels lie one after
+// Few channels in a group (depthwise: one), or few outputs: channels stay planes, and a vector is a row of places. The strips of the group's channels lie one after
 // another; where places are step s apart, each row of a strip is dealt out to s phases, so that a tap's elements are neighbours again.
 typedef struct NN__K(planes) { int64_t at[3], n[3], rows, pitch, half, plane; NN__R *strip; int64_t *off; } NN__K(planes);
 static void NN__K(planes_read)(const nn__sweep *p, int64_t block, int64_t b, int64_t g, void *scratch, NN__K(planes) *w) {

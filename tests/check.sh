@@ -44,12 +44,13 @@ compile() { # compile "what" compiler, flags and source
 for cc in "gcc -std=c99" "gcc -std=c11" "gcc -std=c17" "clang -std=c99" "clang -std=c11" "clang -std=c17" "g++ -std=c++11" "g++ -std=c++17" "clang++ -std=c++11" "clang++ -std=c++17"; do
     have "${cc%% *}" || { skip "$cc" "not installed"; continue; }
     case $cc in *++*) src=$B/all.cpp ;; *) src=$B/all.c ;; esac
-    compile "compile $cc -O2" $cc -O2 $src
+    case $cc in *c99 | *++11) o=-O2 ;; *) o=-O0 ;; esac # a minute each; what a standard changes shows without
+    compile "compile $cc $o" $cc $o $src
     compile "compile $cc -O0, all left out" $cc -O0 -DNN_NO_THREADS -DNN_NO_SIMD -DNN_NO_F64 -DNN_NO_STDIO $src
 done
 for d in NN_NO_THREADS NN_NO_SIMD NN_NO_AVX512 NN_NO_AMX NN_NO_AVX2 NN_NO_SSE2 NN_NO_F64 NN_NO_STDIO NN_DEBUG NN_STATIC "NN_API="; do
     compile "gcc -D$d" gcc -std=c99 -O1 -D$d $B/all.c
-    compile "clang++ -D$d" clang++ -std=c++11 -O1 "-D$d" $B/all.cpp
+    compile "clang++ -D$d" clang++ -std=c++11 -O0 "-D$d" $B/all.cpp
 done
 compile "gcc -O3 -march=native" gcc -std=gnu17 -O3 -march=native $B/all.c
 now
