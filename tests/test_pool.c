@@ -27,6 +27,7 @@ static void no_error(nn_ctx *c, const char *name) {
 
 typedef struct golden_case {
     const char *line, *op;
+    char       *words; /* where op lies */
     char        kind;
     nn_shape    shape, y_shape;
     double     *y, *index, *d; /* index: NULL where there is none */
@@ -97,6 +98,7 @@ static golden_case *read_golden(char *text, int *count) {
             if (!words) exit(2);
             strcpy(words, text);
             (++k)->line = text + 5;
+            k->words    = words;
             k->how      = -1;
             strtok(words, " ");
             k->op    = strtok(NULL, " ");
@@ -371,6 +373,8 @@ int main(int argc, char **argv) {
     lp_at_zero(c);
     no_error(c, "at the end");
     nn_end(c);
+    for (int i = 0; i < n; i++) free(list[i].words), free(list[i].y), free(list[i].index), free(list[i].d);
+    free(list);
     free(text);
     printf("pool: %d passed, %d failed\n", passed, failed);
     return failed != 0;
