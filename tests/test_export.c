@@ -526,7 +526,7 @@ static void test_compiled(const char *compiler, const char *runner) {
     if (fine) compare(compiler);
 }
 static int test_compilers(void) { /* how many were there */
-    static const char *const all[][2] = {{"gcc -std=c99 -O2", ""}, {"gcc -O3 -march=native", ""}, {"clang -std=c99 -O2", ""}, {"clang -std=c99 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all", ""},
+    static const char *const all[][2] = {{"gcc -std=c99 -O2", ""}, {"gcc -O3 -march=native", ""}, {"clang -std=c99 -O2", ""}, {"clang -std=c99 -g -O0 -fsanitize=address,undefined -fno-sanitize-recover=all", ""},
         {"g++ -x c++ -std=c++11 -O1", ""}, {"clang++ -x c++ -std=c++11 -O1", ""}, {"aarch64-linux-gnu-gcc -std=c99 -O2 -static", "qemu-aarch64 "}, {"i686-linux-gnu-gcc -std=c99 -O2 -static", ""}};
     const char *cc = getenv("CC"), *every = getenv("NN_TEST_ALL");
     char        line[300];
