@@ -6485,11 +6485,15 @@ static void nn__sweep_blocks(nn__convolution *v, const int64_t *span, int64_t mo
     }
 }
 
+static double nn__conv_strip_size(const nn__sweep *p) { /* elements; may be far too many */
+    double strip = (double)p->c;
+    for (int d = 0; d < 3; d++) strip *= (double)(p->block[d] - 1) * (double)p->step[d] + (double)p->span[d];
+    return strip;
+}
 static size_t nn__conv_room(nn__convolution *v, int64_t columns) { /* scratch of a worker: strip, results, and one number a place or row */
     nn__sweep *p = &v->p;
     int64_t   places = p->block[0] * p->block[1] * p->block[2], images = p->tile ? 1 : p->images; /* Winograd's strips: one after the other */
-    double    strip = p->c; /* may be far too large */
-    for (int d = 0; d < 3; d++) strip *= (double)((p->block[d] - 1) * p->step[d] + p->span[d]);
+    double    strip = nn__conv_strip_size(p);
     if (strip > 1e15) return SIZE_MAX / 2; /* which no allocator has */
     p->room = (size_t)nn__round16((int64_t)strip);
     return ((size_t)images * p->room + (size_t)nn__round16(images * places * columns)) * v->element + (size_t)(images * places) * sizeof(int64_t);
@@ -6634,8 +6638,7 @@ static int nn__sweep_plan(nn__convolution *v, const int64_t *kernel, int64_t *co
     if (!p->planes && !sum && !exact && v->element == 4 && v->taps == 9 && p->span[1] == 3 && p->span[2] == 3 && p->step[1] == 1 && p->step[2] == 1 && p->every[1] == 1 && p->every[2] == 1)
         nn__winograd_blocks(v);
     if (!p->planes && !p->tile && !sum && p->blocks[0] * p->blocks[1] * p->blocks[2] == 1) /* so that weights are not read for each of many small images */
-        p->images = nn__min64(NN__PLACES / nn__max64(1, p->places[0] * p->places[1] * p->places[2]),
-                              2 * NN__STRIP / nn__max64(1, p->c * ((p->places[0] - 1) * p->step[0] + p->span[0]) * ((p->places[1] - 1) * p->step[1] + p->span[1]) * ((p->places[2] - 1) * p->step[2] + p->span[2])));
+        p->images = nn__min64(NN__PLACES / nn__max64(1, p->block[0] * p->block[1] * p->block[2]), (int64_t)(2 * NN__STRIP / (1 + nn__conv_strip_size(p))));
     p->images = nn__max64(1, nn__min64(p->images, v->batch));
     if (v->batch > 0) p->images = nn__ceil_div(v->batch, nn__ceil_div(v->batch, p->images)); /* evenly */
     return nn__sweep_taps(v, kernel, off, ascending);
