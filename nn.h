@@ -3327,8 +3327,8 @@ typedef struct nn__kernel_set {
     void   (*pool_argmax)(const void *x, const int64_t *tap, int64_t taps, const void *first, int64_t n, void *which);
     void   (*pool_sum)(const void *x, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *y);
     void   (*pool_spread)(const void *dy, const int64_t *tap, int64_t taps, int64_t n, void *dx);
-    void   (*pool_pairs)(const void *x, const int64_t *tap, int64_t taps, int64_t n, int sum, void *y);
-    void   (*pool_pairs_back)(const void *x, const void *dy, const int64_t *tap, int64_t taps, int64_t n, void *dx);
+    void   (*pool_pairs)(const void *x, const int64_t *tap, int64_t taps, int64_t n, int64_t rows, int64_t down, int sum, void *y);
+    void   (*pool_pairs_back)(const void *x, const void *dy, const int64_t *tap, int64_t taps, int64_t n, int64_t rows, int64_t down, int fresh, void *dx);
     void   (*pool_pick)(const void *dy, const void *which, const int64_t *tap, const int64_t *name, int64_t first, int64_t taps, int64_t n, void *dx);
     void   (*pool_scatter)(const void *dy, const void *which, const int64_t *tap, int64_t taps, int64_t n, void *dx);
     void   (*pool_places)(const void *which, const int64_t *tap, int64_t at, int64_t stride, int64_t n, int64_t *index);
@@ -7022,7 +7022,8 @@ typedef struct nn__pool_work {
     char                 *x, *y, *dx;             /* what lies on x's places and is read; on the windows' places; on x's places and is written */
     int64_t               inner, block, blocks;   /* numbers at a point; backward, a piece takes so many of them */
     int64_t               apart, used, front;     /* of rows: places of a phase; of x's row, what windows reach; room in front of dy */
-    int                   pairs;                  /* windows two wide, two apart, no padding */
+    int                   pairs, fresh;           /* windows two wide, two apart, no padding; each place of x in one window, so that dx need not be cleared */
+    int64_t               rows;                   /* rows of windows that go in one call: all of a plane where they are pairs, alike from top to bottom */
     int64_t               lists, lines;           /* in a worker's scratch: entries of a list, elements of a line */
 } nn__pool_work;
 enum { NN__POOL_BLOCK = 64 };
@@ -7080,7 +7081,7 @@ static void nn__pool_points(const nn__pool_work *w, nn__pool_room *r, int64_t pl
     }
 }
 
-/* A row of windows at once; the row of x with its padding is a line, of which the phases are made */
+/* A row of windows at once, or w->rows of them; the row of x with its padding is a line, of which the phases are made */
 static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane, int64_t row) {
     const nn__pooling *a = w->a;
     nn__span           s[NN__GRID];
@@ -7099,7 +7100,7 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
         for (int64_t o = 0; o < places && count != r->counted; o++) nn__store(w->real, r->counts, o, (double)count * nn__load(w->real, r->table, o));
         r->counted = count;
     }
-    if ((w->kind == NN__POOL_MAX || w->kind == NN__POOL_AVG) && w->pairs) w->k->pool_pairs(x, r->tap, rows, places, w->kind == NN__POOL_AVG, y);
+    if ((w->kind == NN__POOL_MAX || w->kind == NN__POOL_AVG) && w->pairs) w->k->pool_pairs(x, r->tap, rows, places, w->rows, a->w.stride[1] * a->in[2], w->kind == NN__POOL_AVG, y);
     else if (w->kind == NN__POOL_MAX || w->kind == NN__POOL_AVG) {
         if (w->kind == NN__POOL_MAX) w->k->pool_max(x, r->tap, rows, w->used, inside);
         else w->k->pool_sum(x, r->tap, NULL, rows, w->used, inside);
@@ -7122,7 +7123,7 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
         }
         if (stride > 1) w->k->pool_merge(phase, w->apart, stride, r->line);
         w->k->pool_spread(inside, r->tap, rows, w->used, dx);
-    } else if (w->kind == NN__POOL_MAX_BACK && w->pairs) w->k->pool_pairs_back(x, y, r->tap, rows, places, dx);
+    } else if (w->kind == NN__POOL_MAX_BACK && w->pairs) w->k->pool_pairs_back(x, y, r->tap, rows, places, w->rows, a->w.stride[1] * a->in[2], w->fresh, dx);
     else { /* from the last row to the first, since their lists grow into what is still to be read */
         for (int64_t i = rows - 1; i >= 0; i--) {
             r->start[i] = r->tap[i];
@@ -7143,7 +7144,7 @@ static void nn__pool_row(const nn__pool_work *w, nn__pool_room *r, int64_t plane
             w->k->pool_spread((stride > 1 ? r->counts : r->phase) + before * (int64_t)w->e, &one, 1, w->used, dx + r->start[i] * (int64_t)w->e);
         }
     }
-    if (w->kind == NN__POOL_AVG) w->k->div(y, 1, r->counts, 1, y, places, NULL);
+    for (int64_t i = 0; i < w->rows && w->kind == NN__POOL_AVG; i++) w->k->div(y + i * places * (int64_t)w->e, 1, r->counts, 1, y + i * places * (int64_t)w->e, places, NULL);
 }
 
 static int nn__pool_in_rows(const nn__pool_work *w) { return !w->a->last && (!w->a->adaptive || w->kind == NN__POOL_MAX || w->kind == NN__POOL_AVG || w->kind == NN__POOL_AVG_BACK); }
@@ -7191,21 +7192,21 @@ static nn__pool_room nn__pool_room_of(const nn__pool_work *w, int worker) { /* s
     }
     return r;
 }
-static void nn__pool_pieces(void *arg, int64_t begin, int64_t end, int worker) { /* forward, a piece is a row of windows; backward, what windows of one plane, or a block of its channels, share */
+static void nn__pool_pieces(void *arg, int64_t begin, int64_t end, int worker) { /* forward, a piece is a row of windows, or w->rows; backward, what windows of one plane, or a block of its channels, share */
     const nn__pool_work *w = (const nn__pool_work *)arg;
     const nn__pooling   *a = w->a;
     nn__pool_room        r = nn__pool_room_of(w, worker);
-    int64_t              rows = a->out[0] * a->out[1], points = a->in[0] * a->in[1] * a->in[2];
+    int64_t              rows = a->out[0] * a->out[1] / w->rows, points = a->in[0] * a->in[1] * a->in[2];
     nn__pool_work        part = *w;
     for (int64_t i = begin, plane = begin / (w->dx ? w->blocks : rows), at = begin % (w->dx ? w->blocks : rows); i < end; i++) {
         int64_t channel = w->dx ? at * w->block : 0;
         if (w->dx) {
             part.block = nn__min64(w->block, w->inner - channel);
-            for (int64_t p = 0; p < (w->blocks > 1 ? points : 1); p++)
+            for (int64_t p = 0; p < (w->fresh ? 0 : w->blocks > 1 ? points : 1); p++)
                 memset(w->dx + ((plane * points + p) * w->inner + channel) * (int64_t)w->e, 0, (size_t)(w->blocks > 1 ? part.block : points * w->inner) * w->e);
         }
         for (int64_t row = w->dx ? 0 : at; row < (w->dx ? rows : at + 1); row++) {
-            if (nn__pool_in_rows(w)) nn__pool_row(w, &r, plane, row);
+            if (nn__pool_in_rows(w)) nn__pool_row(w, &r, plane, row * w->rows);
             else nn__pool_points(&part, &r, plane, row, channel);
         }
         if (++at == (w->dx ? w->blocks : rows)) at = 0, plane++;
@@ -7227,6 +7228,7 @@ static void nn__run_pooling(nn_node *n, nn__pool_kind kind, nn_tensor *x, nn_ten
     w.x     = x ? (char *)nn__data(x) : NULL;
     w.y     = (char *)nn__data(y);
     w.dx    = dx ? (char *)nn__data(dx) : NULL;
+    w.rows  = 1;
     w.inner = a->last ? grid->size[grid->ndim - 1] : 1;
     w.block = dx ? nn__min64(w.inner, NN__POOL_BLOCK) : w.inner;
     planes  = grid->size[0] * (a->last ? 1 : grid->size[1]);
@@ -7240,11 +7242,13 @@ static void nn__run_pooling(nn_node *n, nn__pool_kind kind, nn_tensor *x, nn_ten
         w.used  = nn__min64(a->in[2], w.apart * stride - a->w.before[2]);
         w.front = (int64_t)nn__round_up((size_t)w.apart, 16) - a->out[2] / 16 * 16; /* at least what the last tap reaches back */
         w.lines = w.apart * stride + w.front;
-        w.pairs = a->w.kernel[2] == 2 && stride == 2 && a->w.dilation[2] == 1 && a->w.before[2] == 0 && 2 * a->out[2] <= a->in[2];
+        w.pairs = (kind == NN__POOL_MAX || kind == NN__POOL_AVG || kind == NN__POOL_MAX_BACK) && a->w.kernel[2] == 2 && stride == 2 && a->w.dilation[2] == 1 && a->w.before[2] == 0 && 2 * a->out[2] <= a->in[2];
+        if (w.pairs && !a->adaptive && a->out[0] == 1 && a->in[0] == 1 && a->w.before[1] == 0 && (a->out[1] - 1) * a->w.stride[1] + (a->w.kernel[1] - 1) * a->w.dilation[1] < a->in[1]) w.rows = a->out[1];
+        w.fresh = w.pairs && w.rows == a->out[1] && a->w.kernel[1] == a->w.stride[1] && a->w.dilation[1] == 1 && a->in[1] == a->w.stride[1] * a->out[1] && a->in[2] == 2 * a->out[2];
     }
     size = (size_t)(3 * w.lists + 3 * a->w.kernel[2] + stride + 2) * sizeof(int64_t) + (size_t)(w.lines * (6 + taps / a->w.kernel[2])) * w.e;
     if (!nn__scratch(n->ctx, n->ctx->workers, size)) return;
-    nn__parallel(n->ctx, dx ? planes * w.blocks : planes * a->out[0] * a->out[1], (20 + 0.1 * (double)(taps * a->out[2] * w.block)) * (dx ? 2.0 * (double)(a->out[0] * a->out[1]) : 1), nn__pool_pieces, &w);
+    nn__parallel(n->ctx, dx ? planes * w.blocks : planes * a->out[0] * a->out[1] / w.rows, (20 + 0.1 * (double)(taps * a->out[2] * w.block)) * (dx ? 2.0 * (double)(a->out[0] * a->out[1]) : (double)w.rows), nn__pool_pieces, &w);
 }
 static int nn__shape_places(nn_node *n, nn_spec *out, const int64_t *places) { /* as the input, with other places */
     const nn__pooling *a = (const nn__pooling *)n->attr;
@@ -21626,7 +21630,8 @@ static void NN__K(pool_sum)(const void *from, const int64_t *tap, const void *we
         NN__STORE(y + i, s);
     });
 }
-// Windows two wide and two apart, in one go; tap: of rows
+// Windows two wide and two apart: `rows` rows of n, the rows of x that they begin with `down` apart; tap: of the rows of a window. fresh: dx is not
+// added to but written.
 static inline NN__UNUSED NN__V NN__K(pool_column)(const NN__R *x, const int64_t *tap, int64_t taps, int n, int sum) {
     NN__V m = n == NN__W ? nn__v_load(x + tap[0]) : nn__v_load_n(x + tap[0], n);
     for (int64_t t = 1; t < taps; t++) {
@@ -21635,44 +21640,47 @@ static inline NN__UNUSED NN__V NN__K(pool_column)(const NN__R *x, const int64_t 
     }
     return m;
 }
-static void NN__K(pool_pairs)(const void *from, const int64_t *tap, int64_t taps, int64_t n, int sum, void *to) {
+static void NN__K(pool_pairs)(const void *from, const int64_t *tap, int64_t taps, int64_t n, int64_t rows, int64_t down, int sum, void *to) {
     const NN__R *x = (const NN__R *)from;
     NN__R       *y = (NN__R *)to;
-    for (int64_t i = 0; i < n; i += NN__W) {
-        const int   left = (int)nn__min64(NN__W, n - i), more = 2 * left - NN__W;
-        const NN__V a = NN__K(pool_column)(x + 2 * i, tap, taps, more >= 0 ? NN__W : 2 * left, sum);
-        const NN__V b = more > 0 ? NN__K(pool_column)(x + 2 * i + NN__W, tap, taps, more, sum) : a;
-        const NN__V even = nn__v_even(a, b), odd = nn__v_odd(a, b);
-        NN__STORE(y + i, sum ? nn__v_add(even, odd) : nn__v_select(nn__v_isnan(odd), odd, nn__v_max(odd, even)));
-    }
+    for (int64_t r = 0; r < rows; r++, x += down, y += n)
+        for (int64_t i = 0; i < n; i += NN__W) {
+            const int   left = (int)nn__min64(NN__W, n - i), more = 2 * left - NN__W;
+            const NN__V a = NN__K(pool_column)(x + 2 * i, tap, taps, more >= 0 ? NN__W : 2 * left, sum);
+            const NN__V b = more > 0 ? NN__K(pool_column)(x + 2 * i + NN__W, tap, taps, more, sum) : a;
+            const NN__V even = nn__v_even(a, b), odd = nn__v_odd(a, b);
+            NN__STORE(y + i, sum ? nn__v_add(even, odd) : nn__v_select(nn__v_isnan(odd), odd, nn__v_max(odd, even)));
+        }
 }
-static void NN__K(pool_pairs_back)(const void *from, const void *dys, const int64_t *tap, int64_t taps, int64_t n, void *to) {
+// p[0..n) = v, or += v
+static inline NN__UNUSED void NN__K(pool_put)(NN__R *p, NN__V v, int n, int fresh) {
+    if (n == NN__W) nn__v_store(p, nn__v_add(fresh ? nn__v_zero() : nn__v_load(p), v));
+    else if (n > 0) nn__v_store_n(p, nn__v_add(fresh ? nn__v_zero() : nn__v_load_n(p, n), v), n);
+}
+static void NN__K(pool_pairs_back)(const void *from, const void *dys, const int64_t *tap, int64_t taps, int64_t n, int64_t rows, int64_t down, int fresh, void *to) {
     const NN__R *x = (const NN__R *)from, *dy = (const NN__R *)dys;
     NN__R       *dx = (NN__R *)to;
-    for (int64_t i = 0; i < n; i += NN__W) {
-        const int   left = (int)nn__min64(NN__W, n - i), more = 2 * left - NN__W, less = more >= 0 ? NN__W : 2 * left;
-        const NN__V g = NN__LOAD(dy + i);
-        NN__V       m = nn__v_set1(-INFINITY), at = nn__v_zero();
-        for (int64_t t = 0; t < taps; t++) {
-            const NN__V a = NN__K(pool_column)(x + 2 * i, tap + t, 1, less, 0), b = more > 0 ? NN__K(pool_column)(x + 2 * i + NN__W, tap + t, 1, more, 0) : a;
-            const NN__V even = nn__v_even(a, b), odd = nn__v_odd(a, b);
-            const NN__M first = nn__v_or(nn__v_gt(even, m), nn__v_isnan(even));
-            m  = nn__v_select(first, even, m);
-            at = nn__v_select(first, nn__v_set1(2 * t), at);
-            const NN__M second = nn__v_or(nn__v_gt(odd, m), nn__v_isnan(odd));
-            m  = nn__v_select(second, odd, m);
-            at = nn__v_select(second, nn__v_set1(2 * t + 1), at);
+    for (int64_t r = 0; r < rows; r++, x += down, dx += down, dy += n)
+        for (int64_t i = 0; i < n; i += NN__W) {
+            const int   left = (int)nn__min64(NN__W, n - i), more = 2 * left - NN__W, less = more >= 0 ? NN__W : 2 * left;
+            const NN__V g = NN__LOAD(dy + i);
+            NN__V       m = nn__v_set1(-INFINITY), at = nn__v_zero();
+            for (int64_t t = 0; t < taps; t++) {
+                const NN__V a = NN__K(pool_column)(x + 2 * i, tap + t, 1, less, 0), b = more > 0 ? NN__K(pool_column)(x + 2 * i + NN__W, tap + t, 1, more, 0) : a;
+                const NN__V even = nn__v_even(a, b), odd = nn__v_odd(a, b);
+                const NN__M first = nn__v_or(nn__v_gt(even, m), nn__v_isnan(even));
+                m  = nn__v_select(first, even, m);
+                at = nn__v_select(first, nn__v_set1(2 * t), at);
+                const NN__M second = nn__v_or(nn__v_gt(odd, m), nn__v_isnan(odd));
+                m  = nn__v_select(second, odd, m);
+                at = nn__v_select(second, nn__v_set1(2 * t + 1), at);
+            }
+            for (int64_t t = 0; t < taps; t++) {
+                const NN__V even = nn__v_select(nn__v_eq(at, nn__v_set1(2 * t)), g, nn__v_zero()), odd = nn__v_select(nn__v_eq(at, nn__v_set1(2 * t + 1)), g, nn__v_zero());
+                NN__K(pool_put)(dx + tap[t] + 2 * i, nn__v_low(even, odd), less, fresh);
+                NN__K(pool_put)(dx + tap[t] + 2 * i + NN__W, nn__v_high(even, odd), more, fresh);
+            }
         }
-        for (int64_t t = 0; t < taps; t++) {
-            const NN__V even = nn__v_select(nn__v_eq(at, nn__v_set1(2 * t)), g, nn__v_zero()), odd = nn__v_select(nn__v_eq(at, nn__v_set1(2 * t + 1)), g, nn__v_zero());
-            NN__R      *p = dx + tap[t] + 2 * i;
-            if (less == NN__W) nn__v_store(p, nn__v_add(nn__v_load(p), nn__v_low(even, odd)));
-            else nn__v_store_n(p, nn__v_add(nn__v_load_n(p, less), nn__v_low(even, odd)), less);
-            p += NN__W;
-            if (more == NN__W) nn__v_store(p, nn__v_add(nn__v_load(p), nn__v_high(even, odd)));
-            else if (more > 0) nn__v_store_n(p, nn__v_add(nn__v_load_n(p, more), nn__v_high(even, odd)), more);
-        }
-    }
 }
 // The other way: each dy is added to all taps of its window, in their order; or only to the one that `which` names.
 static void NN__K(pool_spread)(const void *from, const int64_t *tap, int64_t taps, int64_t n, void *to) {
