@@ -6064,6 +6064,10 @@ static nn_tensor *nn__act_back(int act, nn_tensor *y, nn_tensor *dy) { /* dy act
     default: return dy;
     }
 }
+static nn_tensor *nn__act_back_fast(int act, nn_tensor *y, nn_tensor *dy) { /* the same in one pass, where nobody differentiates it again */
+    return act == NN_ACT_RELU ? nn__apply2(&nn__op_relu_back, dy, y, NULL) : act == NN_ACT_SIGMOID ? nn__apply2(&nn__op_sigmoid_back, dy, y, NULL)
+         : act == NN_ACT_TANH ? nn__apply2(&nn__op_tanh_back, dy, y, NULL) : dy;
+}
 static void nn__grad_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     nn_tensor *dz = nn__act_back(*(const int *)n->attr, n->out[0], dy[0]);
     if (dz) nn__linear_grad(n, dz, dx);
@@ -6856,6 +6860,7 @@ static void nn__conv_grads(nn_node *n, nn_tensor *dz, nn_tensor **dx) {
     if (dz && n->n_in > 2 && nn_wants(n, 2)) dx[2] = nn_sum(dz, nn__channel_others(dz, a->last & NN__Y_LAST), 0);
 }
 static void nn__grad_conv(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__conv_grads(n, nn__act_back(((const nn__conv *)n->attr)->act, n->out[0], dy[0]), dx); }
+static void nn__grad_fast_conv(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__conv_grads(n, nn__act_back_fast(((const nn__conv *)n->attr)->act, n->out[0], dy[0]), dx); }
 static void nn__grad_conv_input(nn_node *n, nn_tensor **dx, nn_tensor **d) {
     const nn__conv *a = (const nn__conv *)n->attr;
     if (nn_wants(n, 0)) d[0] = nn__conv_apply(NN__CONV, dx[0], n->in[1], a);
@@ -6906,7 +6911,7 @@ static int nn__sample_conv_of(nn_ctx *c, nn_dtype real, int k, nn_sample *s, int
 static int nn__sample_conv(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_conv_of(c, real, k, s, 0); }
 static int nn__sample_conv_input(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_conv_of(c, real, k, s, 1); }
 static int nn__sample_conv_weight(nn_ctx *c, nn_dtype real, int k, nn_sample *s) { return nn__sample_conv_of(c, real, k, s, 2); }
-static const nn_op nn__op_conv = {"conv", -2, 1, sizeof(nn__conv), NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_conv, nn__run_conv, nn__grad_conv, NULL, nn__cost_conv, nn__sample_conv, 0};
+static const nn_op nn__op_conv = {"conv", -2, 1, sizeof(nn__conv), NN_OP_FLOAT | NN_OP_SAVES_IN | NN_OP_SAVES_OUT, nn__shape_conv, nn__run_conv, nn__grad_conv, nn__grad_fast_conv, nn__cost_conv, nn__sample_conv, 0};
 static const nn_op nn__op_conv_input = {"conv_input", 2, 1, sizeof(nn__conv), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_conv_input, nn__run_conv_input, nn__grad_conv_input, NULL, nn__cost_conv, nn__sample_conv_input, 0};
 static const nn_op nn__op_conv_weight = {"conv_weight", 2, 1, sizeof(nn__conv), NN_OP_FLOAT | NN_OP_SAVES_IN, nn__shape_conv_weight, nn__run_conv_weight, nn__grad_conv_weight, NULL, nn__cost_conv,
                                          nn__sample_conv_weight, 0};
