@@ -3323,6 +3323,8 @@ typedef struct nn__kernel_set {
     void   (*winograd_pack)(const void *packed, int64_t c, int64_t tile, void *out); /* a panel of conv_pack's, 9 taps, transformed */
     void   (*winograd)(const nn__sweep *p, int64_t job, void *scratch);
     void   (*conv_weight)(const nn__sweep *p, int64_t block, int64_t first, int64_t channels, void *dw, void *scratch);
+    void   (*winograd_weight)(const nn__sweep *p, int64_t block, int64_t first, int64_t channels, void *dw, void *scratch);
+    void   (*winograd_taps)(void *rows, int64_t step, int64_t o, int64_t tile);
     void   (*pool_max)(const void *x, const int64_t *tap, int64_t taps, int64_t n, void *y); /* windows: see >>ops pool, and the kernels */
     void   (*pool_argmax)(const void *x, const int64_t *tap, int64_t taps, const void *first, int64_t n, void *which);
     void   (*pool_sum)(const void *x, const int64_t *tap, const void *weight, int64_t taps, int64_t n, void *y);
@@ -6427,7 +6429,7 @@ typedef struct nn__convolution {          /* one run of an op */
     int64_t               taps;           /* of the kernel */
     char                 *packed;
     const nn_tensor      *keeps;          /* a weight whose packed form is kept (nn_model_pack); NULL: packed for this run */
-    int64_t               part, parts, slice, slices; /* conv_weight: blocks of a part; channels of a slice */
+    int64_t               part, parts, slice, slices, sums; /* conv_weight: blocks of a part; channels of a slice; numbers summed for each pair of channels */
     char                 *partial;
     size_t                partial_size;
 } nn__convolution;
@@ -6553,19 +6555,23 @@ static void nn__conv_part(void *arg, int64_t begin, int64_t end, int worker) {
     for (int64_t i = begin; i < end; i++) (v->p.planes ? v->k->conv_planes : v->p.tile ? v->k->winograd : v->k->conv)(&v->p, i, v->ctx->scratch[worker]);
 }
 
-/* Winograd's tiles, if they pay: the multiplications of a channel, with what the transforms cost beside them. Blocks of tiles keep the transformed
-   strips in the second cache; small images share one. */
+/* Winograd's tiles, if they pay: the multiplications of a pair of channels and an image, with what the transforms cost beside them. Blocks of tiles
+   keep the transformed strips in the second cache; small images share one. sum: a weight's gradient, whose sums should stay there too. */
 enum { NN__TILES = 56 << 6, NN__TILES_LEAST = 32 }; /* tiles of a block times channels; but so many of them, for each block reads all weights */
-static void nn__winograd_blocks(nn__convolution *v) {
+enum { NN__SUMS = 1 << 18, NN__PARTS = 16 };        /* elements of a block's transformed tiles, and of the sums; parts of a weight's gradient, half as many of these larger ones */
+static void nn__winograd_blocks(nn__convolution *v, int sum) {
     nn__sweep *p = &v->p;
-    double     read = 64 / (double)nn__max64(1, v->batch), plain = 9 * ((double)(p->places[1] * p->places[2]) + read), best = 0; /* read: of a weight */
-    int64_t    most = nn__max64(NN__TILES_LEAST, NN__TILES / nn__max64(1, p->c)), high, wide;
+    double     batch = (double)nn__max64(1, v->batch), read = sum ? 0 : 64 / batch, plain = 9 * ((double)(p->places[1] * p->places[2]) + read), best = 0; /* read: of a weight */
+    int64_t    most = 1, high, wide;
     p->tile = 0;
     if (p->c < 8 || p->o < 8 || p->places[0] != 1 || p->span[0] != 1) return;
     for (int64_t m = 2; m <= 4; m += 2) {
-        double tiles = (double)(nn__ceil_div(p->places[1], m) * nn__ceil_div(p->places[2], m));
-        double cost  = tiles * (double)((m + 2) * (m + 2)) * (1 + 6.0 * (1 / (double)p->c + 1 / (double)p->o)) * 1.1 + read * (double)((m + 2) * (m + 2));
-        if (cost < plain && (best == 0 || cost < best)) { best = cost; p->tile = m; }
+        int64_t q2 = (m + 2) * (m + 2), fits = sum ? NN__SUMS / (q2 * (nn__min64(p->c, 96) + p->o)) : nn__max64(NN__TILES_LEAST, NN__TILES / p->c);
+        double  tiles = (double)(nn__ceil_div(p->places[1], m) * nn__ceil_div(p->places[2], m));
+        double  cost  = tiles * (double)q2 * (1 + 6.0 * (1 / (double)p->c + 1 / (double)p->o)) * 1.1 + read * (double)q2;
+        if (sum && (fits == 0 || (double)(q2 * p->c) * (double)p->o > NN__SUMS)) continue;
+        if (sum) cost += (double)q2 * 4 * (tiles / (double)fits + NN__PARTS / 2 / batch); /* sums are read and written for each block, and once more for each part */
+        if (cost < plain && (best == 0 || cost < best)) { best = cost; p->tile = m; most = fits; }
     }
     if (!p->tile) return;
     high = nn__ceil_div(p->places[1], p->tile);
@@ -6662,8 +6668,8 @@ static int nn__sweep_plan(nn__convolution *v, const int64_t *kernel, int64_t *co
     p->images = 1;
     p->tile   = 0;
     nn__sweep_blocks(v, p->span, p->planes ? 8 * NN__PLACES : nn__max64(v->k->gemm_rows, NN__PLACES * 64 / (sum ? nn__max64(64, p->o) : 64)));
-    if (!p->planes && !sum && !exact && v->element == 4 && v->taps == 9 && p->span[1] == 3 && p->span[2] == 3 && p->step[1] == 1 && p->step[2] == 1 && p->every[1] == 1 && p->every[2] == 1)
-        nn__winograd_blocks(v);
+    if (!p->planes && !exact && v->element == 4 && v->taps == 9 && p->span[1] == 3 && p->span[2] == 3 && p->step[1] == 1 && p->step[2] == 1 && p->every[1] == 1 && p->every[2] == 1)
+        nn__winograd_blocks(v, sum);
     if (!p->planes && !p->tile && !sum && p->blocks[0] * p->blocks[1] * p->blocks[2] == 1) /* so that weights are not read for each of many small images */
         p->images = nn__min64(NN__PLACES / nn__max64(1, p->block[0] * p->block[1] * p->block[2]), (int64_t)(2 * NN__STRIP / (1 + nn__conv_strip_size(p))));
     p->images = nn__max64(1, nn__min64(p->images, v->batch));
@@ -6775,18 +6781,18 @@ static void nn__run_conv_input(nn_node *n) {
 static void nn__conv_weight_part(void *arg, int64_t begin, int64_t end, int worker) { /* pieces: parts times slices of channels */
     nn__convolution *v = (nn__convolution *)arg;
     nn__sweep        *p = &v->p;
-    int64_t          each = p->blocks[0] * p->blocks[1] * p->blocks[2], blocks = v->batch * each;
+    int64_t          each = p->blocks[0] * p->blocks[1] * p->blocks[2], blocks = nn__ceil_div(v->batch, p->images) * each;
     for (int64_t i = begin; i < end; i++) {
         int64_t part = i / v->slices, first = i % v->slices * v->slice, channels = nn__min64(v->slice, p->c - first);
         for (int64_t g = 0; g < p->groups; g++) {
-            char *dw = v->partial + (size_t)part * v->partial_size + (size_t)((g * p->c + first) * v->p.count * p->o) * v->element;
-            memset(dw, 0, (size_t)(channels * v->p.count * p->o) * v->element);
+            char *dw = v->partial + (size_t)part * v->partial_size + (size_t)((g * p->c + first) * v->sums * p->o) * v->element;
+            memset(dw, 0, (size_t)(channels * v->sums * p->o) * v->element);
             for (int64_t b = part * v->part; b < nn__min64(blocks, (part + 1) * v->part); b++)
-                v->k->conv_weight(p, (b / each * p->groups + g) * each + b % each, first, channels, dw, v->ctx->scratch[worker]);
+                (p->tile ? v->k->winograd_weight : v->k->conv_weight)(p, (b / each * p->groups + g) * each + b % each, first, channels, dw, v->ctx->scratch[worker]);
         }
     }
 }
-/* dw[o][c][tap] from the parts' [slice][run][tap of the run][c][o]; some channels at a time, so that dw is written in longer pieces */
+/* dw[o][c][tap] from the parts' [slice][run][tap of the run][c][o] (Winograd: [slice][element of a tile][c][o]); some channels at a time, so that dw is written in longer pieces */
 static void nn__conv_weight_sum(void *arg, int64_t begin, int64_t end, int worker) { /* pieces: input channels of all groups */
     enum { SOME = 16 };
     nn__convolution *v = (nn__convolution *)arg;
@@ -6800,13 +6806,14 @@ static void nn__conv_weight_sum(void *arg, int64_t begin, int64_t end, int worke
         some = nn__min64(nn__min64(SOME, end - i), (g + 1) * p->c - i);
         for (int64_t q = 0; q < some; q++) {
             int64_t c = (i + q) % p->c, first = c / v->slice * v->slice, channels = nn__min64(v->slice, p->c - first);
-            rows[q] = v->partial + (size_t)(((g * p->c + first) * p->count + c - first) * p->o) * e;
+            rows[q] = v->partial + (size_t)(((g * p->c + first) * v->sums + c - first) * p->o) * e;
             step[q] = channels * p->o;
-            for (int64_t t = 0; t < p->count; t++)
+            for (int64_t t = 0; t < v->sums; t++)
                 for (int64_t part = 1; part < v->parts; part++) {
                     char *row = rows[q] + (size_t)(t * step[q]) * e;
                     v->k->add(row, 1, row + (size_t)part * v->partial_size, 1, row, p->o, NULL);
                 }
+            if (p->tile) v->k->winograd_taps(rows[q], step[q], p->o, p->tile);
         }
         for (int64_t o = 0; o < p->o; o++)
             for (int64_t q = 0; q < some; q++) {
@@ -6825,29 +6832,32 @@ static void nn__run_conv_weight(nn_node *n) {
     nn__convolution v;
     nn__sweep       *p = &v.p;
     int64_t         blocks;
-    size_t          room;
+    size_t          room, scratch;
     if (nn_numel(n->out[0]) == 0) return;
     if (nn_numel(n->in[0]) == 0 || nn_numel(n->in[1]) == 0) { nn__fill_data(n->out[0], 0); return; }
     if (!nn__conv_forward(n, &v, n->in[0], n->in[1], 1)) return;
-    v.weight       = nn__data(n->out[0]);
+    v.weight = nn__data(n->out[0]);
+    p->batch = v.batch;
     if (p->planes) {
-        p->batch = v.batch;
         if (nn__scratch(v.ctx, v.ctx->workers, nn__planes_room(&v)))
             nn__parallel(v.ctx, p->groups, 0.1 * (double)(v.batch * p->c * p->o * p->count) * (double)(p->places[0] * p->places[1] * p->places[2]), nn__planes_weight_part, &v);
         return;
     }
-    v.partial_size = (size_t)nn_numel(n->out[0]) * v.element;
+    v.sums         = p->tile ? (p->tile + 2) * (p->tile + 2) : p->count;
+    v.partial_size = (size_t)(p->groups * p->c * p->o * v.sums) * v.element;
     v.slice        = p->c <= 96 ? p->c : 64;
     v.slices       = nn__ceil_div(p->c, v.slice);
-    blocks         = v.batch * p->blocks[0] * p->blocks[1] * p->blocks[2];
-    v.parts        = nn__max64(1, nn__min64(nn__min64(blocks, 16), (int64_t)(((size_t)8 << 20) / v.partial_size)));
+    blocks         = nn__ceil_div(v.batch, p->images) * p->blocks[0] * p->blocks[1] * p->blocks[2];
+    v.parts        = nn__max64(1, nn__min64(nn__min64(blocks, p->tile ? NN__PARTS / 2 : NN__PARTS), (int64_t)(((size_t)8 << 20) / v.partial_size)));
     v.part         = nn__ceil_div(blocks, v.parts);
     v.parts        = nn__ceil_div(blocks, v.part);
     room           = (size_t)v.parts * v.partial_size;
     if (!(v.partial = (char *)nn__pool_get(v.ctx, room))) return;
-    if (nn__scratch(v.ctx, v.ctx->workers, nn__conv_room(&v, p->o))) {
+    scratch = nn__conv_room(&v, p->o);
+    if (p->tile) scratch += (size_t)(v.sums * p->images * (p->block[1] / p->tile) * (p->block[2] / p->tile) * (v.slice + p->o) + 32) * v.element;
+    if (nn__scratch(v.ctx, v.ctx->workers, scratch)) {
         nn__parallel(v.ctx, v.parts * v.slices, 0.02 * (double)(p->groups * p->k * p->o / v.slices) * (double)(v.part * p->block[0] * p->block[1] * p->block[2]), nn__conv_weight_part, &v);
-        nn__parallel(v.ctx, p->groups * p->c, (double)(v.p.count * p->o * v.parts), nn__conv_weight_sum, &v);
+        nn__parallel(v.ctx, p->groups * p->c, (double)(v.sums * p->o * v.parts), nn__conv_weight_sum, &v);
     }
     nn__pool_put(v.ctx, v.partial, room);
 }
@@ -21359,7 +21369,8 @@ NN__UNUSED static void NN__K(conv_planes_weight)(const nn__sweep *p, int64_t g, 
 // 3x3 kernels with step 1: m x m places from (m+2) x (m+2) elements of x, by transforms B, G and A of Winograd (1980; Lavin and Gray 2016), whose
 // product costs (m+2)^2 multiplications a channel in place of 9 m^2: 2.25 times fewer with m = 2, 4 times with m = 4.
 //      y = A^T [ (G w G^T) * (B^T x B) ] A         *: element by element, summed over channels: (m+2)^2 matrix products [tiles,c] [c,o]
-// The lines below are B^T, G and A^T for one row or column, over vectors of channels.
+//      dw = G^T [ (A dy A^T) * (B^T x B) ] G       *: summed over tiles: (m+2)^2 matrix products [c,tiles] [tiles,o], turned back once, at the end
+// The lines below are B^T, G, A^T, A and G^T for one row or column, over vectors of channels.
 NN__GEMM_INLINE void NN__K(winograd_in)(NN__V *d, int64_t step, const int m) {
     const NN__V d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
     if (m == 2) {
@@ -21399,6 +21410,30 @@ NN__GEMM_INLINE void NN__K(winograd_out)(NN__V *y, const NN__V *d, int64_t step,
     y[1] = nn__v_fma(nn__v_set1(2), difference2, difference);
     y[2] = nn__v_fma(nn__v_set1(4), sum2, sum);
     y[3] = nn__v_add(nn__v_fma(nn__v_set1(8), difference2, difference), d[5 * step]);
+}
+NN__GEMM_INLINE void NN__K(winograd_spread)(NN__V *d, const NN__V *y, int64_t step, const int m) {
+    if (m == 2) {
+        d[0] = y[0]; d[1] = nn__v_add(y[0], y[step]); d[2] = nn__v_sub(y[0], y[step]); d[3] = nn__v_sub(nn__v_zero(), y[step]);
+        return;
+    }
+    const NN__V y1 = y[step], y2 = y[2 * step], y3 = y[3 * step], even = nn__v_add(y[0], y2), odd = nn__v_add(y1, y3);
+    const NN__V even2 = nn__v_fma(nn__v_set1(4), y2, y[0]), odd2 = nn__v_fma(nn__v_set1(8), y3, nn__v_add(y1, y1));
+    d[0] = y[0];
+    d[1] = nn__v_add(even, odd);   d[2] = nn__v_sub(even, odd);
+    d[3] = nn__v_add(even2, odd2); d[4] = nn__v_sub(even2, odd2);
+    d[5] = y3;
+}
+NN__GEMM_INLINE void NN__K(winograd_gather)(NN__V *g, const NN__V *u, int64_t step, const int m) {
+    const NN__V sum = nn__v_add(u[step], u[2 * step]), difference = nn__v_sub(u[step], u[2 * step]);
+    if (m == 2) {
+        const NN__V half = nn__v_set1(0.5);
+        g[0] = nn__v_fma(half, sum, u[0]); g[1] = nn__v_mul(half, difference); g[2] = nn__v_fma(half, sum, u[3 * step]);
+        return;
+    }
+    const NN__V sixth = nn__v_set1(1.0 / 6), sum2 = nn__v_add(u[3 * step], u[4 * step]), difference2 = nn__v_sub(u[3 * step], u[4 * step]);
+    g[0] = nn__v_fma(nn__v_set1(0.25), u[0], nn__v_fnma(sixth, sum, nn__v_mul(nn__v_set1(1.0 / 24), sum2)));
+    g[1] = nn__v_fnma(sixth, difference, nn__v_mul(nn__v_set1(1.0 / 12), difference2));
+    g[2] = nn__v_fma(sixth, nn__v_sub(sum2, sum), u[5 * step]);
 }
 // packed[9 taps][c][columns] -> out[(m+2)^2][c][columns]
 NN__UNUSED static void NN__K(winograd_pack)(const void *packed, int64_t c, int64_t tile, void *out) {
@@ -21463,6 +21498,90 @@ NN__GEMM_INLINE void NN__K(winograd_write)(const NN__R *products, int64_t apart,
             NN__GEMM_UNROLL
             for (int k = 0; k < m; k++)
                 if (k < cols) nn__v_store(buf + (j * row + k) * nr + i, nn__v_add(y[k], b));
+        }
+    }
+}
+// dy's tiles, m x m places of c channels (`row` elements between its rows), as winograd_read does it with x
+NN__GEMM_INLINE void NN__K(winograd_read_dy)(const NN__R *dy, int64_t row, int64_t c, NN__R *u, int64_t apart, const int m) {
+    for (int64_t i = 0; i < c; i += NN__W) {
+        const int left = c - i < NN__W ? (int)(c - i) : NN__W;
+        NN__V y[4], d[24], e[6];
+        NN__GEMM_UNROLL
+        for (int k = 0; k < m; k++) {
+            NN__GEMM_UNROLL
+            for (int j = 0; j < m; j++) y[j] = left == NN__W ? nn__v_load(dy + j * row + k * c + i) : nn__v_load_n(dy + j * row + k * c + i, left);
+            NN__K(winograd_spread)(e, y, 1, m);
+            NN__GEMM_UNROLL
+            for (int j = 0; j < m + 2; j++) d[j * m + k] = e[j];
+        }
+        NN__GEMM_UNROLL
+        for (int j = 0; j < m + 2; j++) {
+            NN__K(winograd_spread)(e, d + j * m, 1, m);
+            NN__GEMM_UNROLL
+            for (int k = 0; k < m + 2; k++) {
+                if (left == NN__W) nn__v_store(u + (j * (m + 2) + k) * apart + i, e[k]);
+                else nn__v_store_n(u + (j * (m + 2) + k) * apart + i, e[k], left);
+            }
+        }
+    }
+}
+// What conv_weight is, by tiles: dw[(m+2)^2][channels][o], still to be turned back, += what a block of tiles gives
+NN__UNUSED static void NN__K(winograd_weight)(const nn__sweep *p, int64_t block, int64_t first, int64_t channels, void *out, void *scratch) {
+    const int64_t nr = NN__K(gemm_nr), m = p->tile, q2 = (m + 2) * (m + 2), o = p->o, each = p->blocks[1] * p->blocks[2], g = block / each % p->groups;
+    const int64_t image = block / each / p->groups * p->images, images = nn__min64(p->images, p->batch - image), row = (p->block[2] + 2) * channels;
+    int64_t at[3], n[3], up[3] = {1, 0, 0};
+    NN__K(conv_block)(p, block % each, at, n);
+    const int64_t high = nn__ceil_div(n[1], m), wide = nn__ceil_div(n[2], m), tiles = high * wide, all = tiles * images, line = wide * m * o;
+    NN__R *strip = (NN__R *)scratch, *buf = strip + p->room, *v = buf + nn__round16(p->block[1] * p->block[2] * o), *u = v + nn__round16(q2 * all * channels);
+    nn__gemm_tile t;
+    up[1] = high * m;
+    up[2] = wide * m;
+    for (int64_t b = 0; b < images; b++) {
+        const NN__R *x = (const NN__R *)p->x.data + (image + b) * p->x.batch + (g * p->c + first) * p->x.channel;
+        const NN__R *dy = (const NN__R *)p->y.data + (image + b) * p->y.batch + g * o * p->y.channel + at[1] * p->y.at[1] + at[2] * p->y.at[2];
+        NN__K(conv_strip)(p, x, channels, at, up, strip);
+        for (int64_t r = 0; r < n[1]; r++) {
+            NN__K(conv_turn)(buf + r * line, o, dy + r * p->y.at[1], p->y.channel, p->y.at[2], o, n[2]);
+            NN__K(conv_zero)(buf + r * line + n[2] * o, line - n[2] * o);
+        }
+        NN__K(conv_zero)(buf + n[1] * line, (up[1] - n[1]) * line);
+        for (int64_t i = 0; i < tiles; i++) {
+            const NN__R *from = strip + i / wide * m * row + i % wide * m * channels, *dz = buf + i / wide * m * line + i % wide * m * o;
+            NN__R *to = v + (b * tiles + i) * channels, *to_dz = u + (b * tiles + i) * o;
+            if (m == 2) NN__K(winograd_read)(from, row, channels, to, all * channels, 2), NN__K(winograd_read_dy)(dz, line, o, to_dz, all * o, 2);
+            else NN__K(winograd_read)(from, row, channels, to, all * channels, 4), NN__K(winograd_read_dy)(dz, line, o, to_dz, all * o, 4);
+        }
+    }
+    memset(&t, 0, sizeof t);
+    t.k = all; t.a_row = 1; t.a_col = channels; t.b_row = o; t.c_row = o; t.add = 1;
+    for (int64_t e = 0; e < q2; e++)
+        for (int64_t j = 0; j < o; j += nr)
+            for (int64_t i = 0; i < channels; i += t.rows) {
+                t.rows = (int)nn__min64(NN__K(gemm_mr), channels - i);
+                t.cols = (int)nn__min64(nr, o - j);
+                t.a = v + e * all * channels + i;
+                t.b = u + e * all * o + j;
+                t.c = (NN__R *)out + (e * channels + i) * o + j;
+                NN__K(gemm_tile)(&t);
+            }
+}
+// A channel's sums over all tiles, rows[(m+2)^2][o], `step` apart, turned back: the first nine rows are its taps then.
+NN__UNUSED static void NN__K(winograd_taps)(void *rows, int64_t step, int64_t o, int64_t tile) {
+    const int64_t q = tile + 2;
+    for (int64_t i = 0; i < o; i += NN__W) {
+        const int left = o - i < NN__W ? (int)(o - i) : NN__W;
+        NN__R *sums = (NN__R *)rows + i;
+        NN__V d[36], g[18], w[3];
+        for (int64_t e = 0; e < q * q; e++) d[e] = nn__v_load_n(sums + e * step, left);
+        for (int64_t k = 0; k < q; k++) {
+            if (tile == 2) NN__K(winograd_gather)(w, d + k, q, 2);
+            else NN__K(winograd_gather)(w, d + k, q, 4);
+            for (int j = 0; j < 3; j++) g[j * q + k] = w[j];
+        }
+        for (int j = 0; j < 3; j++) {
+            if (tile == 2) NN__K(winograd_gather)(w, g + j * q, 1, 2);
+            else NN__K(winograd_gather)(w, g + j * q, 1, 4);
+            for (int k = 0; k < 3; k++) nn__v_store_n(sums + (j * 3 + k) * step, w[k], left);
         }
     }
 }
@@ -22477,7 +22596,7 @@ static const nn__kernel_set NN__K(set) = {
 #undef NN__X
     NN__K(uniform),
     NN__K(normal), NN__K(dropout), NN__K(mask), NN__K(gemm), NN__K(gemm_row), NN__K(gemm_small), NN__K(gemm_scratch), NN__K(gemm_path), NN__K(gemm_packed), NN__K(gemm_pack), NN__K(gemm_mr), NN__K(gemm_nr),
-    NN__K(conv_pack), NN__K(conv), NN__K(conv_planes), NN__K(conv_planes_weight), NN__K(winograd_pack), NN__K(winograd), NN__K(conv_weight),
+    NN__K(conv_pack), NN__K(conv), NN__K(conv_planes), NN__K(conv_planes_weight), NN__K(winograd_pack), NN__K(winograd), NN__K(conv_weight), NN__K(winograd_weight), NN__K(winograd_taps),
     NN__K(pool_max), NN__K(pool_argmax), NN__K(pool_sum), NN__K(pool_spread), NN__K(pool_pairs), NN__K(pool_pairs_back), NN__K(pool_pick), NN__K(pool_scatter), NN__K(pool_places), NN__K(pool_split), NN__K(pool_merge), NN__K(resize_row), NN__K(peak),
 #if NN__PASS_F64
     NULL, NULL, NULL, NULL};

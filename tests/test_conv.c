@@ -372,7 +372,9 @@ static void large(void) {
     static const char *const list[] = {"conv 2,16,19,22 32,16,3,3 b p=1 a=relu", "conv 1,33,17,14 34,33,3,3 b p=1", "conv 2,24,23,15 32,24,3,3 s=2 p=1", "conv 2,64,15,11 48,64,1,1 b",
                                        "conv 2,64,27,13 64,1,3,3 b g=64 p=1", "conv 2,48,27,29 48,1,5,5 g=48 p=2 s=2", "conv 1,16,13,15 32,8,5,5 b g=2 p=2 a=gelu", "conv 1,3,45,47 16,3,7,7 b s=2 p=3",
                                        "conv 2,8,900 16,8,5 b p=2", "conv 1,8,5,9,13 12,8,3,3,3 b p=1", "transposed 1,24,13,15 24,16,4,4 b s=2 p=1", "transposed 1,16,17,19 16,24,3,3 p=1 a=relu",
-                                       "transposed 2,32,700 32,4,5 b g=4 s=3", "conv 70,4,7,9 8,4,3,3 b p=1", "conv 300,3,5,5 4,3,3,3 b", "conv 1,1,90,91 1,1,3,3 b p=1"};
+                                       "transposed 2,32,700 32,4,5 b g=4 s=3", "conv 70,4,7,9 8,4,3,3 b p=1", "conv 300,3,5,5 4,3,3,3 b", "conv 1,1,90,91 1,1,3,3 b p=1",
+                                       /* weight gradients by Winograd's tiles: images that share a block, groups, odd channels, slices of them, blocks of a plane */
+                                       "conv 19,16,14,15 24,16,3,3 b p=1", "conv 9,24,14,15 40,12,3,3 b g=2 p=1", "conv 3,9,30,31 11,9,3,3", "conv 3,128,22,19 64,128,3,3 b p=1", "conv 2,96,39,41 40,96,3,3 p=2"};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         conv_case k;
         char      line[160];
