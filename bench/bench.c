@@ -316,9 +316,8 @@ static void plan_begin(void) {
     nn_reset(c);
     t.p = nn_plan_begin(c, &o);
 }
-static void start_plan_train(void) {
+static void record_train(void) {
     nn_tensor *x, *y;
-    start_net();
     plan_begin();
     x     = nn_plan_input(t.p, "x", t.x);
     y     = nn_plan_input(t.p, "y", t.y);
@@ -326,6 +325,10 @@ static void start_plan_train(void) {
     nn_backward(t.out);
     nn_step(t.o);
     nn_plan_end(t.p, &t.out, 1);
+}
+static void start_plan_train(void) {
+    start_net();
+    record_train();
 }
 static void run_plan_train(void) {
     nn_plan_run(t.p);
@@ -482,8 +485,10 @@ static void check_grid(double *mark) {
 
 /* x [N,1,28,28] -> [N,10] */
 static nn_tensor *cnn(nn_scope s, nn_tensor *x) {
-    x = nn_relu(nn_layer_conv(s, "conv1", x, 32, 3, 1, 0));
-    x = nn_relu(nn_layer_conv(s, "conv2", x, 64, 3, 1, 0));
+    nn_conv_options o = nn_conv_defaults();
+    o.act = NN_ACT_RELU;
+    x = nn_layer_conv_with(s, "conv1", x, 32, NN_SHAPE(3), &o);
+    x = nn_layer_conv_with(s, "conv2", x, 64, NN_SHAPE(3), &o);
     x = nn_flatten(nn_max_pool(x, 2, 2, 0), 1); /* [N,9216] */
     return nn_layer_linear(s, "fc2", nn_layer_linear_act(s, "fc1", x, 128, NN_ACT_RELU), 10);
 }
@@ -528,6 +533,10 @@ static void start_picture_net(void) {
     nn_model_pack(t.m, 1);
     nn_model_plan(t.m, 1);
 }
+static void start_picture_plan(void) {
+    start_picture_net();
+    record_train();
+}
 static nn_tensor *predict_picture(void) { return nn_predict(t.m, nn_wrap(c, nn_ptr(t.x), NN_F32, grid_shape(at->grid))); }
 static void run_picture(void) {
     nn_tensor     *y = predict_picture();
@@ -538,10 +547,13 @@ static void run_picture(void) {
 static void check_picture_net(double *mark) {
     if (at->train) { /* the losses before and after three steps */
         for (int i = 0; i < 4; i++) {
-            nn_tensor *loss = t.loss(nn_forward(t.m, t.x), t.y);
+            nn_tensor *loss = t.p ? t.out : t.loss(nn_forward(t.m, t.x), t.y);
+            if (t.p) nn_plan_run(t.p);
             if (i % 3 == 0) mark[i / 3] = nn_item(loss);
-            nn_backward(loss);
-            nn_step(t.o);
+            if (!t.p) {
+                nn_backward(loss);
+                nn_step(t.o);
+            }
             nn_reset(c);
         }
         return;
@@ -555,7 +567,7 @@ static void check_picture_net(double *mark) {
 static const struct { const char *name; double mark[2]; } right[] = {
     {"conv3x3_64_56_n8", {-0.218691711, -0.00471340954}}, {"conv3x3_64_56_n8_fwdbwd", {14.7123672, -0.330915602}}, {"conv3x3_64_56_n8_exact", {-0.218691711, -0.00471340954}},
     {"dwconv3x3_64_56_n8", {-0.221678135, -1.200316}}, {"maxpool2_64_56_n8", {-0.381261385, 0.429401284}}, {"batchnorm2d_64_64_56", {11.1358473, -0.143734734}},
-    {"cnn_infer_b64", {0.227518199, -0.0511010631}}, {"cnn_train_b64", {2.95931521, 6.47956157}}, {"resnet18_b1", {3.93860082, -0.0613547604}},
+    {"cnn_infer_b64", {0.227518199, -0.0511010631}}, {"cnn_train_b64", {2.95931521, 6.47956157}}, {"cnn_train_b64_plan", {2.95931521, 6.47956157}}, {"resnet18_b1", {3.93860082, -0.0613547604}},
     {"resnet18_b8", {3.93959089, -0.319577608}}, {"conv1x1_64to256_56", {-0.207335549, 1.08810852}}, {"conv1x1_64to256_56_fwdbwd", {15.4252643, 2.25805332}},
     {"conv1x1s2_64to128_56", {-0.203099309, -1.26874031}}, {"conv1x1s2_64to128_56_fwdbwd", {12.5812521, -0.13042025}}, {"conv5x5_32to64_28", {-0.249451236, 1.44770486}},
     {"conv5x5_32to64_28_fwdbwd", {12.9353539, 2.05745447}}, {"conv7x7s2_3to64_224", {-0.212054021, -0.704616867}}, {"conv7x7s2_3to64_224_fwdbwd", {18.0550643, -0.0389118769}},
@@ -840,6 +852,7 @@ static void rows_vision(void) {
         nets[] = {
         {"cnn_infer_b64",          CNN,              64, 1,   10, {28, 28, 0},    3, 1, 0, 1, 1,   0, 0},
         {"cnn_train_b64",          CNN,              64, 1,   10, {28, 28, 0},    3, 1, 0, 1, 1,   0, 0},
+        {"cnn_train_b64_plan",     CNN,              64, 1,   10, {28, 28, 0},    3, 1, 0, 1, 1,   0, 0},
         {"resnet18_b1",            RESNET18,         1,  3, 1000, {224, 224, 0},  3, 1, 1, 1, 1,   0, 0},
         {"resnet18_b8",            RESNET18,         8,  3, 1000, {224, 224, 0},  3, 1, 1, 1, 1,   0, 0}},
         shapes[] = {
@@ -868,7 +881,10 @@ static void rows_vision(void) {
         if (i == 0) layer("vision", &layers[i], 1);
     }
     layer("vision", &norm, 1);
-    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) picture_net(&nets[i], i == 1);
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
+        row *r = picture_net(&nets[i], i == 1 || i == 2);
+        if (i == 2) { r->what = "the same step as a plan, which is what nn_fit runs"; r->start = start_picture_plan; r->run = run_plan_train; }
+    }
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int train = 0; train < 2; train++) layer("shapes", &shapes[i], train);
 }
