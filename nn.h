@@ -178,8 +178,8 @@
       a batch                           the data object               the next nn_data_next
       scratch of kernels                the context, one a worker     nn_end
    nn_end frees all that was made in a context. Arenas grow by themselves and merge into one piece at nn_reset; after
-   the first steps a training loop calls the allocator no more. nn_memory(c) reports. Call nn_reset once a step: without
-   it memory only grows. Using a tensor after nn_reset is an error message where it can be recognised, and always with
+   the first steps a training loop calls the allocator no more. nn_memory(c) reports. On Linux, blocks of 1 MiB and more ask
+   for huge pages, unless the allocator is your own. Call nn_reset once a step: without it memory only grows. Using a tensor after nn_reset is an error message where it can be recognised, and always with
    NN_DEBUG; without it, a stale pointer may show another tensor's values. Use after nn_drop is not recognised.
 
    5. GRADIENTS
@@ -448,9 +448,9 @@
 
    14. NUMERICS
    f32 exp, log, tanh, erf, sigmoid, sin and cos are within 2 ulp, expm1, log1p and what is made of them within 5; the rarer
-   functions (tan, asin, sinh, pow, ...) are the C library's, in double. 3x3 convolutions with stride 1 may go through Winograd's transforms, in f32:
-   up to ten times the rounding error of plain sums (some 3e-7 times the length of the sum at worst), for about half the
-   time; nn_conv_options.exact = 1 sums plainly. Long sums are pairwise; softmax, log-softmax and cross-entropy
+   functions (tan, asin, sinh, pow, ...) are the C library's, in double. 3x3 convolutions with stride 1 and their gradients may go through Winograd's
+   transforms, in f32: up to ten times the rounding error of plain sums (some 3e-7 times the length of the sum at worst), for
+   about half the time; nn_conv_options.exact = 1 sums plainly. Long sums are pairwise; softmax, log-softmax and cross-entropy
    are stable. Products of f16 and bf16 are summed in f32 and rounded once; those of int8 (nn_matmul_i8) are exact. Where
    the CPU has AMX, bf16 products use it, and then denormals count as zero. With -ffast-math, checks for NaN and infinity
    are off, and these promises with them.
@@ -6558,19 +6558,21 @@ static void nn__conv_part(void *arg, int64_t begin, int64_t end, int worker) {
 /* Winograd's tiles, if they pay: the multiplications of a pair of channels and an image, with what the transforms cost beside them. Blocks of tiles
    keep the transformed strips in the second cache; small images share one. sum: a weight's gradient, whose sums should stay there too. */
 enum { NN__TILES = 56 << 6, NN__TILES_LEAST = 32 }; /* tiles of a block times channels; but so many of them, for each block reads all weights */
-enum { NN__SUMS = 1 << 18, NN__PARTS = 16 };        /* elements of a block's transformed tiles, and of the sums; parts of a weight's gradient, half as many of these larger ones */
+enum { NN__SUMS = 1 << 18 };                        /* elements of a block's transformed tiles, and of the sums */
+static int64_t nn__conv_slice(const nn__sweep *p) { return p->c <= 96 ? p->c : 64; } /* channels whose sums a job makes */
+static int64_t nn__conv_parts(const nn__sweep *p) { return p->tile ? 8 : 16; }                  /* of a weight's gradient, at most: Winograd's are larger */
 static void nn__winograd_blocks(nn__convolution *v, int sum) {
     nn__sweep *p = &v->p;
     double     batch = (double)nn__max64(1, v->batch), read = sum ? 0 : 64 / batch, plain = 9 * ((double)(p->places[1] * p->places[2]) + read), best = 0; /* read: of a weight */
-    int64_t    most = 1, high, wide;
+    int64_t    channels = sum ? nn__conv_slice(p) : p->c, most = 1, high, wide;
     p->tile = 0;
     if (p->c < 8 || p->o < 8 || p->places[0] != 1 || p->span[0] != 1) return;
     for (int64_t m = 2; m <= 4; m += 2) {
-        int64_t q2 = (m + 2) * (m + 2), fits = sum ? NN__SUMS / (q2 * (nn__min64(p->c, 96) + p->o)) : nn__max64(NN__TILES_LEAST, NN__TILES / p->c);
+        int64_t q2 = (m + 2) * (m + 2), fits = sum ? NN__SUMS / (q2 * (channels + p->o)) : nn__max64(NN__TILES_LEAST, NN__TILES / p->c);
         double  tiles = (double)(nn__ceil_div(p->places[1], m) * nn__ceil_div(p->places[2], m));
-        double  cost  = tiles * (double)q2 * (1 + 6.0 * (1 / (double)p->c + 1 / (double)p->o)) * 1.1 + read * (double)q2;
-        if (sum && (fits == 0 || (double)(q2 * p->c) * (double)p->o > NN__SUMS)) continue;
-        if (sum) cost += (double)q2 * 4 * (tiles / (double)fits + NN__PARTS / 2 / batch); /* sums are read and written for each block, and once more for each part */
+        double  cost  = tiles * (double)q2 * (1 + 6.0 * (1 / (double)channels + 1 / (double)p->o)) * 1.1 + read * (double)q2;
+        if (sum && (fits == 0 || (double)(q2 * channels) * (double)p->o > NN__SUMS)) continue;
+        if (sum) cost += (double)q2 * 4 * (tiles / (double)fits + 8 / batch); /* sums are read and written for each block, and once more for each part */
         if (cost < plain && (best == 0 || cost < best)) { best = cost; p->tile = m; most = fits; }
     }
     if (!p->tile) return;
@@ -6670,8 +6672,11 @@ static int nn__sweep_plan(nn__convolution *v, const int64_t *kernel, int64_t *co
     nn__sweep_blocks(v, p->span, p->planes ? 8 * NN__PLACES : nn__max64(v->k->gemm_rows, NN__PLACES * 64 / (sum ? nn__max64(64, p->o) : 64)));
     if (!p->planes && !exact && v->element == 4 && v->taps == 9 && p->span[1] == 3 && p->span[2] == 3 && p->step[1] == 1 && p->step[2] == 1 && p->every[1] == 1 && p->every[2] == 1)
         nn__winograd_blocks(v, sum);
-    if (!p->planes && !p->tile && !sum && p->blocks[0] * p->blocks[1] * p->blocks[2] == 1) /* so that weights are not read for each of many small images */
-        p->images = nn__min64(NN__PLACES / nn__max64(1, p->block[0] * p->block[1] * p->block[2]), (int64_t)(2 * NN__STRIP / (1 + nn__conv_strip_size(p))));
+    if (!p->planes && !p->tile && p->blocks[0] * p->blocks[1] * p->blocks[2] == 1) { /* many small images: so that weights, or sums, are not read for each of them */
+        double places = (double)(p->block[0] * p->block[1] * p->block[2]), strip = 1 + nn__conv_strip_size(p);
+        p->images = sum ? (int64_t)(NN__SUMS / (places * (double)p->o + strip * (double)nn__conv_slice(p) / (double)p->c)) : nn__min64((int64_t)(NN__PLACES / places), (int64_t)(2 * NN__STRIP / strip));
+    }
+    if (sum) p->images = nn__min64(p->images, v->batch * nn__ceil_div(p->c, nn__conv_slice(p)) / nn__conv_parts(p)); /* but jobs for many threads */
     p->images = nn__max64(1, nn__min64(p->images, v->batch));
     if (v->batch > 0) p->images = nn__ceil_div(v->batch, nn__ceil_div(v->batch, p->images)); /* evenly */
     return nn__sweep_taps(v, kernel, off, ascending);
@@ -6845,10 +6850,10 @@ static void nn__run_conv_weight(nn_node *n) {
     }
     v.sums         = p->tile ? (p->tile + 2) * (p->tile + 2) : p->count;
     v.partial_size = (size_t)(p->groups * p->c * p->o * v.sums) * v.element;
-    v.slice        = p->c <= 96 ? p->c : 64;
+    v.slice        = nn__conv_slice(p);
     v.slices       = nn__ceil_div(p->c, v.slice);
     blocks         = nn__ceil_div(v.batch, p->images) * p->blocks[0] * p->blocks[1] * p->blocks[2];
-    v.parts        = nn__max64(1, nn__min64(nn__min64(blocks, p->tile ? NN__PARTS / 2 : NN__PARTS), (int64_t)(((size_t)8 << 20) / v.partial_size)));
+    v.parts        = nn__max64(1, nn__min64(nn__min64(blocks, nn__conv_parts(p)), (int64_t)(((size_t)8 << 20) / v.partial_size)));
     v.part         = nn__ceil_div(blocks, v.parts);
     v.parts        = nn__ceil_div(blocks, v.part);
     room           = (size_t)v.parts * v.partial_size;
@@ -21630,24 +21635,28 @@ NN__UNUSED static void NN__K(winograd)(const nn__sweep *p, int64_t job, void *sc
     }
 }
 
-// The part of the weight's gradient that a block of places gives, for the channels of x from `first` on: dw[run][element][o] += x's elements times
-// y's channels, over the places. Here a place is a step of k; y is dy, p->w not used.
+// The part of the weight's gradient that a block of places gives, of one image or of several small ones, for the channels of x from `first` on:
+// dw[run][element][o] += x's elements times y's channels, over the places. Here a place is a step of k; y is dy, p->w not used.
 NN__UNUSED static void NN__K(conv_weight)(const nn__sweep *p, int64_t block, int64_t first, int64_t channels, void *out, void *scratch) {
-    const int64_t nr = NN__K(gemm_nr), mr = NN__K(gemm_mr), each = p->blocks[0] * p->blocks[1] * p->blocks[2], b = block / each / p->groups, g = block / each % p->groups;
-    const int64_t cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = (p->block[1] - 1) * p->step[1] + p->span[1];
-    const NN__R *x = (const NN__R *)p->x.data + b * p->x.batch + (g * p->c + first) * p->x.channel, *dy = (const NN__R *)p->y.data + b * p->y.batch + g * p->o * p->y.channel;
-    NN__R *strip = (NN__R *)scratch, *buf = strip + p->room, *dw = (NN__R *)out;
-    const int64_t run = p->run / p->c * channels;       // as many taps, of fewer channels
-    int64_t at[3], n[3], *const start = (int64_t *)(void *)(buf + nn__round16(p->block[0] * p->block[1] * p->block[2] * p->o));
+    const int64_t nr = NN__K(gemm_nr), mr = NN__K(gemm_mr), each = p->blocks[0] * p->blocks[1] * p->blocks[2], g = block / each % p->groups;
+    const int64_t image = block / each / p->groups * p->images, images = nn__min64(p->images, p->batch - image), room = (int64_t)p->room;
+    const int64_t cols = (p->block[2] - 1) * p->step[2] + p->span[2], rows = (p->block[1] - 1) * p->step[1] + p->span[1], run = p->run / p->c * channels; // as many taps, of fewer channels
+    NN__R *strip = (NN__R *)scratch, *buf = strip + p->images * room, *dw = (NN__R *)out;
+    int64_t at[3], n[3], *const start = (int64_t *)(void *)(buf + nn__round16(p->images * p->block[0] * p->block[1] * p->block[2] * p->o));
     nn__gemm_tile t;
     NN__K(conv_block)(p, block % each, at, n);
-    NN__K(conv_strip)(p, x, channels, at, n, strip);
-    memset(&t, 0, sizeof t);
-    t.k = n[2]; t.run = start; t.runs = n[0] * n[1];
-    for (int64_t i = 0; i < t.runs; i++) {
-        start[i] = (i / n[1] * p->step[0] * rows + i % n[1] * p->step[1]) * cols * channels;
-        NN__K(conv_turn)(buf + i * n[2] * p->o, p->o, dy + (at[0] + i / n[1]) * p->y.at[0] + (at[1] + i % n[1]) * p->y.at[1] + at[2] * p->y.at[2], p->y.channel, p->y.at[2], p->o, n[2]);
+    const int64_t lines = n[0] * n[1];
+    for (int64_t b = 0; b < images; b++) {
+        const NN__R *x = (const NN__R *)p->x.data + (image + b) * p->x.batch + (g * p->c + first) * p->x.channel;
+        const NN__R *dy = (const NN__R *)p->y.data + (image + b) * p->y.batch + g * p->o * p->y.channel + at[2] * p->y.at[2];
+        NN__K(conv_strip)(p, x, channels, at, n, strip + b * room);
+        for (int64_t i = 0; i < lines; i++) {
+            start[b * lines + i] = b * room + (i / n[1] * p->step[0] * rows + i % n[1] * p->step[1]) * cols * channels;
+            NN__K(conv_turn)(buf + (b * lines + i) * n[2] * p->o, p->o, dy + (at[0] + i / n[1]) * p->y.at[0] + (at[1] + i % n[1]) * p->y.at[1], p->y.channel, p->y.at[2], p->o, n[2]);
+        }
     }
+    memset(&t, 0, sizeof t);
+    t.k = n[2]; t.run = start; t.runs = images * lines;
     t.a_row = 1; t.a_col = p->step[2] * channels;
     t.b_row = p->o; t.c_row = p->o;
     t.add = 1;
