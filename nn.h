@@ -179,8 +179,9 @@
       scratch of kernels                the context, one a worker     nn_end
    nn_end frees all that was made in a context. Arenas grow by themselves and merge into one piece at nn_reset; after
    the first steps a training loop calls the allocator no more. nn_memory(c) reports. On Linux, blocks of 1 MiB and more ask
-   for huge pages, unless the allocator is your own. Call nn_reset once a step: without it memory only grows. Using a tensor after nn_reset is an error message where it can be recognised, and always with
-   NN_DEBUG; without it, a stale pointer may show another tensor's values. Use after nn_drop is not recognised.
+   for huge pages, unless the allocator is your own. Call nn_reset once a step: without it memory only grows. Using a tensor
+   after nn_reset is an error message where it can be recognised, and always with NN_DEBUG; without it, a stale pointer may
+   show another tensor's values. Use after nn_drop is not recognised.
 
    5. GRADIENTS
    Ops run at once; those that a gradient may need are written on the tape. nn_backward walks it from the loss to its
@@ -448,12 +449,12 @@
 
    14. NUMERICS
    f32 exp, log, tanh, erf, sigmoid, sin and cos are within 2 ulp, expm1, log1p and what is made of them within 5; the rarer
-   functions (tan, asin, sinh, pow, ...) are the C library's, in double. 3x3 convolutions with stride 1 and their gradients may go through Winograd's
-   transforms, in f32: up to ten times the rounding error of plain sums (some 3e-7 times the length of the sum at worst), for
-   about half the time; nn_conv_options.exact = 1 sums plainly. Long sums are pairwise; softmax, log-softmax and cross-entropy
-   are stable. Products of f16 and bf16 are summed in f32 and rounded once; those of int8 (nn_matmul_i8) are exact. Where
-   the CPU has AMX, bf16 products use it, and then denormals count as zero. With -ffast-math, checks for NaN and infinity
-   are off, and these promises with them.
+   functions (tan, asin, sinh, pow, ...) are the C library's, in double. 3x3 convolutions with stride 1 and their gradients
+   may go through Winograd's transforms, in f32: up to ten times the rounding error of plain sums (some 3e-7 times the length
+   of the sum at worst), for about half the time; nn_conv_options.exact = 1 sums plainly. Long sums are pairwise; softmax,
+   log-softmax and cross-entropy are stable. Products of f16 and bf16 are summed in f32 and rounded once; those of int8
+   (nn_matmul_i8) are exact. Where the CPU has AMX, bf16 products use it, and then denormals count as zero. With
+   -ffast-math, checks for NaN and infinity are off, and these promises with them.
 
    15. DEVICES
    A tensor's storage knows its device: 0 is the host, 1 the context's backend (nn_config.backend), eight functions.
@@ -1425,6 +1426,7 @@ NN_API nn_backend  nn_backend_null(nn_null_counts *counts);       /* counts its 
 #    define MADV_HUGEPAGE 14
 extern int madvise(void *, size_t, int);
 #  endif
+#  define NN__ASK_HUGE(p, size) (void)madvise(p, size, MADV_HUGEPAGE) /* a wish: where it is not granted, pages stay small */
 #endif
 #if !defined(NN_MALLOC)
 #  define NN_MALLOC(size) malloc(size)
@@ -1828,7 +1830,7 @@ static int nn__ok_arg(nn_ctx *c, const char *function, const void *arg, const ch
 /* Large blocks begin at a huge page and ask for such pages: finding its way through 4 KiB ones costs a convolution a tenth of its time. How many bytes
    of a block: whole pages, the last one at least half used. The sanitizer sees overruns only without the slack. */
 static size_t nn__huge(const nn_ctx *c, size_t size) {
-#if defined(MADV_HUGEPAGE)
+#if defined(NN__ASK_HUGE)
     return NN__SEPARATE_BLOCKS || c->config.alloc ? 0 : (size + NN__HUGE_PAGE / 2) / NN__HUGE_PAGE * NN__HUGE_PAGE;
 #else
     (void)c; (void)size;
@@ -1845,8 +1847,8 @@ static void *nn__alloc(nn_ctx *c, size_t size) {
     p = raw + sizeof(void *);
     p += (align - (uintptr_t)p % align) % align;
     memcpy(p - sizeof(void *), &raw, sizeof raw); /* remember where the block began */
-#if defined(MADV_HUGEPAGE)
-    if (huge) (void)madvise(p, huge, MADV_HUGEPAGE); /* a wish: where it is not granted, pages stay small */
+#if defined(NN__ASK_HUGE)
+    if (huge) NN__ASK_HUGE(p, huge);
 #endif
     c->memory.allocations++;
     c->memory.now += size;
@@ -7263,7 +7265,8 @@ static void nn__run_pooling(nn_node *n, nn__pool_kind kind, nn_tensor *x, nn_ten
         w.front = (int64_t)nn__round_up((size_t)w.apart, 16) - a->out[2] / 16 * 16; /* at least what the last tap reaches back */
         w.lines = w.apart * stride + w.front;
         w.pairs = (kind == NN__POOL_MAX || kind == NN__POOL_AVG || kind == NN__POOL_MAX_BACK) && a->w.kernel[2] == 2 && stride == 2 && a->w.dilation[2] == 1 && a->w.before[2] == 0 && 2 * a->out[2] <= a->in[2];
-        if (w.pairs && !a->adaptive && a->out[0] == 1 && a->in[0] == 1 && a->w.before[1] == 0 && (a->out[1] - 1) * a->w.stride[1] + (a->w.kernel[1] - 1) * a->w.dilation[1] < a->in[1]) w.rows = a->out[1];
+        if (w.pairs && !a->adaptive && a->out[0] == 1 && a->in[0] == 1 && a->w.before[1] == 0 && (a->out[1] - 1) * a->w.stride[1] + (a->w.kernel[1] - 1) * a->w.dilation[1] < a->in[1])
+            w.rows = nn__max64(1, a->out[1]);
         w.fresh = w.pairs && w.rows == a->out[1] && a->w.kernel[1] == a->w.stride[1] && a->w.dilation[1] == 1 && a->in[1] == a->w.stride[1] * a->out[1] && a->in[2] == 2 * a->out[2];
     }
     size = (size_t)(3 * w.lists + 3 * a->w.kernel[2] + stride + 2) * sizeof(int64_t) + (size_t)(w.lines * (6 + taps / a->w.kernel[2])) * w.e;
