@@ -3259,6 +3259,7 @@ typedef struct nn__sweep {
     const int32_t *tap;                     /* `count` of them, in the order of the runs */
     int64_t        images, batch;           /* of a block; all */
     int64_t        tile;                    /* Winograd: m of F(m x m, 3 x 3), 4 or 2; 0: not so */
+    int64_t        pool;                    /* y has the largest of each 2 x 2 places; these are even in number, then, also of a block */
 } nn__sweep;
 
 /* op(name): unary y = f(x, p); binary z = f(x, y, p), each operand's stride 0 or 1. n < 0: -n values, stored past the caches. */
@@ -6348,6 +6349,7 @@ enum { NN__X_LAST = 1, NN__Y_LAST = 2 }; /* which side of a convolution is [N,..
 typedef struct nn__conv {
     nn__window w;
     int64_t    size[NN__GRID], groups; /* of x */
+    int64_t    pool;                   /* plans only, two axes: y holds the largest of each 2 x 2 places; 0: each of them */
     int32_t    axes, last, act, exact;
 } nn__conv;
 
@@ -6674,6 +6676,10 @@ static int nn__sweep_plan(nn__convolution *v, const int64_t *kernel, int64_t *co
     nn__sweep_blocks(v, p->span, p->planes ? 8 * NN__PLACES : nn__max64(v->k->gemm_rows, NN__PLACES * 64 / (sum ? nn__max64(64, p->o) : 64)));
     if (!p->planes && !exact && v->element == 4 && v->taps == 9 && p->span[1] == 3 && p->span[2] == 3 && p->step[1] == 1 && p->step[2] == 1 && p->every[1] == 1 && p->every[2] == 1)
         nn__winograd_blocks(v, sum);
+    if (p->pool) {
+        p->block[1] += p->block[1] % 2;
+        p->blocks[1] = nn__ceil_div(p->places[1], p->block[1]);
+    }
     if (!p->planes && !p->tile && p->blocks[0] * p->blocks[1] * p->blocks[2] == 1) { /* many small images: so that weights, or sums, are not read for each of them */
         double places = (double)(p->block[0] * p->block[1] * p->block[2]), strip = 1 + nn__conv_strip_size(p);
         p->images = sum ? (int64_t)(NN__SUMS / (places * (double)p->o + strip * (double)nn__conv_slice(p) / (double)p->c)) : nn__min64((int64_t)(NN__PLACES / places), (int64_t)(2 * NN__STRIP / strip));
@@ -6716,8 +6722,9 @@ static int nn__conv_forward(nn_node *n, nn__convolution *v, const nn_tensor *x, 
     nn__sweep *p = &v->p;
     nn__convolution_of(n, v, x, y, in);
     if (!nn__conv_offsets(v->ctx, axis[0], off)) return 0;
+    p->pool = ((const nn__conv *)n->attr)->pool;
     for (int d = 0; d < 3; d++) {
-        p->places[d] = p->y.size[d];
+        p->places[d] = p->pool && d > 0 ? 2 * p->y.size[d] : p->y.size[d];
         p->step[d]   = axis[1][d];
         p->every[d]  = 1;
         p->span[d]   = (axis[0][d] - 1) * axis[2][d] + 1;
@@ -15840,7 +15847,7 @@ static nn_node *nn__product_with(nn_plan *p, const nn_node *t, nn_tensor *more, 
     return n;
 }
 
-/* -- a convolution with what follows it:  y = act(scale conv(x, w) + shift + residual), channel by channel -- */
+/* -- a convolution with what follows it:  y = pool(act(scale conv(x, w) + shift + residual)), channel by channel -- */
 typedef struct nn__conv_fused { nn__conv conv; double flops; int64_t act; int32_t bias, scale, residual, packs; } nn__conv_fused; /* as nn__product; shift follows scale */
 static void nn__run_conv_fused(nn_node *n) { /* conv stands first in the attributes */
     const nn__conv_fused *a = (const nn__conv_fused *)n->attr;
@@ -15892,14 +15899,24 @@ static nn_node *nn__conv_with(nn_plan *p, int64_t j, int64_t i, int64_t *at, nn_
     n->out[0] = p->node[j]->out[0];
     return n;
 }
-static nn_node *nn__fuse_conv(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* a norm's scale and shift, a residual, an activation */
+static int nn__pools_pairs(const nn__pooling *a) { /* each 2 x 2 places of a plane */
+    const nn__window *w = &a->w;
+    return a->axes == 2 && !a->adaptive && w->kernel[1] == 2 && w->kernel[2] == 2 && w->stride[1] == 2 && w->stride[2] == 2 && w->dilation[1] == 1 && w->dilation[2] == 1 &&
+           w->before[1] == 0 && w->before[2] == 0 && a->in[1] == 2 * a->out[1] && a->in[2] == 2 * a->out[2];
+}
+static nn_node *nn__fuse_conv(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* a norm's scale and shift, a residual, an activation, pooling */
     nn_node       *t = p->node[j];
     nn__conv_fused a;
     for (int k = 0; k < t->n_in && k < 2; k++) {
         nn_tensor *other = t->n_in == 2 ? t->in[1 - k] : NULL;
         if (t->n_out != 1 || (*i = nn__sole_maker(p, t->in[k], &nn__op_conv_fused)) < 0) continue;
-        if (!nn__same_shape(t->in[k], p->node[*i]->out[0]) || !nn_is_contiguous(t->in[k]) || !nn__same_shape(t->in[k], t->out[0])) continue;
+        if (!nn__same_shape(t->in[k], p->node[*i]->out[0]) || !nn_is_contiguous(t->in[k])) continue;
         a = *(const nn__conv_fused *)p->node[*i]->attr;
+        if (t->op == &nn__op_max_pool && nn__pools_pairs((const nn__pooling *)t->attr) && a.residual < 0 && !a.conv.pool && a.conv.groups == 1 && nn__conv_channels(t->in[k], a.conv.last & NN__Y_LAST) > NN__FEWEST) {
+            a.conv.pool = 1;
+            return nn__conv_with(p, j, *i, at, NULL, 0, &a);
+        }
+        if (a.conv.pool || !nn__same_shape(t->in[k], t->out[0])) continue;
         if (t->op == &nn__op_channel_affine && k == 0 && a.scale < 0 && a.act < 0 && a.residual < 0 && !*(const int32_t *)t->attr == !(a.conv.last & NN__Y_LAST)) {
             a.scale = p->node[*i]->n_in;
             return nn__conv_with(p, j, *i, at, t->in + 1, 2, &a);
@@ -16873,7 +16890,7 @@ static const nn__pass nn__passes[] = {
     {"common subexpressions", "computed once", nn__pass_common, 1},
     {"softmax and loss", "cross-entropy and its gradient in one pass over the rows", nn__pass_loss, 1},
     {"epilogues", "bias, activation, residual in the last store of a product", nn__pass_epilogues, 1},
-    {"convolutions", "batch norm, residual, activation where a convolution stores its result", nn__pass_convolutions, 1},
+    {"convolutions", "batch norm, residual, activation, 2 x 2 pooling where a convolution stores its result", nn__pass_convolutions, 1},
     {"layouts", "values between convolutions and pooling lie channels last", nn__pass_layouts, 1},
     {"norm and product", "rows normalised where they are multiplied", nn__pass_norms, 1},
     {"chains", "element-wise ops tile by tile in the first cache", nn__pass_chains, 1},
@@ -16933,6 +16950,7 @@ static void nn__put_op(nn__out *o, const nn_node *n) { /* the op, and what was f
         if (a->scale >= 0) nn__put(o, "+scale");
         if (a->residual >= 0) nn__put(o, "+residual");
         if (a->act >= 0) nn__put(o, "+%s", nn__kernel_name(a->act, 1));
+        if (a->conv.pool) nn__put(o, "+max_pool");
         if (a->conv.last) nn__put(o, ",%s%s last", a->conv.last & NN__X_LAST ? " x" : "", a->conv.last & NN__Y_LAST ? " y" : "");
     }
     if (n->op == &nn__op_chain)
@@ -21169,11 +21187,27 @@ static void NN__K(conv_panel)(const NN__R *strip, int64_t places, int64_t within
         }
 }
 
-// What is left to do for a block's results in buf: scale and shift, activation, to y; a residual is added there, where it has the same places.
-static void NN__K(conv_finish)(const nn__sweep *p, int64_t b, int64_t g, int64_t panel, const int64_t *at, const int64_t *n, NN__R *buf) {
-    const int64_t nr = NN__K(gemm_nr), places = n[0] * n[1] * n[2], cols = nn__min64(nr, p->o - panel * nr), channel = p->y.channel, first = g * p->o + panel * nr;
+// buf[n1][n2][nr] becomes [n1/2][n2/2][nr]: the largest of two rows, then of two columns, as max pooling does it
+static void NN__K(conv_pool)(NN__R *buf, int64_t nr, int64_t n1, int64_t n2, int64_t cols) {
+    NN__R *out = buf;
+    for (int64_t r = 0; r < n1; r += 2)
+        for (int64_t q = 0; q < n2; q += 2, out += nr)
+            for (int64_t j = 0; j < cols; j += NN__W) {
+                const NN__R *x = buf + (r * n2 + q) * nr + j;
+                NN__V column[2];
+                for (int k = 0; k < 2; k++) {
+                    const NN__V v = nn__v_load(x + (n2 + k) * nr);
+                    column[k] = nn__v_select(nn__v_isnan(v), v, nn__v_max(v, nn__v_load(x + k * nr)));
+                }
+                nn__v_store(out + j, nn__v_select(nn__v_isnan(column[1]), column[1], nn__v_max(column[1], column[0])));
+            }
+}
+// What is left to do for a block's results in buf: scale and shift, activation, pooling, to y; a residual is added there, where it has the same places.
+static void NN__K(conv_finish)(const nn__sweep *p, int64_t b, int64_t g, int64_t panel, const int64_t *from, const int64_t *of, NN__R *buf) {
+    const int64_t s = p->pool ? 2 : 1, at[3] = {from[0], from[1] / s, from[2] / s}, n[3] = {of[0], of[1] / s, of[2] / s}; // of y's
+    const int64_t nr = NN__K(gemm_nr), places = of[0] * of[1] * of[2], cols = nn__min64(nr, p->o - panel * nr), channel = p->y.channel, first = g * p->o + panel * nr;
     const int whole = p->every[2] == 1 && channel != 1 && (n[2] == p->y.size[2] || n[1] == 1) && n[0] == 1 && p->every[1] == 1; // neighbours in y too
-    const int64_t start = b * p->y.batch + first * channel, run = whole ? places : n[2];
+    const int64_t start = b * p->y.batch + first * channel, run = whole ? n[1] * n[2] : n[2];
     if (p->scale)
         for (int64_t j = 0; j < cols; j += NN__W) {
             const int left = cols - j < NN__W ? (int)(cols - j) : NN__W;
@@ -21182,6 +21216,7 @@ static void NN__K(conv_finish)(const nn__sweep *p, int64_t b, int64_t g, int64_t
         }
     if (p->act && !p->residual && cols == nr) p->act(buf, buf, places * nr, NULL);
     else for (int64_t i = 0; i < places && p->act && !p->residual; i++) p->act(buf + i * nr, buf + i * nr, cols, NULL);
+    if (p->pool) NN__K(conv_pool)(buf, nr, of[1], of[2], cols);
     for (int64_t i = 0; i < n[0] * n[1]; i++) {
         const int64_t z = p->first[0] + (at[0] + i / n[1]) * p->every[0], r = p->first[1] + (at[1] + i % n[1]) * p->every[1], q = p->first[2] + at[2] * p->every[2];
         const int64_t to = start + z * p->y.at[0] + r * p->y.at[1] + q * p->y.at[2], lines = channel == 1 ? n[2] : cols, length = channel == 1 ? cols : run, line = channel == 1 ? p->y.at[2] : channel;

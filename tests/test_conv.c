@@ -384,6 +384,48 @@ static void large(void) {
     }
 }
 
+/* Inference as a plan pools where the convolution stores its result; the bits are those of one op after the other. `fits`: can it here? */
+static void pooled(nn_ctx *c, const char *text, int fits) {
+    static char said[1 << 14];
+    conv_case   k;
+    char        line[160], where[40];
+    snprintf(line, sizeof line, "%s", text);
+    read_case(&k, line);
+    for (int way = 0; way < 4; way++) { /* f32 and f64, rows-first and channels-last */
+        nn_dtype        real = way / 2 ? NN_F64 : NN_F32;
+        nn_tensor      *x = make(c, real, k.x, 1, 0), *w = make(c, real, k.w, 2, 0), *b = k.bias ? make(c, real, NN_SHAPE(k.w.dim[0]), 3, 0) : NULL, *y, *want;
+        nn_plan_options o = nn_plan_defaults();
+        nn_plan        *p;
+        int             was = nn_no_grad(c, 1), fused;
+        if (!(way / 2)) { nn_f32(x)[7] = -NAN; nn_f32(x)[nn_numel(x) / 2] = INFINITY; }
+        if (way % 2) x = nn_channels_last(x);
+        want = nn_contiguous(nn_max_pool(convolve(&k, x, w, b, 0), 2, 2, 0));
+        p    = nn_plan_begin(c, &o);
+        x    = nn_plan_input(p, "x", x);
+        w    = nn_plan_input(p, "w", w);
+        b    = b ? nn_plan_input(p, "b", b) : NULL;
+        y    = nn_contiguous(nn_max_pool(convolve(&k, x, w, b, 0), 2, 2, 0));
+        snprintf(where, sizeof where, "pooled, way %d", way);
+        if (nn_plan_end(p, &y, 1) && nn_plan_run(p)) {
+            expect(!memcmp(nn_ptr(y), nn_ptr(want), (size_t)nn_numel(want) * (way / 2 ? 8 : 4)), text, "a plan that pools has other bits");
+            nn_plan_report_text(p, said, sizeof said);
+            fused = strstr(said, "max_pool") && !strstr(said, " max_pool");
+            expect(fused == fits, text, fits ? "does not pool where it stores" : "pools where it cannot");
+        }
+        no_error(c, text, where);
+        nn_plan_free(p);
+        nn_no_grad(c, was);
+        nn_reset(c);
+    }
+}
+static void pools(void) {
+    static const char *const fits[] = {"conv 2,16,18,22 32,16,3,3 b p=1 a=relu", "conv 1,16,66,44 37,16,3,3 p=1", "conv 3,3,30,26 16,3,7,7 b p=2 a=tanh", "conv 2,8,62,39 5,8,3,4 b s=2", "conv 9,12,6,6 13,12,1,1 b"};
+    static const char *const not[]  = {"conv 2,8,13,12 16,8,3,3 b p=1 a=relu", "conv 2,8,12,12 16,4,3,3 b g=2 p=1", "conv 2,8,12,12 3,8,3,3 b p=1"}; /* odd rows, groups, few outputs */
+    for (int i = 0; i < 3; i++)
+        for (size_t k = 0; k < sizeof fits / sizeof *fits; k++) pooled(with_threads[i], fits[k], 1);
+    for (size_t k = 0; k < sizeof not / sizeof *not; k++) pooled(context, not[k], 0);
+}
+
 /* ---- edges ------------------------------------------------------------------------------------------- */
 
 static double largest(nn_tensor *x) { return nn_item(nn_max(nn_abs(x), NN_ALL, 0)); }
@@ -729,6 +771,7 @@ int main(int argc, char **argv) {
         if (argc < 3 || strstr(list[i].text, argv[2])) all_ways(&list[i]);
     if (argc < 3) {
         large();
+        pools();
         empty(context);
         special(context);
         layouts(context);
