@@ -420,10 +420,10 @@ static void pooled(nn_ctx *c, const char *text, int fits) {
 }
 static void pools(void) {
     static const char *const fits[] = {"conv 2,16,18,22 32,16,3,3 b p=1 a=relu", "conv 1,16,66,44 37,16,3,3 p=1", "conv 3,3,30,26 16,3,7,7 b p=2 a=tanh", "conv 2,8,62,39 5,8,3,4 b s=2", "conv 9,12,6,6 13,12,1,1 b"};
-    static const char *const not[]  = {"conv 2,8,13,12 16,8,3,3 b p=1 a=relu", "conv 2,8,12,12 16,4,3,3 b g=2 p=1", "conv 2,8,12,12 3,8,3,3 b p=1"}; /* odd rows, groups, few outputs */
+    static const char *const no[]   = {"conv 2,8,13,12 16,8,3,3 b p=1 a=relu", "conv 2,8,12,12 16,4,3,3 b g=2 p=1", "conv 2,8,12,12 3,8,3,3 b p=1"}; /* odd rows, groups, few outputs */
     for (int i = 0; i < 3; i++)
         for (size_t k = 0; k < sizeof fits / sizeof *fits; k++) pooled(with_threads[i], fits[k], 1);
-    for (size_t k = 0; k < sizeof not / sizeof *not; k++) pooled(context, not[k], 0);
+    for (size_t k = 0; k < sizeof no / sizeof *no; k++) pooled(context, no[k], 0);
 }
 
 /* ---- edges ------------------------------------------------------------------------------------------- */
