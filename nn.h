@@ -6069,9 +6069,14 @@ static nn_tensor *nn__act_back(int act, nn_tensor *y, nn_tensor *dy) { /* dy act
     default: return dy;
     }
 }
-static nn_tensor *nn__act_back_fast(int act, nn_tensor *y, nn_tensor *dy) { /* the same in one pass, where nobody differentiates it again */
-    return act == NN_ACT_RELU ? nn__apply2(&nn__op_relu_back, dy, y, NULL) : act == NN_ACT_SIGMOID ? nn__apply2(&nn__op_sigmoid_back, dy, y, NULL)
-         : act == NN_ACT_TANH ? nn__apply2(&nn__op_tanh_back, dy, y, NULL) : dy;
+static const nn_op *nn__act_back_op(int act) { /* the same in one pass, where nobody differentiates it again; NULL: none. Of gelu, y is what it was applied to */
+    switch (act) {
+    case NN_ACT_RELU: return &nn__op_relu_back;
+    case NN_ACT_SIGMOID: return &nn__op_sigmoid_back;
+    case NN_ACT_TANH: return &nn__op_tanh_back;
+    case NN_ACT_GELU: return &nn__op_gelu_back;
+    default: return NULL;
+    }
 }
 static void nn__grad_linear(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
     nn_tensor *dz = nn__act_back(*(const int *)n->attr, n->out[0], dy[0]);
@@ -6103,8 +6108,7 @@ static void nn__run_linear_back(nn_node *n) {
         room = bytes <= sizeof few ? few : nn__pool_get(n->ctx, bytes);
         if (!room) return;
         m.k      = nn__kernels_for(n->ctx, dtype);
-        m.kernel = a->act == NN_ACT_RELU ? offsetof(nn__kernel_set, relu_back) : a->act == NN_ACT_TANH ? offsetof(nn__kernel_set, tanh_back)
-                 : a->act == NN_ACT_GELU ? offsetof(nn__kernel_set, gelu_back) : offsetof(nn__kernel_set, sigmoid_back);
+        m.kernel = nn__act_back_op(a->act)->kernel;
         m.dtype  = dtype; m.operands = 2; m.stream = 0; m.p = NULL;
         m.x[0]   = dz; m.x[1] = nn__data(n->in[1]); m.y = room;
         m.stride[0][0] = m.stride[1][0] = 1;
@@ -6564,7 +6568,7 @@ static void nn__conv_part(void *arg, int64_t begin, int64_t end, int worker) {
 enum { NN__TILES = 56 << 6, NN__TILES_LEAST = 32 }; /* tiles of a block times channels; but so many of them, for each block reads all weights */
 enum { NN__SUMS = 1 << 18 };                        /* elements of a block's transformed tiles, and of the sums */
 static int64_t nn__conv_slice(const nn__sweep *p) { return p->c <= 96 ? p->c : 64; } /* channels whose sums a job makes */
-static int64_t nn__conv_parts(const nn__sweep *p) { return p->tile ? 8 : 16; }                  /* of a weight's gradient, at most: Winograd's are larger */
+static int64_t nn__conv_parts(int64_t tile) { return tile ? 8 : 16; }                /* of a weight's gradient, at most: Winograd's are larger */
 static void nn__winograd_blocks(nn__convolution *v, int sum) {
     nn__sweep *p = &v->p;
     double     batch = (double)nn__max64(1, v->batch), read = sum ? 0 : 64 / batch, plain = 9 * ((double)(p->places[1] * p->places[2]) + read), best = 0; /* read: of a weight */
@@ -6576,7 +6580,7 @@ static void nn__winograd_blocks(nn__convolution *v, int sum) {
         double  tiles = (double)(nn__ceil_div(p->places[1], m) * nn__ceil_div(p->places[2], m));
         double  cost  = tiles * (double)q2 * (1 + 6.0 * (1 / (double)channels + 1 / (double)p->o)) * 1.1 + read * (double)q2;
         if (sum && (fits == 0 || (double)(q2 * channels) * (double)p->o > NN__SUMS)) continue;
-        if (sum) cost += (double)q2 * 4 * (tiles / (double)fits + 8 / batch); /* sums are read and written for each block, and once more for each part */
+        if (sum) cost += (double)q2 * 4 * (tiles / (double)fits + (double)nn__conv_parts(m) / batch); /* sums are read and written for each block, and once more for each part */
         if (cost < plain && (best == 0 || cost < best)) { best = cost; p->tile = m; most = fits; }
     }
     if (!p->tile) return;
@@ -6684,7 +6688,7 @@ static int nn__sweep_plan(nn__convolution *v, const int64_t *kernel, int64_t *co
         double places = (double)(p->block[0] * p->block[1] * p->block[2]), strip = 1 + nn__conv_strip_size(p);
         p->images = sum ? (int64_t)(NN__SUMS / (places * (double)p->o + strip * (double)nn__conv_slice(p) / (double)p->c)) : nn__min64((int64_t)(NN__PLACES / places), (int64_t)(2 * NN__STRIP / strip));
     }
-    if (sum) p->images = nn__min64(p->images, v->batch * nn__ceil_div(p->c, nn__conv_slice(p)) / nn__conv_parts(p)); /* but jobs for many threads */
+    if (sum) p->images = nn__min64(p->images, v->batch * nn__ceil_div(p->c, nn__conv_slice(p)) / nn__conv_parts(p->tile)); /* but jobs for many threads */
     p->images = nn__max64(1, nn__min64(p->images, v->batch));
     if (v->batch > 0) p->images = nn__ceil_div(v->batch, nn__ceil_div(v->batch, p->images)); /* evenly */
     return nn__sweep_taps(v, kernel, off, ascending);
@@ -6862,7 +6866,7 @@ static void nn__run_conv_weight(nn_node *n) {
     v.slice        = nn__conv_slice(p);
     v.slices       = nn__ceil_div(p->c, v.slice);
     blocks         = nn__ceil_div(v.batch, p->images) * p->blocks[0] * p->blocks[1] * p->blocks[2];
-    v.parts        = nn__max64(1, nn__min64(nn__min64(blocks, nn__conv_parts(p)), (int64_t)(((size_t)8 << 20) / v.partial_size)));
+    v.parts        = nn__max64(1, nn__min64(nn__min64(blocks, nn__conv_parts(p->tile)), (int64_t)(((size_t)8 << 20) / v.partial_size)));
     v.part         = nn__ceil_div(blocks, v.parts);
     v.parts        = nn__ceil_div(blocks, v.part);
     room           = (size_t)v.parts * v.partial_size;
@@ -6884,7 +6888,10 @@ static void nn__conv_grads(nn_node *n, nn_tensor *dz, nn_tensor **dx) {
     if (dz && n->n_in > 2 && nn_wants(n, 2)) dx[2] = nn_sum(dz, nn__channel_others(dz, a->last & NN__Y_LAST), 0);
 }
 static void nn__grad_conv(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__conv_grads(n, nn__act_back(((const nn__conv *)n->attr)->act, n->out[0], dy[0]), dx); }
-static void nn__grad_fast_conv(nn_node *n, nn_tensor **dy, nn_tensor **dx) { nn__conv_grads(n, nn__act_back_fast(((const nn__conv *)n->attr)->act, n->out[0], dy[0]), dx); }
+static void nn__grad_fast_conv(nn_node *n, nn_tensor **dy, nn_tensor **dx) {
+    const nn_op *back = nn__act_back_op(((const nn__conv *)n->attr)->act);
+    nn__conv_grads(n, back ? nn__apply2(back, dy[0], n->out[0], NULL) : dy[0], dx);
+}
 static void nn__grad_conv_input(nn_node *n, nn_tensor **dx, nn_tensor **d) {
     const nn__conv *a = (const nn__conv *)n->attr;
     if (nn_wants(n, 0)) d[0] = nn__conv_apply(NN__CONV, dx[0], n->in[1], a);
@@ -16046,16 +16053,16 @@ static nn_node *nn__fuse_add(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /
     return NULL;
 }
 static nn_node *nn__fuse_activation_back(nn_plan *p, int64_t j, int64_t *i, int64_t *at) { /* dz = dy act'(y) before a linear layer's gradient */
-    static const struct { const nn_op *op; int act; } backs[] = {{&nn__op_relu_back, NN_ACT_RELU}, {&nn__op_tanh_back, NN_ACT_TANH}, {&nn__op_sigmoid_back, NN_ACT_SIGMOID}, {&nn__op_gelu_back, NN_ACT_GELU}};
+    static const int acts[] = {NN_ACT_RELU, NN_ACT_TANH, NN_ACT_SIGMOID, NN_ACT_GELU};
     nn_node *t = p->node[j], *b, *n;
     if (t->op != &nn__op_linear_back || ((const nn__linear_back *)t->attr)->act != NN_ACT_NONE || (*i = nn__maker(p, t->in[0])) < 0) return NULL;
     b   = p->node[*i];
     *at = j;
     for (int k = 0; k < 4; k++) {
         nn__linear_back a = *(const nn__linear_back *)t->attr;
-        if (b->op != backs[k].op || p->value[t->in[0]->st->uses].uses != 2 || nn__inputs_are_written(p, b, *i, j)) continue; /* dz stands for dy and y here */
+        if (b->op != nn__act_back_op(acts[k]) || p->value[t->in[0]->st->uses].uses != 2 || nn__inputs_are_written(p, b, *i, j)) continue; /* dz stands for dy and y here */
         if (!nn__same_shape(b->in[0], b->out[0]) || !nn__same_shape(b->in[1], b->out[0]) || !nn_is_contiguous(b->in[0]) || !nn_is_contiguous(b->in[1])) continue;
-        a.act = backs[k].act;
+        a.act = acts[k];
         n = nn__node_like(p, t, t->n_in, &a);
         if (n) { n->in[0] = b->in[0]; n->in[1] = b->in[1]; }
         return n;
